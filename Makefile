@@ -1,0 +1,38 @@
+MAKEFLAGS += --no-print-directory
+
+# for the steps that are commands of their own: the tools of .venv come first
+tools = PATH=$(CURDIR)/.venv/bin:$$PATH
+
+.PHONY: help demo test unit integration lint sanity benchmark clean
+
+help: ## shows this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: ## shows the collection at work on hosts made for it
+	@tests/environment demo
+	@demo/run
+
+test: environment ## runs every check
+	@tests/run
+
+lint: environment ## runs the checks that only read: style, types, documentation
+	@tests/run yamllint ruff mypy shellcheck ansible-lint docs changelog
+
+unit: environment ## runs the unit tests
+	@tests/run unit
+
+integration: environment ## runs the tests on this machine's kernel, in namespaces of their own
+	@tests/run integration playbooks
+
+sanity: environment ## runs ansible-test sanity on every Python found
+	@tests/run sanity
+
+benchmark: environment ## measures against ip -batch
+	@$(tools) tests/sandbox python tests/benchmark/topology.py
+
+clean: ## removes all that the other targets made in this folder
+	rm -rf .venv .work
+
+.PHONY: environment
+environment:
+	@tests/environment test

@@ -1,0 +1,117 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that every kind of link has. The texts name no other option: topology uses them too, one level deeper."""
+
+from __future__ import annotations
+
+from textwrap import indent
+
+OPTIONS = r"""
+name:
+  description:
+    - Name of the link, at most 15 bytes.
+    - It must be the link's own name, not an alternative one.
+  type: str
+  required: true
+netns:
+  description:
+    - Network namespace that the link is in, by its name in C(/run/netns) or by an absolute path.
+    - Without it, the namespace that the module runs in.
+    - A link is created straight in its namespace. It is never moved.
+  type: str
+state:
+  description:
+    - Whether the link is there.
+    - C(absent) deletes it. A link that is not there is fine then, and one of another kind is an error.
+  type: str
+  choices: [present, absent]
+  default: present
+recreate:
+  description:
+    - Whether the link may be deleted and created again for a change that the kernel does not make on a living link.
+    - C(never) fails with a sentence that names the change.
+    - >-
+      C(when_required) does it. Alternative names, alias, controller, per-link settings, addresses and routes are put back
+      where the kernel lets it, and a warning names what could not be kept.
+  type: str
+  choices: [never, when_required]
+  default: never
+address:
+  description:
+    - MAC address, in any usual notation, unicast. Quote it, or YAML may read it as a number.
+    - Without it the kernel makes one at random, or udev one from the name of the link.
+    - On a macvlan or macvtap in mode C(passthru) it is the MAC address of the lower device as well.
+  type: str
+  aliases: [mac]
+mtu:
+  description:
+    - Largest packet in bytes.
+    - On a macvlan or macvtap it is bounded by that of the lower device, from which a new link takes it over.
+    - Below 1280 the link has no IPv6.
+  type: int
+tx_queue_len:
+  description:
+    - Length of the transmit queue in packets.
+  type: int
+num_tx_queues:
+  description:
+    - Number of transmit queues. The kernel takes it only at creation.
+  type: int
+num_rx_queues:
+  description:
+    - Number of receive queues. The kernel takes it only at creation.
+  type: int
+group:
+  description:
+    - Group of the link, as a number or a name from C(/etc/iproute2/group).
+  type: str
+alias:
+  description:
+    - Free text that is shown with the link, at most 255 bytes. An empty one removes it.
+  type: str
+controller:
+  description:
+    - Link that this one is attached to, which is a bridge or a VRF in the same namespace. An empty name detaches it.
+  type: str
+  aliases: [master]
+address_generation_mode:
+  description:
+    - How the link makes its IPv6 link-local address.
+    - C(none) is in time only while the link is down, or for a new link, which comes up last.
+  type: str
+  choices: [eui64, none, stable_secret, random]
+altnames:
+  description:
+    - The alternative names of the link. Others are removed, and an empty list removes all.
+  type: list
+  elements: str
+sysctls:
+  description:
+    - >-
+      Per-link settings of C(/proc/sys/net), such as C(ipv4.arp_ignore) or C(ipv6.accept_ra), with whole numbers.
+      Only the written ones are managed.
+    - A new link gets them before it comes up.
+    - Some hold only together with the setting of C(all). A warning says so when that one overrides the link's.
+  type: dict
+promiscuous:
+  description:
+    - Whether the link takes every frame (C(ip link set dev LINK promisc on)).
+  type: bool
+allmulticast:
+  description:
+    - Whether the link takes every multicast frame (C(ip link set dev LINK allmulticast on)).
+  type: bool
+admin_state:
+  description:
+    - Whether the link is configured to be up. A new link is down when this is not written.
+    - A link that goes down loses its routes and its IPv6 addresses.
+  type: str
+  choices: [up, down]
+"""
+
+
+class ModuleDocFragment:
+    """The options at the top level of a module."""
+
+    DOCUMENTATION: str = "options:" + indent(OPTIONS, "  ")

@@ -1,0 +1,199 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loop: observe, plan, apply, observe again, and plan again, which must give nothing. Without Ansible.
+
+A plan that fails half-way is undone, newest operation first, and what the kernel holds then is compared with what it held
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, NetdevError, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, LinkKey, Scope, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, Restore, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, comes_by_itself, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import hint
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Request
+
+
+class Gateway(Protocol):
+    """What the loop needs of the kernel; the real one is in _gateway, the tests have one without a kernel."""
+
+    def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        """The items with one name per namespace, and numbers for names of groups."""
+
+    def observe(self, scope: Scope) -> State:
+        """Read what the scope says; changes nothing."""
+
+    def execute(self, request: Request) -> None:
+        """Send one request; RequestFailed when the kernel refuses it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of it: the items as they were understood, the plan, and the state afterwards (predicted or observed)."""
+
+    items: tuple[Wanted, ...]
+    plan: Plan
+    after: State
+
+
+def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool) -> Result:
+    """Make the wanted state true; apply false stops at the plan, and `after` is its prediction.
+
+    Refused and InvalidValue come before anything was changed; ApplyFailed after what was changed has been undone.
+    """
+    resolved = gateway.resolve(items)
+    scope = _scope(resolved)
+    found = plan(resolved, gateway.observe(scope))
+    if found.endangered:  # read what would be lost, and plan with it
+        scope = replace(scope, details=found.endangered)
+        found = plan(resolved, gateway.observe(scope))
+    if not apply or not found.operations:
+        return Result(resolved, found, found.after)
+    # A link that goes no longer says where its lower device is: so its namespace is named here.
+    scope = replace(scope, namespaces=frozenset(key.netns for key in _touched(found)))
+    _apply(gateway, found, scope)
+    after = gateway.observe(scope)
+    try:
+        left = [str(operation) for operation in plan(resolved, after).operations]
+    except NetdevError as error:  # what came out is not even a state to go on from
+        left = [str(error)]
+    if left:
+        undone, remains = _undo(gateway, found, scope, found.operations)
+        sentences = "; ".join(left)
+        raise ApplyFailed(
+            _told(f"the kernel acknowledged every request, but did not keep what was asked for: {sentences}", remains),
+            undone,
+            remains,
+        )
+    return Result(resolved, found, after)
+
+
+def _scope(items: Sequence[Wanted]) -> Scope:
+    links = {item.key for item in items}
+    links |= {item.attributes["lower_device"] for item in items if item.attributes.get("lower_device")}
+    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in items if item.attributes.get("sysctls")}
+    return Scope(frozenset(links), sysctls=sysctls)
+
+
+def _apply(gateway: Gateway, found: Plan, scope: Scope) -> None:
+    begun: list[Operation] = []
+    for operation in found.operations:
+        requests = operation.requests()
+        for position, request in enumerate(requests):
+            try:
+                gateway.execute(request)
+            except Exception as error:  # whatever it was, nothing half-done may stay
+                # Only a change of a living link may leave something behind when its first request fails.
+                if position or isinstance(operation, UpdateLink):
+                    begun.append(operation)
+                undone, remains = _undo(gateway, found, scope, begun)
+                advice = hint(request, error.errno) if isinstance(error, RequestFailed) else ""
+                told = f"{operation} failed: {error}." + (f" {advice}." if advice else "")
+                raise ApplyFailed(_told(told, remains), undone, remains) from error
+        begun.append(operation)
+
+
+def _told(what: str, remains: list[str]) -> str:
+    if not remains:
+        return f"{what.rstrip('.')}. Everything that had been done was undone"
+    return f"{what.rstrip('.')}. Of what had been done this could not be undone: {'; '.join(remains)}"
+
+
+def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation]) -> tuple[list[str], list[str]]:
+    """Take operations back, newest first; (sentences of what was done for it, of what differs from before)."""
+    undone: list[str] = []
+    refused: list[str] = []
+    for operation in reversed(begun):
+        for inverse in operation.inverse():
+            refused += _attempt(gateway, inverse)
+            undone.append(str(inverse))
+    touched = _touched(found)
+    details = replace(scope, links=scope.links | touched, details=found.endangered)
+    try:
+        now = gateway.observe(details)
+        for restore in _lost(found.before, now):
+            refused += _attempt(gateway, restore)
+            undone.append(str(restore))
+        left = _differences(found.before, gateway.observe(details), touched)
+    except RequestFailed as error:
+        return undone, [*refused, str(error)]
+    return undone, [*refused, *left] if left else []
+
+
+def _attempt(gateway: Gateway, operation: Operation) -> list[str]:
+    """Send every request of an operation; sentences for those that were refused.
+
+    One refusal does not end it: what had been done only in part is undone only in part. Whether that was enough is for the
+    comparison with the state before to say.
+    """
+    refused = []
+    for request in operation.requests():
+        try:
+            gateway.execute(request)
+        except Exception as error:  # go on with the rest
+            refused.append(str(error))
+    return refused
+
+
+def _touched(found: Plan) -> frozenset[LinkKey]:
+    state = found.before.copy()
+    touched: set[LinkKey] = set()
+    for operation in found.operations:
+        changes = operation.predict(state)
+        touched |= set(changes)
+        state.update(changes)
+    return frozenset(touched)
+
+
+def _lost(before: State, now: State) -> list[Restore]:
+    """What lived on links and is gone, though the links are there."""
+    found = []
+    for key, carried in before.carried.items():
+        rest = now.carried.get(key, Carried())
+        there = {str(address) for address in rest.addresses}
+        restore = Restore(
+            key,
+            tuple(address for address in carried.addresses if str(address) not in there),
+            tuple(route for route in carried.routes if route.plain and route not in rest.routes and not comes_by_itself(route)),
+            {name: value for name, value in carried.sysctls.items() if rest.sysctls.get(name) != value},
+        )
+        if now.get(key) is not None and restore.requests():
+            found.append(restore)
+    return found
+
+
+def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:
+    """Sentences for what is not as it was."""
+    found = []
+    for key in sorted(keys):
+        old, new = before.get(key), observed.get(key)
+        if old is None or new is None:
+            if (old is None) != (new is None):
+                found.append(f"{key} {'is there' if new else 'is gone'}")
+            continue
+        if old.kind != new.kind:
+            found.append(f"{key} is {new.kind} now, it was {old.kind}")
+            continue
+        for row in kind_of(old.kind).attributes:
+            was, value = old.get(row.name), new.get(row.name)
+            if was not in (None, {}) and row.type.difference(value, was):
+                now = "not known" if value is None else row.type.say(value)
+                found.append(f"{row.name} of {key} is {now}, it was {row.type.say(was)}")
+        lost = before.carried.get(key, Carried())
+        rest = observed.carried.get(key, Carried())
+        there = {str(item) for item in (*rest.addresses, *rest.routes)}
+        found += [f"{item} on {key} is gone" for item in (*lost.addresses, *lost.routes) if str(item) not in there]
+        found += [
+            f"{name} of {key} is {rest.sysctls.get(name)}, it was {value}"
+            for name, value in lost.sysctls.items()
+            if rest.sysctls.get(name) != value
+        ]
+    return found

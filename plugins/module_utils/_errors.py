@@ -1,0 +1,46 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, each with a sentence that names the link, the cause and the way out."""
+
+from __future__ import annotations
+
+
+class NetdevError(Exception):
+    """Base of all errors that a user may see; its text is the whole message."""
+
+
+class InvalidValue(NetdevError):
+    """A value that was written cannot be meant."""
+
+
+class Refused(NetdevError):
+    """The kernel would refuse it, or accept it and do harm: nothing was changed."""
+
+
+class MissingLibrary(NetdevError):
+    """pyroute2 cannot be imported by this interpreter; `__cause__` is what the import raised."""
+
+
+class RequestFailed(NetdevError):
+    """The kernel refused one request.
+
+    errno is positive; text is the kernel's own sentence (its extended acknowledgement) or, without one, that of the errno.
+    """
+
+    def __init__(self, message: str, errno: int, text: str) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.text = text
+
+
+class ApplyFailed(NetdevError):
+    """A plan failed half-way, or the kernel did not keep what it acknowledged; what was done has been undone.
+
+    undone: the operations that were taken back, as sentences; left: what could not be taken back.
+    """
+
+    def __init__(self, message: str, undone: list[str], left: list[str]) -> None:
+        super().__init__(message)
+        self.undone = undone
+        self.left = left

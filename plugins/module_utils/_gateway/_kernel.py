@@ -1,0 +1,324 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's only way to the kernel: `observe` reads and changes nothing, `execute` sends one request."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
+    Namespace,
+    named,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Address,
+    Carried,
+    Link,
+    LinkKey,
+    Route,
+    Scope,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+    AddAddress,
+    AddAltname,
+    NewLink,
+    RemoveAltname,
+    RemoveLink,
+    Request,
+    SetLink,
+    WriteSysctl,
+)
+
+RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
+_GROUP_FILES = ("/etc/iproute2/group", "/usr/lib/iproute2/group", "/usr/share/iproute2/group")
+# Settings that say nothing of their own: the kernel derives them, keeps them elsewhere, or lets nobody write them.
+_NOT_CARRIED = ("ipv4.mc_forwarding", "ipv6.mc_forwarding", "ipv6.mtu", "ipv6.addr_gen_mode", "ipv6.stable_secret")
+
+
+class KernelGateway:
+    """The kernel of this machine, from the namespace that the process runs in. Close it, or use it in a with statement."""
+
+    def __init__(self) -> None:
+        """Nothing is opened yet; MissingLibrary when there is no pyroute2."""
+        self._codec = codec.Codec()
+        self._namespaces: dict[str, Namespace] = {}
+        self._indexes: dict[LinkKey, int] = {}
+
+    def __enter__(self) -> KernelGateway:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for namespace in self._namespaces.values():
+            namespace.close()
+        self._namespaces.clear()
+
+    # Names in
+
+    def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+        """The items with one name for each namespace, and numbers for the names of groups."""
+        return tuple(replace(item, key=self._one_name(item.key), attributes=self._resolved(item)) for item in items)
+
+    def _resolved(self, item: Wanted) -> dict[str, Any]:
+        attributes = dict(item.attributes)
+        if attributes.get("lower_device"):
+            attributes["lower_device"] = self._one_name(attributes["lower_device"])
+        if isinstance(attributes.get("group"), str):
+            attributes["group"] = _group_number(attributes["group"], item)
+        return attributes
+
+    def _one_name(self, key: LinkKey) -> LinkKey:
+        return replace(key, netns=self._namespace(key.netns).name)
+
+    def canonical(self, name: str) -> str:
+        """The one name of a namespace; Refused when it does not exist."""
+        return self._namespace(name).name
+
+    def _namespace(self, name: str) -> Namespace:
+        """The open namespace of this name; of several names for one namespace, the first that was used stands for all."""
+        if HERE not in self._namespaces:
+            self._namespaces[HERE] = Namespace(HERE)
+        if name not in self._namespaces:
+            opened = Namespace(name)
+            for other in self._namespaces.values():
+                if other.identity == opened.identity:
+                    opened.close()
+                    return other
+            self._namespaces[name] = opened
+        return self._namespaces[name]
+
+    def all_namespaces(self) -> list[str]:
+        """The namespace that the process runs in, and every named one that can be entered."""
+        found = [HERE]
+        for name in named():
+            try:
+                found.append(self._namespace(name).name)
+            except Refused:  # a file that was left behind: its namespace is gone
+                continue
+        return list(dict.fromkeys(found))
+
+    # Reading
+
+    def observe(self, scope: Scope) -> State:
+        """Every link of the namespaces that the scope touches, with those that its links sit on."""
+        places = sorted({key.netns for key in scope.links} | scope.namespaces)
+        to_read = list(dict.fromkeys(self._namespace(place).name for place in places))
+        raw: dict[str, dict[int, messages.RawLink]] = {}
+        references: dict[tuple[str, int], str | None] = {}
+        links: list[Link] = []
+        while to_read:
+            netns = to_read.pop(0)
+            raw[netns] = self._dump_links(self._namespace(netns))
+            for found in raw[netns].values():
+                key = LinkKey(netns, found.name)
+                self._indexes[key] = found.index
+                if key in scope.links and found.lower and found.lower[1] is not None:
+                    elsewhere = self._name_of(netns, found.lower[1], references)
+                    if elsewhere is not None and elsewhere not in raw and elsewhere not in to_read:
+                        to_read.append(elsewhere)
+        for netns, found_here in raw.items():
+            for found in found_here.values():
+                key = LinkKey(netns, found.name)
+                values = self._references(netns, found, raw, references)
+                if key in scope.sysctls:
+                    namespace = self._namespace(netns)
+                    values["sysctls"] = {
+                        setting: namespace.read_setting(found.name, setting) for setting in sorted(scope.sysctls[key])
+                    }
+                links.append(found.link(key, values))
+        carried = {key: self._carried(key) for key in sorted(scope.details) if key in self._indexes}
+        return State(links, self._settings(scope, carried), carried)
+
+    def _dump_links(self, namespace: Namespace) -> dict[int, messages.RawLink]:
+        request = self._codec.encode(
+            self._codec.link, codec.RTM_GETLINK, codec.NLM_F_DUMP, {}, [["IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS]]
+        )
+        found = [messages.read_link(self._codec.decode(self._codec.link, part)) for part in namespace.socket.dump(request)]
+        return {link.index: link for link in found}
+
+    def _references(
+        self,
+        netns: str,
+        found: messages.RawLink,
+        raw: dict[str, dict[int, messages.RawLink]],
+        references: dict[tuple[str, int], str | None],
+    ) -> dict[str, Any]:
+        controller = raw[netns].get(found.controller or 0)
+        values: dict[str, Any] = {"controller": controller.name if controller else ""}
+        if found.lower is None:
+            return values
+        index, number = found.lower
+        place = netns if number is None else self._name_of(netns, number, references)
+        if place is None:  # a namespace that has no name
+            values["lower_device"] = LinkKey(f"(unnamed namespace {number})", f"(link {index})")
+        elif place in raw:
+            lower = raw[place].get(index)
+            values["lower_device"] = LinkKey(place, lower.name) if lower else None
+        else:
+            values["lower_device"] = LinkKey(place, self._name_by_index(place, index))
+        return values
+
+    def _name_of(self, netns: str, number: int, known: dict[tuple[str, int], str | None]) -> str | None:
+        """The name of the namespace that is called by this number here; None when it has no name."""
+        if (netns, number) not in known:
+            here = self._namespace(netns)
+            known[(netns, number)] = None
+            for name in dict.fromkeys([*self._namespaces, *self.all_namespaces()]):
+                if here.number_of(self._namespace(name)) == number:
+                    known[(netns, number)] = name
+                    break
+        return known[(netns, number)]
+
+    def _name_by_index(self, netns: str, index: int) -> str:
+        request = self._codec.encode(self._codec.link, codec.RTM_GETLINK, 0, {"index": index}, [])
+        try:
+            (part,) = self._namespace(netns).socket.request(request)
+        except NetlinkError:
+            return f"(link {index})"
+        return str(self._codec.decode(self._codec.link, part).get("IFLA_IFNAME"))
+
+    def _settings(self, scope: Scope, carried: dict[LinkKey, Carried]) -> dict[tuple[str, str, str], int | None]:
+        wanted = {(key.netns, setting) for key, settings in scope.sysctls.items() for setting in settings}
+        wanted |= {(key.netns, setting) for key, found in carried.items() for setting in found.sysctls}
+        return {
+            (netns, which, setting): self._namespace(netns).read_setting(which, setting)
+            for netns, setting in sorted(wanted)
+            for which in ("all", "default")
+        }
+
+    def _carried(self, key: LinkKey) -> Carried:
+        """The addresses, routes and settings of one link."""
+        namespace, index = self._namespace(key.netns), self._indexes[key]
+        settings = {}
+        for setting in sorted(namespace.settings_of(key.name)):
+            value = namespace.read_setting(key.name, setting) if setting not in _NOT_CARRIED else None
+            if value is not None:
+                settings[setting] = value
+        addresses: list[Address] = []
+        routes: list[Route] = []
+        for part in namespace.socket.dump(self._codec.encode(self._codec.address, codec.RTM_GETADDR, codec.NLM_F_DUMP, {}, [])):
+            address = self._codec.decode(self._codec.address, part)
+            if address["index"] == index:
+                addresses.append(messages.read_address(address))
+        with namespace.strict_socket() as strict:
+            for family in (2, 10):  # AF_INET, AF_INET6
+                request = self._codec.encode(
+                    self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [["RTA_OIF", index]]
+                )
+                for part in strict.dump(request):
+                    route = self._codec.decode(self._codec.route, part)
+                    if route.get("RTA_OIF") == index or _leaves_by(route, index):
+                        routes.append(messages.read_route(route))
+        return Carried(tuple(addresses), tuple(routes), settings)
+
+    # Writing
+
+    def execute(self, request: Request) -> None:
+        """Send one request and wait for the kernel's word; RequestFailed says what it refused."""
+        try:
+            if isinstance(request, WriteSysctl):
+                self._namespace(request.key.netns).write_setting(request.key.name, request.setting, request.value)
+            elif isinstance(request, NewLink):
+                self._create(request)
+            elif isinstance(request, SetLink):
+                self._send_link(codec.RTM_NEWLINK, request.key, request.attributes, request.kind)
+            elif isinstance(request, RemoveLink):
+                self._send(request.key.netns, self._codec.link, codec.RTM_DELLINK, 0, {"index": self._index(request.key)}, [])
+                self._indexes.pop(request.key)
+            elif isinstance(request, (AddAltname, RemoveAltname)):
+                self._send_altname(request)
+            else:
+                self._send_carried(request)
+        except NetlinkError as error:
+            raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
+        except OSError as error:
+            text = str(error.strerror)
+            raise RequestFailed(f"the kernel refused to {request}: {text}", error.errno or 0, text) from error
+
+    def _create(self, request: NewLink) -> None:
+        """Sent where the lower device is, into the namespace where the link is to be: it is never seen elsewhere."""
+        lower = request.attributes.get("lower_device")
+        start, target = (self._namespace(netns) for netns in ((lower or request.key).netns, request.key.netns))
+        header, attrs = messages.write_link(request.kind, request.attributes, self._index, request.key)
+        if not any(item[0] == "IFLA_LINKINFO" for item in attrs):
+            attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind]]}])
+        attrs.insert(0, ["IFLA_IFNAME", request.key.name])
+        if start is not target:
+            attrs.append(["IFLA_NET_NS_FD", target.descriptor])
+        if request.index is not None:
+            header["index"] = request.index
+        self._indexes.pop(request.key, None)
+        self._send(start.name, self._codec.link, codec.RTM_NEWLINK, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+
+    def _send_link(self, kind: int, key: LinkKey, attributes: Any, link_kind: str) -> None:
+        header, attrs = messages.write_link(link_kind, attributes, self._index, key)
+        self._send(key.netns, self._codec.link, kind, 0, {**header, "index": self._index(key)}, attrs)
+
+    def _send_altname(self, request: Any) -> None:
+        adding = isinstance(request, AddAltname)
+        kind, flags = (codec.RTM_NEWLINKPROP, 0xE00) if adding else (codec.RTM_DELLINKPROP, 0)  # CREATE, EXCL and APPEND
+        attrs: codec.Attrs = [["IFLA_PROP_LIST", {"attrs": [["IFLA_ALT_IFNAME", request.altname]]}]]
+        self._send(request.key.netns, self._codec.link, kind, flags, {"index": self._index(request.key)}, attrs)
+
+    def _send_carried(self, request: Any) -> None:
+        index = self._index(request.key)
+        if isinstance(request, AddAddress):
+            message, kind = self._codec.address, codec.RTM_NEWADDR
+            header, attrs = messages.write_address(request.address, index)
+        else:
+            message, kind = self._codec.route, codec.RTM_NEWROUTE
+            header, attrs = messages.write_route(request.route, index)
+        try:
+            self._send(request.key.netns, message, kind, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+        except NetlinkError as error:
+            if error.errno != errno.EEXIST:
+                raise
+
+    def _send(self, netns: str, message: Any, kind: int, flags: int, header: Any, attrs: codec.Attrs) -> None:
+        self._namespace(netns).socket.request(self._codec.encode(message, kind, flags, header, attrs))
+
+    def _index(self, key: LinkKey) -> int:
+        """The index of a link: as observed, so that a link that was replaced meanwhile is not mistaken for it."""
+        if key not in self._indexes:
+            attr = "IFLA_IFNAME"
+            request = self._codec.encode(self._codec.link, codec.RTM_GETLINK, 0, {}, [[attr, key.name]])
+            (part,) = self._namespace(key.netns).socket.request(request)
+            found = self._codec.decode(self._codec.link, part)
+            if found.get(attr) != key.name:  # an alternative name of another link
+                raise NetlinkError(errno.ENODEV, os.strerror(errno.ENODEV))
+            self._indexes[key] = found["index"]
+        return self._indexes[key]
+
+
+def _leaves_by(route: Any, index: int) -> bool:
+    return any(hop["oif"] == index for hop in route.get("RTA_MULTIPATH") or ())
+
+
+def _group_number(name: str, item: Wanted) -> int:
+    for path in _GROUP_FILES:
+        try:
+            with open(path, encoding="utf-8") as file:
+                lines = [line.split("#")[0].split() for line in file]
+        except FileNotFoundError:
+            continue
+        for words in lines:
+            if len(words) == 2 and words[1] == name:
+                return int(words[0], 0)
+    if name == "default":
+        return 0
+    raise InvalidValue(f"{item.key}: group: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")

@@ -1,0 +1,296 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between attributes by option and netlink attributes, both ways, by the rows of the table. Names and numbers only: no I/O."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import (
+    Attrs,
+    Decoded,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Attribute, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    PHYSICAL,
+    Address,
+    Attributes,
+    Link,
+    LinkKey,
+    Route,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import Choice
+
+ARPHRD_ETHER = 1
+IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
+IFLA_MACADDR_MODE_FLUSH, IFLA_MACADDR_MODE_SET = 2, 3
+RTNH_F_ONLINK = 0x4
+_FOREVER = 0xFFFFFFFF
+_OPER_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
+# Kinds whose IFLA_LINK is the other end, or nothing that they sit on.
+_LINK_IS_NO_LOWER = ("veth", "netkit", "vxcan")
+# Kinds that go with a device below them which stands elsewhere.
+_LOWER_IN_DATA = {"vxlan": "IFLA_VXLAN_LINK"}
+# What a route may have to be written again from a Route; anything else makes it one of those that others manage.
+_PLAIN_ROUTE = {
+    "RTA_DST",
+    "RTA_OIF",
+    "RTA_GATEWAY",
+    "RTA_PRIORITY",
+    "RTA_PREFSRC",
+    "RTA_METRICS",
+    "RTA_TABLE",
+    "RTA_CACHEINFO",
+    "RTA_PREF",
+}
+
+
+@dataclass(frozen=True)
+class RawLink:
+    """A link message as far as it can be read alone: where it refers to other links, it has their numbers.
+
+    lower: (number, number of its namespace as seen here, or None for this one).
+    """
+
+    name: str
+    index: int
+    kind: str
+    attributes: Attributes
+    ethernet: bool
+    carrier: bool
+    oper_state: str
+    controller: int | None
+    lower: tuple[int, int | None] | None
+
+    def link(self, key: LinkKey, references: Attributes) -> Link:
+        """The link, once its references are known."""
+        attributes = {**self.attributes, **references}
+        return Link(key, self.kind, attributes, self.index, self.ethernet, self.carrier, self.oper_state)
+
+
+def read_link(message: Decoded) -> RawLink:
+    """The link of a decoded RTM_NEWLINK."""
+    info = message.inside("IFLA_LINKINFO")
+    kind_name = (info.get("IFLA_INFO_KIND") if info else None) or PHYSICAL
+    kind = kind_of(kind_name)
+    data = info.inside("IFLA_INFO_DATA") if info and (kind.name == kind_name or kind_name in _LOWER_IN_DATA) else None
+    attributes = {}
+    for row in kind.attributes:
+        reader = _READERS.get(row.store)
+        if reader and row.name not in ("controller", "lower_device"):
+            attributes[row.name] = reader(row, message, data)
+    lower, place = message.get("IFLA_LINK"), message.get("IFLA_LINK_NETNSID")
+    itself = lower == message["index"] and place is None  # the same number in another namespace is another link
+    if kind_name in (PHYSICAL, *_LINK_IS_NO_LOWER) or itself:
+        lower = None
+    if kind_name in _LOWER_IN_DATA:
+        lower = data.get(_LOWER_IN_DATA[kind_name]) if data else None
+    return RawLink(
+        name=message.get("IFLA_IFNAME"),
+        index=message["index"],
+        kind=kind_name,
+        attributes=attributes,
+        ethernet=message["ifi_type"] == ARPHRD_ETHER and not message["flags"] & IFF_LOOPBACK,
+        carrier=bool(message["flags"] & IFF_LOWER_UP),
+        oper_state=_oper_state(message.get("IFLA_OPERSTATE")),
+        controller=message.get("IFLA_MASTER") or None,
+        lower=(lower, place) if lower else None,
+    )
+
+
+def write_link(
+    kind_name: str, attributes: Attributes, index_of: Callable[[LinkKey], int], key: LinkKey
+) -> tuple[dict[str, int], Attrs]:
+    """The header fields and the netlink attributes that say these attributes of the link `key`."""
+    kind = kind_of(kind_name)
+    header = {"flags": 0, "change": 0}
+    attrs: Attrs = []
+    data: Attrs = []
+    words: dict[str, int] = {}
+    for row in kind.rows(attributes):
+        value = attributes[row.name]
+        if row.name == "controller":
+            attrs.append([row.nla, index_of(LinkKey(key.netns, value)) if value else 0])
+        elif row.name == "lower_device":
+            attrs.append([row.nla, index_of(value)])
+        elif row.store is Store.MESSAGE:
+            attrs.append([row.nla, value])
+        elif row.store is Store.FLAG:
+            header["change"] |= row.bit
+            header["flags"] |= row.bit if value in (True, "up") else 0
+        elif row.store is Store.DATA:
+            data.append([row.nla, row.type.codes[value] if isinstance(row.type, Choice) else value])
+        elif row.store is Store.DATA_FLAG:
+            words[row.nla] = words.get(row.nla, 0) | (row.bit if value else 0)
+        elif row.store is Store.SOURCES:
+            data += _write_sources(row, value)
+        elif row.store is Store.INET6:
+            code = row.type.codes[value] if isinstance(row.type, Choice) else value
+            attrs.append(["IFLA_AF_SPEC", {"attrs": [["AF_INET6", {"attrs": [[row.nla, code]]}]]}])
+    data += [[nla, word] for nla, word in words.items()]
+    if data:
+        attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", kind.name], ["IFLA_INFO_DATA", {"attrs": data}]]}])
+    return header, attrs
+
+
+def _read_message(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
+    value = message.get(row.nla)
+    return row.initial if value is None else value
+
+
+def _read_flag(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
+    found = bool(message["flags"] & row.bit)
+    return row.type.word(int(found)) if isinstance(row.type, Choice) else found
+
+
+def _read_data(row: Attribute, _message: Decoded, data: Decoded | None) -> Any:
+    value = data.get(row.nla) if data is not None else None
+    if value is None and row.per_lower_device:
+        return row.initial  # the kernel leaves bc_cutoff out where it is the default
+    return row.type.word(value) if isinstance(row.type, Choice) else value
+
+
+def _read_data_flag(row: Attribute, _message: Decoded, data: Decoded | None) -> bool:
+    return bool(((data.get(row.nla) if data is not None else None) or 0) & row.bit)
+
+
+def _read_sources(row: Attribute, _message: Decoded, data: Decoded | None) -> tuple[str, ...]:
+    found = data.get(row.nla) if data is not None else None
+    return tuple(sorted(item[1] for item in found["attrs"])) if found else ()
+
+
+def _read_inet6(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
+    settings = message.inside("IFLA_AF_SPEC", "AF_INET6")
+    code = settings.get(row.nla) if settings else None
+    return row.type.word(code) if isinstance(row.type, Choice) else code
+
+
+def _read_altnames(_row: Attribute, message: Decoded, _data: Decoded | None) -> tuple[str, ...]:
+    found = message.get("IFLA_PROP_LIST")
+    return tuple(sorted(item[1] for item in found["attrs"] if item[0] == "IFLA_ALT_IFNAME")) if found else ()
+
+
+_READERS: Mapping[Store, Callable[[Attribute, Decoded, Decoded | None], Any]] = {
+    Store.MESSAGE: _read_message,
+    Store.FLAG: _read_flag,
+    Store.DATA: _read_data,
+    Store.DATA_FLAG: _read_data_flag,
+    Store.SOURCES: _read_sources,
+    Store.INET6: _read_inet6,
+    Store.ALTNAME: _read_altnames,
+}
+
+
+def _write_sources(row: Attribute, addresses: tuple[str, ...]) -> Attrs:
+    mode = row.nla.replace("MACADDR_DATA", "MACADDR_MODE")
+    if not addresses:
+        return [[mode, IFLA_MACADDR_MODE_FLUSH]]
+    items = [["IFLA_MACVLAN_MACADDR", address] for address in addresses]
+    return [[mode, IFLA_MACADDR_MODE_SET], [row.nla, {"attrs": items}]]
+
+
+def _oper_state(value: Any) -> str:
+    """pyroute2 gives the word in capitals, or the number for one that it has not."""
+    return value.lower() if isinstance(value, str) else _OPER_STATES[value or 0]
+
+
+def read_address(message: Decoded) -> Address:
+    """The address of a decoded RTM_NEWADDR."""
+    flags = message.get("IFA_FLAGS")
+    own = message.get("IFA_LOCAL") or message.get("IFA_ADDRESS")
+    other = message.get("IFA_ADDRESS")
+    times = message.get("IFA_CACHEINFO") or {}
+    valid = times.get("ifa_valid", _FOREVER)
+    return Address(
+        ip=own,
+        prefix_length=message["prefixlen"],
+        family=message["family"],
+        flags=message["flags"] if flags is None else flags,
+        scope=message["scope"],
+        peer_ip=other if other != own else None,
+        broadcast=message.get("IFA_BROADCAST"),
+        label=message.get("IFA_LABEL"),
+        metric=message.get("IFA_RT_PRIORITY"),
+        protocol=message.get("IFA_PROTO"),
+        preferred=None if valid == _FOREVER else times.get("ifa_preferred"),
+        valid=None if valid == _FOREVER else valid,
+    )
+
+
+# linux/if_addr.h: what may be asked for; the rest (tentative, permanent, secondary...) is state that the kernel keeps
+_IFA_F_WRITABLE = 0x02 | 0x10 | 0x100 | 0x200 | 0x400  # nodad, home, mngtmpaddr, noprefixroute, mcautojoin
+
+
+def write_address(address: Address, index: int) -> tuple[dict[str, int], Attrs]:
+    """The header fields and attributes of an RTM_NEWADDR that makes this address."""
+    four = address.family == socket.AF_INET
+    header = {
+        "family": address.family,
+        "prefixlen": address.prefix_length,
+        "scope": address.scope if four else 0,
+        "index": index,
+        "flags": 0,
+    }
+    attrs: Attrs = [["IFA_LOCAL", address.ip], ["IFA_ADDRESS", address.peer_ip or address.ip]]
+    optional = (("IFA_BROADCAST", address.broadcast), ("IFA_LABEL", address.label), ("IFA_RT_PRIORITY", address.metric))
+    attrs += [[name, value] for name, value in (*optional, ("IFA_PROTO", address.protocol)) if value]
+    attrs.append(["IFA_FLAGS", address.flags & _IFA_F_WRITABLE])
+    if address.valid is not None:
+        attrs.append(
+            [
+                "IFA_CACHEINFO",
+                {"ifa_preferred": address.preferred, "ifa_valid": address.valid, "cstamp": 0, "tstamp": 0},
+            ]
+        )
+    return header, attrs
+
+
+def read_route(message: Decoded) -> Route:
+    """The route of a decoded RTM_NEWROUTE."""
+    family = message["family"]
+    nothing = "0.0.0.0" if family == socket.AF_INET else "::"
+    metrics = message.get("RTA_METRICS")
+    known = tuple((item[0], item[1]) for item in metrics["attrs"]) if metrics else ()
+    return Route(
+        family=family,
+        destination=f"{message.get('RTA_DST') or nothing}/{message['dst_len']}",
+        table=message.get("RTA_TABLE") or message["table"],
+        type=message["type"],
+        scope=message["scope"],
+        protocol=message["proto"],
+        tos=message["tos"],
+        onlink=bool(message["flags"] & RTNH_F_ONLINK),
+        metric=message.get("RTA_PRIORITY"),
+        gateway=message.get("RTA_GATEWAY"),
+        source=message.get("RTA_PREFSRC"),
+        metrics=known,
+        plain=set(message.names()) <= _PLAIN_ROUTE and all(isinstance(value, int) for _name, value in known),
+    )
+
+
+def write_route(route: Route, index: int) -> tuple[dict[str, int], Attrs]:
+    """The header fields and attributes of an RTM_NEWROUTE that makes this route by the link with this index."""
+    address, _slash, length = route.destination.partition("/")
+    header = {
+        "family": route.family,
+        "dst_len": int(length),
+        "src_len": 0,
+        "tos": route.tos,
+        "table": route.table if route.table < 256 else 252,
+        "proto": route.protocol,
+        "scope": route.scope,
+        "type": route.type,
+        "flags": RTNH_F_ONLINK if route.onlink else 0,
+    }
+    attrs: Attrs = [["RTA_TABLE", route.table], ["RTA_OIF", index]]
+    if int(length):
+        attrs.append(["RTA_DST", address])
+    optional = (("RTA_GATEWAY", route.gateway), ("RTA_PRIORITY", route.metric), ("RTA_PREFSRC", route.source))
+    attrs += [[name, value] for name, value in optional if value]
+    if route.metrics:
+        attrs.append(["RTA_METRICS", {"attrs": [list(item) for item in route.metrics]}])
+    return header, attrs

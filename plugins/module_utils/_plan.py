@@ -1,0 +1,371 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Wanted + State -> Plan. Pure: no clock, no file, no kernel.
+
+Each item is planned against the state as predicted so far, so that order, what is made earlier in the same task, and what
+goes along with a deletion need no special path.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    PHYSICAL,
+    Address,
+    Attributes,
+    Carried,
+    Link,
+    LinkKey,
+    Route,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    IPV6_MINIMUM_MTU,
+    CreateLink,
+    DeleteLink,
+    Operation,
+    Restore,
+    UpdateLink,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import (
+    Situation,
+    check,
+    check_name,
+    lower_missing,
+    needs_recreate,
+    warnings,
+)
+
+# linux/if_addr.h, linux/rtnetlink.h: who made an address or a route
+_IFAPROT_KERNEL_LO, _IFAPROT_KERNEL_RA, _IFAPROT_KERNEL_LL = 1, 2, 3
+_IFA_F_TEMPORARY = 0x01
+_RTPROT_KERNEL, _RTPROT_RA = 2, 9
+_RT_TABLE_LOCAL = 255
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, in order, and what comes of it.
+
+    before, after: the observed state and the predicted one; endangered: links whose addresses and routes an operation takes
+    along; warnings: sentences.
+    """
+
+    operations: tuple[Operation, ...]
+    before: State
+    after: State
+    endangered: frozenset[LinkKey]
+    warnings: tuple[str, ...]
+
+
+def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    """Entries that name the same link, as one; InvalidValue names both places when they contradict each other."""
+    found: dict[LinkKey, Wanted] = {}
+    for item in items:
+        other = found.get(item.key)
+        if other is None:
+            found[item.key] = item
+            continue
+        both = f"{other.origin} and {item.origin} name the same link {item.key}"
+        if other.present != item.present:
+            raise InvalidValue(f"{both}, one present and one absent")
+        if other.kind and item.kind and other.kind != item.kind:
+            raise InvalidValue(f"{both}, one as {other.kind} and one as {item.kind}")
+        for name, value in item.attributes.items():
+            if name in other.attributes and other.attributes[name] != value:
+                row = kind_of(item.kind or "")[name]
+                raise InvalidValue(f"{both}, with {name} {row.type.say(other.attributes[name])} and {row.type.say(value)}")
+        found[item.key] = replace(
+            other,
+            kind=other.kind or item.kind,
+            attributes={**other.attributes, **item.attributes},
+            recreate=other.recreate or item.recreate,
+            lower_device_state=other.lower_device_state or item.lower_device_state,
+        )
+    return tuple(found.values())
+
+
+def plan(items: Sequence[Wanted], state: State) -> Plan:
+    """The operations that lead from the observed state to the wanted one; Refused or InvalidValue when there is no way."""
+    merged = merge(items)
+    predicted = state.copy()
+    operations: list[Operation] = []
+    endangered: set[LinkKey] = set()
+    notes: dict[str, None] = {}  # in order, each once
+    going = {item.key for item in merged if not item.present}
+    for item in _ordered(merged):
+        for step in _steps(item, predicted, going, notes):
+            operations.append(step)
+            endangered |= step.endangers(predicted)
+            predicted.update(step.predict(predicted))
+    _check_together(merged, predicted)
+    return Plan(tuple(operations), state, predicted, frozenset(endangered), tuple(notes))
+
+
+def _ordered(items: Sequence[Wanted]) -> list[Wanted]:
+    """What goes first, then what comes, each after what it refers to; otherwise as written."""
+    coming = {item.key: item for item in items if item.present}
+    sorter: TopologicalSorter[LinkKey] = TopologicalSorter()
+    for key, item in coming.items():
+        needed = [item.attributes.get("lower_device")]
+        if item.attributes.get("controller"):
+            needed.append(LinkKey(key.netns, item.attributes["controller"]))
+        sorter.add(key, *(other for other in needed if other in coming))
+    try:
+        order = list(sorter.static_order())
+    except CycleError as error:
+        raise InvalidValue(f"these links need each other: {' -> '.join(str(key) for key in error.args[1])}") from error
+    return [item for item in items if not item.present] + [coming[key] for key in order]
+
+
+def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, None]) -> Iterator[Operation]:
+    """The operations for one item; each is predicted before the next is asked for."""
+    current = state.get(item.key)
+    if current is not None and item.kind is not None and current.kind != item.kind:
+        action = "changed" if item.present else "deleted"
+        raise Refused(
+            f"{item.key}: the link that has this name is {_a(current.kind)}, no {item.kind}, and is not {action}. "
+            "Choose another name, or delete that link first"
+        )
+    if not item.present:
+        if current is not None:
+            yield _delete(current, state, going, "", replaced=False)
+        return
+    if current is None:
+        check_name(item.key, state)
+    item = _resolved(item, current, state)
+    lower = state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
+    if lower is not None and item.lower_device_state == "up" and lower.get("admin_state") == "down":
+        yield UpdateLink(lower, {"admin_state": "up"})
+        lower = state.get(lower.key)
+    if lower is not None and item.lower_device_state == "require" and lower.get("admin_state") == "down":
+        raise Refused(
+            f"{item.key}: its lower device {lower.key} is down, and lower_device_state: require wants it up. "
+            "Bring it up first, or write lower_device_state: up"
+        )
+
+    changed = _changed(item, current)
+    case = Situation(item, current, {**_initial(item, current, lower), **item.attributes}, changed, lower, state)
+    for note in warnings(case):
+        notes[note] = None
+    if current is None:
+        check(case)
+        yield CreateLink(item.key, str(item.kind), item.attributes)
+        return
+    reasons = [
+        f"{row.name} {row.type.say(current.get(row.name))} -> {row.type.say(item.attributes[row.name])}"
+        for row in kind_of(current.kind).rows(changed)
+        if row.recreate_if(current.attributes, case.after)
+    ]
+    if reasons and not item.recreate:
+        raise needs_recreate(item.key, reasons)
+    if reasons:
+        yield from _recreate(item, current, case, state, going, reasons, notes)
+        return
+    if changed:
+        check(case)
+        yield UpdateLink(current, _with_flush(current, changed))
+        # What the kernel resets along the way (IPv6 settings when the MTU comes above 1280) is set once more.
+        again = state.get(item.key)
+        left = _changed(item, again)
+        if again is not None and left:
+            yield UpdateLink(again, left)
+
+
+def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
+    """The item with the lower device that the kernel will report: a macvlan on a macvlan sits on the device below both."""
+    written = item.attributes.get("lower_device")
+    if written is None:
+        if current is None and "lower_device" in kind_of(item.kind or "").needs:
+            raise Refused(f"{item.key}: it does not exist, and lower_device is needed to create it")
+        return item
+    if state.get(written) is None:
+        raise lower_missing(item.key, written, state)
+    return replace(item, attributes={**item.attributes, "lower_device": state.lower_of(written)})
+
+
+def _initial(item: Wanted, current: Link | None, lower: Link | None) -> Attributes:
+    if current is not None:
+        return current.attributes
+    found = {row.name: row.initial for row in kind_of(item.kind or "").attributes if row.initial is not None}
+    return {**found, "mtu": lower.get("mtu") if lower else None}
+
+
+def _changed(item: Wanted, current: Link | None) -> dict[str, Any]:
+    """The written attributes that are not so yet."""
+    if current is None:
+        return dict(item.attributes)
+    found = {}
+    for row in kind_of(current.kind).rows(item.attributes):
+        difference = row.type.difference(current.get(row.name), item.attributes[row.name])
+        if difference:
+            found[row.name] = difference[1]
+    return found
+
+
+def _with_flush(current: Link, changed: dict[str, Any]) -> dict[str, Any]:
+    """Leaving source mode empties the list of source addresses: that is part of the change, and of its inverse."""
+    if changed.get("mode", SOURCE) != SOURCE and current.get("source_addresses"):
+        return {**changed, "source_addresses": ()}
+    return changed
+
+
+def _delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: bool) -> DeleteLink:
+    plain = DeleteLink(link)
+    along = [state.get(key) for key, after in plain.predict(state).items() if after is None and key != link.key]
+    strangers = sorted(str(other.key) for other in along if other is not None and other.key not in going)
+    if strangers:
+        action = "recreated" if replaced else "deleted"
+        sit = "sits" if len(strangers) == 1 else "sit"
+        raise Refused(
+            f"{link.key}: {', '.join(strangers)} {sit} on it and would be deleted along with it, "
+            f"so it is not {action}. "
+            "Name what sits on it in the same task, or delete that first"
+        )
+    return DeleteLink(
+        link,
+        _writable(link, state),
+        tuple((other, _writable(other, state)) for other in along if other is not None),
+        why,
+    )
+
+
+def _writable(link: Link, state: State) -> Carried:
+    """What lived on a link, as far as it can be written again."""
+    carried = state.carried.get(link.key, Carried())
+    addresses = tuple(address for address in carried.addresses if not _made_by_kernel(address) and not _from_router(address))
+    routes = tuple(route for route in carried.routes if route.plain and not comes_by_itself(route))
+    defaults = {
+        key: value for (netns, which, key), value in state.sysctls.items() if netns == link.key.netns and which == "default"
+    }
+    settings = {key: value for key, value in carried.sysctls.items() if defaults.get(key) != value}
+    return Carried(addresses, routes, settings)
+
+
+def _recreate(
+    item: Wanted,
+    current: Link,
+    case: Situation,
+    state: State,
+    going: set[LinkKey],
+    reasons: list[str],
+    notes: dict[str, None],
+) -> Iterator[Operation]:
+    """Delete and create, with everything on it that the kernel lets us put back; sentences say what it does not."""
+    old = state.carried.get(current.key, Carried())
+    deletion = _delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
+    yield deletion
+    kept, lost = _kept(item, current, state)
+    attributes = {**kept, **item.attributes}
+    settings = {**deletion.carried.sysctls, **item.attributes.get("sysctls", {})}
+    back = deletion.carried
+    after = {**_initial(item, None, state.get(attributes.get("lower_device"))), **attributes}
+    if (after["mtu"] or IPV6_MINIMUM_MTU) < IPV6_MINIMUM_MTU:
+        written = item.attributes.get("sysctls", {})
+        settings = {name: value for name, value in settings.items() if name in written or not name.startswith("ipv6.")}
+        if "address_generation_mode" not in item.attributes:
+            attributes.pop("address_generation_mode", None)
+        back = Carried(
+            tuple(address for address in back.addresses if address.family != socket.AF_INET6),
+            tuple(route for route in back.routes if route.family != socket.AF_INET6),
+        )
+        lost += [
+            f"{one} (an MTU of {after['mtu']} takes IPv6 off the link)"
+            for one in deletion.carried.addresses
+            if one not in back.addresses
+        ]
+    if attributes.get("admin_state") != "up":
+        lost += [f"the route to {route} (the link is down)" for route in back.routes]
+        back = replace(back, routes=())
+    if settings:
+        attributes["sysctls"] = settings
+    lower = state.get(attributes["lower_device"])
+    if lower is None:
+        raise Refused(
+            f"{item.key}: it cannot be created again, for its lower device is out of reach: {attributes['lower_device']}. "
+            "Write another lower_device"
+        )
+    check(replace(case, before=None, after={**after, **attributes}, changed=attributes, lower=lower))
+    rows = kind_of(current.kind).rows(attributes)
+    yield CreateLink(current.key, current.kind, {row.name: attributes[row.name] for row in rows})
+    if back.addresses or back.routes:
+        yield Restore(current.key, back.addresses, back.routes)
+    again = "comes back with the next router advertisement"
+    lost += [f"{address} ({again})" for address in old.addresses if _from_router(address)]
+    lost += [f"the route to {route} ({again})" for route in old.routes if route.protocol == _RTPROT_RA]
+    lost += [
+        f"the route to {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)
+    ]
+    if lost:
+        notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
+
+
+def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], list[str]]:
+    """The attributes that a link created again keeps beside those that were written, and sentences for what it cannot."""
+    lower = state.get(item.attributes.get("lower_device") or before.get("lower_device"))
+    mode = item.attributes.get("mode", before.get("mode"))
+    moved = "lower_device" in item.attributes and item.attributes["lower_device"] != before.get("lower_device")
+    kept: dict[str, Any] = {}
+    lost: list[str] = []
+    for row in kind_of(before.kind).attributes:
+        value = before.get(row.name)
+        if value in (None, row.initial) or row.store is Store.SYSCTL or row.name in item.attributes:
+            continue
+        if row.name == "address" and PASSTHRU in (mode, before.get("mode")):
+            continue  # the MAC of a passthru link is that of its lower device
+        if row.name == "source_addresses" and mode != SOURCE:
+            continue
+        if row.per_lower_device and moved:
+            continue
+        if row.name == "mtu" and lower is not None and (lower.get("mtu") or value) < value:
+            lost.append(f"mtu {value} (the lower device {lower.key} has {lower.get('mtu')})")
+            continue
+        kept[row.name] = value
+    return kept, lost
+
+
+def _made_by_kernel(address: Address) -> bool:
+    link_local = address.family == socket.AF_INET6 and address.ip.startswith("fe80:")
+    return address.protocol in (_IFAPROT_KERNEL_LO, _IFAPROT_KERNEL_LL) or (link_local and address.protocol is None)
+
+
+def _from_router(address: Address) -> bool:
+    temporary = address.family == socket.AF_INET6 and bool(address.flags & _IFA_F_TEMPORARY)
+    return address.protocol == _IFAPROT_KERNEL_RA or temporary
+
+
+def comes_by_itself(route: Route) -> bool:
+    """Whether the kernel makes the route: along with an address, or from a router advertisement."""
+    return route.protocol in (_RTPROT_KERNEL, _RTPROT_RA) or route.table == _RT_TABLE_LOCAL
+
+
+def _check_together(items: Sequence[Wanted], predicted: State) -> None:
+    """Refuse wishes that undo each other: the second plan would never be empty."""
+    for item in items:
+        link = predicted.get(item.key)
+        if not item.present or link is None:
+            continue
+        for row in kind_of(link.kind).rows(item.attributes):
+            now, value = link.get(row.name), item.attributes[row.name]
+            if row.name == "lower_device" or now is None or row.type.difference(now, value) is None:
+                continue
+            shared = f": {row.name} belongs to the lower device {link.get('lower_device')}" if row.per_lower_device else ""
+            raise Refused(
+                f"{item.key}: {row.name} {row.type.say(value)} contradicts another entry of the same task, "
+                f"which makes it {row.type.say(now)}{shared}. Write one value"
+            )
+
+
+def _a(kind: str) -> str:
+    if kind == PHYSICAL:
+        return "a physical link"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

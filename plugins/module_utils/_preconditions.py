@@ -1,0 +1,267 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel would refuse, or accept and not do, told in words before anything is sent. Pure.
+
+macvlan gives no text with its errors: one EINVAL or EBUSY stands for a dozen causes. So each cause is looked for here, with
+the way out; what cannot be seen from here (a sibling in a namespace that was not read) is named by `hint` afterwards.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
+
+# Per-link settings that the kernel combines with those of `all`: the larger one holds, or either being set is enough.
+_LARGER_HOLDS = ("arp_ignore", "arp_announce", "rp_filter")
+_EITHER_HOLDS = ("arp_filter", "arp_notify", "ndisc_notify", "accept_local", "route_localnet", "proxy_arp")
+
+_CONTROLLERS = ("bridge", "vrf")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One wanted link before it is planned: what is there, what it is to become, and what it sits on.
+
+    before is None for a link that is to be created. after: all attributes as they are to be. changed: those that differ.
+    lower: the device that it really sits on; None where it is not known or not there.
+    """
+
+    item: Wanted
+    before: Link | None
+    after: Attributes
+    changed: Attributes
+    lower: Link | None
+    state: State
+
+    @property
+    def key(self) -> LinkKey:
+        """The wanted link."""
+        return self.item.key
+
+    @property
+    def created(self) -> bool:
+        """Whether it has to be made."""
+        return self.before is None
+
+
+def check(case: Situation) -> None:
+    """Raise Refused with a sentence if the kernel would not do what is wanted."""
+    if case.item.kind in ("macvlan", "macvtap"):
+        _check_lower(case)
+        _check_passthru(case)
+        _check_address(case)
+        _check_sources(case)
+    _check_mtu(case)
+    _check_controller(case)
+    _check_altnames(case)
+    _check_sysctls(case)
+    _check_ipv6(case)
+
+
+def warnings(case: Situation) -> Iterator[str]:
+    """What will be done, but may not do what is meant."""
+    lower = case.lower
+    if lower is not None:
+        if lower.get("admin_state") == "down":
+            yield (
+                f"{case.key}: its lower device {lower.key} is down, so nothing passes. "
+                "Write lower_device_state: up to bring it up along with the link"
+            )
+        elif lower.carrier is False:
+            yield f"{case.key}: its lower device {lower.key} has no carrier, so nothing passes, not even between links on it"
+    for setting, value in (case.item.attributes.get("sysctls") or {}).items():
+        over_all = case.state.sysctls.get((case.key.netns, "all", setting))
+        name = setting.split(".")[1]
+        if over_all is None:
+            continue
+        if (name in _LARGER_HOLDS and over_all > value) or (name in _EITHER_HOLDS and over_all and not value):
+            family = setting.split(".")[0]
+            yield f"{case.key}: {setting} = {value} has no effect while net.{family}.conf.all.{name} is {over_all}"
+
+
+def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
+    """The refusal for a lower device that does not exist."""
+    owner = state.owner_of_altname(lower)
+    if owner is not None:
+        return Refused(f"{key}: {lower.name} is an alternative name of {owner}; write lower_device: {owner.name}")
+    there = sorted(link.key.name for link in state if link.key.netns == lower.netns and link.ethernet)
+    place = f"netns {lower.netns}" if lower.netns else "the namespace that the task runs in"
+    return Refused(
+        f"{key}: there is no link {lower.name} in {place} to be its lower device. "
+        f"There {'are: ' + ', '.join(there[:20]) if there else 'is none that could be one'}. "
+        "lower_device_netns names another namespace"
+    )
+
+
+def check_name(key: LinkKey, state: State) -> None:
+    """Raise Refused if a link that is to be made would have the alternative name of another."""
+    owner = state.owner_of_altname(key)
+    if owner is not None:
+        raise Refused(
+            f"{key}: the name is taken: it is an alternative name of {owner}. "
+            f"Choose another name, or take {key.name} from the altnames of {owner.name} first"
+        )
+
+
+def needs_recreate(key: LinkKey, reasons: list[str]) -> Refused:
+    """The refusal of a change that a living link does not take."""
+    return Refused(
+        f"{key}: {', '.join(reasons)}: the kernel cannot change that on a living link. "
+        "Write recreate: when_required to have it deleted and created again, with what lives on it where the kernel lets it"
+    )
+
+
+def _check_lower(case: Situation) -> None:
+    lower = case.lower
+    if lower is None or not (case.created or "mode" in case.changed):
+        return
+    kind = case.item.kind
+    if not lower.ethernet:
+        why = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
+        raise Refused(f"{case.key}: {lower.key} is {why}: a {kind} needs an Ethernet device as its lower_device")
+    controller = lower.get("controller")
+    if controller and case.created:
+        owner = case.state.get(LinkKey(lower.key.netns, controller))
+        what = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"
+        raise Refused(
+            f"{case.key}: {lower.key} is {what}: a {kind} cannot sit on it. Use {controller} as lower_device, "
+            f"or detach {lower.key.name} first"
+        )
+    if case.created and case.key.name == lower.key.name and case.key.netns == lower.key.netns:
+        raise Refused(f"{case.key}: it cannot be its own lower device")
+    ipvlan = [str(link.key) for link in case.state.above(lower.key) if link.kind in ("ipvlan", "ipvtap")]
+    if case.created and ipvlan:
+        raise Refused(
+            f"{case.key}: {', '.join(ipvlan)} sits on {lower.key}: ipvlan and {kind} exclude each other on one lower device"
+        )
+
+
+def _check_passthru(case: Situation) -> None:
+    if case.lower is None or not (case.created or "mode" in case.changed):
+        return
+    others = [link for link in case.state.above(case.lower.key) if link.kind in ("macvlan", "macvtap") and link.key != case.key]
+    alone = [link for link in others if link.get("mode") == PASSTHRU]
+    if alone:
+        raise Refused(
+            f"{case.key}: {alone[0].key} has {case.lower.key} for itself (mode passthru). "
+            f"Delete {alone[0].key.name}, or use another lower_device"
+        )
+    if others and case.after.get("mode") == PASSTHRU:
+        raise Refused(
+            f"{case.key}: mode passthru takes {case.lower.key} for itself, but "
+            f"{_some(link.key for link in others)} {'sits' if len(others) == 1 else 'sit'} on it. "
+            "Delete what sits there, use another lower_device, or another mode"
+        )
+
+
+def _check_address(case: Situation) -> None:
+    address, lower = case.after.get("address"), case.lower
+    if not address or lower is None or case.after.get("mode") == PASSTHRU:
+        return
+    up = case.after.get("admin_state") == "up"
+    if not (case.created or "address" in case.changed or (up and "admin_state" in case.changed)):
+        return
+    # The kernel compares when a link comes up, and when the MAC of an existing one changes: then with those that are up.
+    if lower.get("address") == address and (up or not case.created):
+        raise Refused(
+            f"{case.key}: {address} is the MAC of its lower device {lower.key}: the kernel lets no link on it have the same. "
+            "Write another address (the filter patchbay.netdev.stable_mac makes one)"
+        )
+    if not (up or not case.created):
+        return
+    for other in case.state.sharing(lower.key, address):
+        if other.key != case.key and other.get("admin_state") == "up" and other.get("mode") != PASSTHRU:
+            raise Refused(
+                f"{case.key}: {other.key} on the same lower device {lower.key} has the MAC {address} and is up: "
+                "two links with one MAC cannot both be up. Write another address, or take that link down first"
+            )
+
+
+def _check_sources(case: Situation) -> None:
+    if case.item.attributes.get("source_addresses") and case.after.get("mode") != SOURCE:
+        raise Refused(
+            f"{case.key}: source_addresses belong to mode source, its mode is {case.after.get('mode')}. "
+            "Write mode: source, or leave them out"
+        )
+
+
+def _check_mtu(case: Situation) -> None:
+    mtu, lower = case.item.attributes.get("mtu"), case.lower
+    if mtu is None or lower is None or not lower.get("mtu") or not (case.created or "mtu" in case.changed):
+        return
+    if mtu > lower.get("mtu"):
+        raise Refused(
+            f"{case.key}: mtu {mtu} is above that of its lower device {lower.key} ({lower.get('mtu')}), which bounds it. "
+            f"Raise the MTU of {lower.key.name} first, or write {lower.get('mtu')} or less"
+        )
+
+
+def _check_controller(case: Situation) -> None:
+    name = case.changed.get("controller")
+    if not name:
+        return
+    key = LinkKey(case.key.netns, name)
+    controller = case.state.get(key)
+    if controller is None:
+        raise Refused(f"{case.key}: its controller {key} does not exist; it is looked up in the namespace of the link")
+    if controller.kind not in _CONTROLLERS:
+        raise Refused(f"{case.key}: {key} is no bridge (its kind is {controller.kind}), so nothing can be attached to it")
+    if case.lower is not None and case.lower.key == key:
+        raise Refused(f"{case.key}: it sits on {key}, so it cannot be attached to it as well: that would be a loop")
+
+
+def _check_altnames(case: Situation) -> None:
+    for altname in case.changed.get("altnames", ()):
+        key = LinkKey(case.key.netns, altname)
+        owner = key if case.state.get(key) else case.state.owner_of_altname(key)
+        if altname == case.key.name or (owner is not None and owner != case.key):
+            raise Refused(f"{case.key}: altname {altname} is taken: {owner or case.key} has that name")
+
+
+def _check_sysctls(case: Situation) -> None:
+    for setting in case.changed.get("sysctls", {}):
+        if case.state.sysctls.get((case.key.netns, "default", setting), 0) is None:
+            raise Refused(f"{case.key}: this kernel has no setting {setting} (no such file under /proc/sys/net)")
+
+
+def _check_ipv6(case: Situation) -> None:
+    mtu = case.after.get("mtu")
+    written = case.item.attributes
+    wanted = [name for name in ("address_generation_mode",) if name in written]
+    wanted += [name for name in written.get("sysctls", {}) if name.startswith("ipv6.")]
+    if mtu is not None and mtu < 1280 and wanted:
+        raise Refused(f"{case.key}: {wanted[0]} is a setting of IPv6, which no link with an MTU below 1280 has (it is {mtu})")
+
+
+def hint(request: Request, code: int) -> str:
+    """What a refusal of the kernel may mean when the preconditions saw nothing; empty when there is nothing to add."""
+    if not isinstance(request, (NewLink, SetLink)):
+        return ""
+    lower = request.attributes.get("lower_device")
+    if isinstance(request, NewLink):
+        if code == errno.EOPNOTSUPP:
+            return f"This kernel has no {request.kind} (module {request.kind} not there)"
+        if code == errno.EBUSY and lower:
+            return f"Something else has taken {lower}: a bond, a team, Open vSwitch or an ipvlan (ip -d link show {lower.name})"
+        if code == errno.EINVAL and lower:
+            return f"A macvlan or macvtap on {lower} in a namespace that was not read may exclude it (passthru is exclusive)"
+        if code == errno.EEXIST:
+            return "Something made a link of that name at the same moment: run again"
+    if code == errno.EADDRINUSE:
+        return "A link on the same lower device, in a namespace that was not read, has the same MAC and is up"
+    if code == errno.EINVAL and request.attributes.get("address_generation_mode") == "stable_secret":
+        return "stable_secret needs net.ipv6.conf.LINK.stable_secret to be set first"
+    return ""
+
+
+def _some(keys: Any) -> str:
+    names = sorted(str(key) for key in keys)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

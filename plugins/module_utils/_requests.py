@@ -1,0 +1,108 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What operations ask of the kernel, as data: the gateway executes these, and a fake one can too.
+
+Links are named by key and attributes by option: which message and which netlink attribute that takes is the gateway's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, Attributes, LinkKey, Route
+
+
+@dataclass(frozen=True)
+class NewLink:
+    """Create a link whole, straight in its namespace; index None lets the kernel choose. All or nothing."""
+
+    key: LinkKey
+    kind: str
+    attributes: Attributes
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return f"create {self.key}"
+
+
+@dataclass(frozen=True)
+class SetLink:
+    """Change attributes of a link. Not atomic: the kernel applies them one by one and keeps those before a failure."""
+
+    key: LinkKey
+    kind: str
+    attributes: Attributes
+
+    def __str__(self) -> str:
+        return f"set {', '.join(self.attributes)} of {self.key}"
+
+
+@dataclass(frozen=True)
+class RemoveLink:
+    """Delete a link, and with it what sits on it."""
+
+    key: LinkKey
+
+    def __str__(self) -> str:
+        return f"delete {self.key}"
+
+
+@dataclass(frozen=True)
+class AddAltname:
+    """Give a link one more name."""
+
+    key: LinkKey
+    altname: str
+
+    def __str__(self) -> str:
+        return f"add altname {self.altname} to {self.key}"
+
+
+@dataclass(frozen=True)
+class RemoveAltname:
+    """Take an alternative name from a link."""
+
+    key: LinkKey
+    altname: str
+
+    def __str__(self) -> str:
+        return f"remove altname {self.altname} from {self.key}"
+
+
+@dataclass(frozen=True)
+class WriteSysctl:
+    """Write one per-link setting, such as `ipv4.arp_ignore`."""
+
+    key: LinkKey
+    setting: str
+    value: int
+
+    def __str__(self) -> str:
+        return f"write {self.setting} = {self.value} of {self.key}"
+
+
+@dataclass(frozen=True)
+class AddAddress:
+    """Put an address on a link; one that is there already is no error."""
+
+    key: LinkKey
+    address: Address
+
+    def __str__(self) -> str:
+        return f"add address {self.address} to {self.key}"
+
+
+@dataclass(frozen=True)
+class AddRoute:
+    """Add a route by a link; one that is there already is no error."""
+
+    key: LinkKey
+    route: Route
+
+    def __str__(self) -> str:
+        return f"add route {self.route} by {self.key}"
+
+
+Request = Union[NewLink, SetLink, RemoveLink, AddAltname, RemoveAltname, WriteSysctl, AddAddress, AddRoute]

@@ -1,0 +1,322 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The types of option values: each reads what a user writes into one normal form, compares, and says a value.
+
+`parse` raises InvalidValue with a sentence that does not name the option: the caller knows where the value was written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+
+Difference = Optional[tuple[Any, Any]]  # (what is, what is to be), None when nothing has to change
+
+
+class Type:
+    """One kind of value."""
+
+    def argument(self) -> dict[str, Any]:
+        """Its part of an Ansible argument specification."""
+        return {"type": "str"}
+
+    def parse(self, value: Any) -> Any:
+        """The normal form; InvalidValue says what is wrong and what to write instead."""
+        return value
+
+    def difference(self, current: Any, wanted: Any) -> Difference:
+        """What has to change; a current value of None is not known, and so differs from everything."""
+        return None if current == wanted else (current, wanted)
+
+    def say(self, value: Any) -> str:
+        """The value as it stands in a sentence."""
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return '""' if value == "" else str(value)
+
+    def returned(self, value: Any) -> Any:
+        """The value as it stands in a result (made of what JSON has)."""
+        return value
+
+
+@dataclass(frozen=True)
+class Boolean(Type):
+    """True or false."""
+
+    def argument(self) -> dict[str, Any]:
+        """A bool."""
+        return {"type": "bool"}
+
+
+@dataclass(frozen=True)
+class Choice(Type):
+    """One of some words, each with the number that stands for it in a netlink message."""
+
+    codes: Mapping[str, int]
+
+    def argument(self) -> dict[str, Any]:
+        """The choices as Ansible checks them."""
+        return {"type": "str", "choices": list(self.codes)}
+
+    def word(self, code: int | None) -> str | None:
+        """The word for a number; None for one that the kernel has and this table has not."""
+        return next((word for word, number in self.codes.items() if number == code), None)
+
+
+@dataclass(frozen=True)
+class Integer(Type):
+    """A whole number within bounds, both included."""
+
+    low: int
+    high: int
+
+    def argument(self) -> dict[str, Any]:
+        """An int, whose bounds are checked here."""
+        return {"type": "int"}
+
+    def parse(self, value: Any) -> int:
+        """The number."""
+        if not self.low <= value <= self.high:
+            raise InvalidValue(f"{value} is not between {self.low} and {self.high}")
+        return int(value)
+
+
+@dataclass(frozen=True)
+class Text(Type):
+    """Free text, counted in bytes as the kernel counts."""
+
+    most: int
+
+    def parse(self, value: Any) -> str:
+        """The text."""
+        size = len(value.encode())
+        if size > self.most:
+            raise InvalidValue(f"it has {size} bytes, the kernel takes {self.most}")
+        if "\0" in value:
+            raise InvalidValue("it contains a NUL byte, which the kernel takes for its end")
+        return str(value)
+
+
+@dataclass(frozen=True)
+class LinkName(Type):
+    """The name of a link. `empty`: what the empty text means, where it may be written."""
+
+    empty: bool = False
+
+    def parse(self, value: Any) -> str:
+        """The name; what the kernel would refuse, or bend into another name, is refused."""
+        name = str(value)
+        if not name and self.empty:
+            return ""
+        found = _flaw_of_name(name)
+        if found:
+            raise InvalidValue(f"{name!r} cannot be the name of a link: {found}")
+        return name
+
+
+def _flaw_of_name(name: str) -> str | None:
+    if not name:
+        return "it is empty"
+    if len(name.encode()) > 15:
+        return f"it has {len(name.encode())} bytes, the kernel takes 15"
+    if name in (".", ".."):
+        return "it would be a directory of its own under /sys and /proc"
+    if name in ("all", "default"):
+        return "the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)"
+    if "%" in name:
+        return 'the kernel takes "%" for a template and would make another name of it'
+    if "/" in name or ":" in name:
+        return f'the kernel refuses "{"/" if "/" in name else ":"}"'
+    if any(character.isspace() for character in name):
+        return "it contains white space"
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        return "it contains a control character"
+    return None
+
+
+@dataclass(frozen=True)
+class AltName(Type):
+    """An alternative name of a link: up to 127 bytes."""
+
+    def parse(self, value: Any) -> str:
+        """The name."""
+        name = Text(127).parse(value)
+        if not name or any(ord(character) < 32 for character in name):
+            raise InvalidValue(f"{name!r} cannot be an alternative name: it is empty or contains a control character")
+        return name
+
+
+@dataclass(frozen=True)
+class Mac(Type):
+    """A unicast MAC address; normal form: lower case with colons."""
+
+    def parse(self, value: Any) -> str:
+        """The address from `00:16:3e:11:11:01`, `00-16-3E-11-11-01`, `0016.3e11.1101` or `00163e111101`."""
+        text = str(value).strip()
+        if re.fullmatch(r"\d{1,11}", text):
+            raise InvalidValue(f"{text} is a number: YAML reads an unquoted {_sexagesimal(int(text))} so; quote it")
+        digits = re.sub(r"[:.-]", "", text).lower()
+        grouped = re.fullmatch(
+            r"([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4}[0-9a-f]{2}|([0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}", text.lower()
+        )
+        if not grouped:
+            raise InvalidValue(f"{text!r} is not a MAC address such as 00:16:3e:11:11:01")
+        address = ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+        if address == "00:00:00:00:00:00":
+            raise InvalidValue(f"{address} is no address")
+        if int(digits[:2], 16) & 1:
+            raise InvalidValue(
+                f"{address} is a multicast address (the lowest bit of its first octet is set); a link needs a unicast one"
+            )
+        return address
+
+
+def _sexagesimal(number: int) -> str:
+    parts: list[int] = []
+    for _place in range(5):
+        number, part = divmod(number, 60)
+        parts.insert(0, part)
+    return ":".join(f"{part:02d}" for part in [number, *parts])
+
+
+@dataclass(frozen=True)
+class SetOf(Type):
+    """Several values without order; normal form: a sorted tuple. Nothing written is managed as nothing: an empty set."""
+
+    item: Type
+    most: int = 0  # 0: no bound
+
+    def argument(self) -> dict[str, Any]:
+        """A list of what the item is."""
+        return {"type": "list", "elements": self.item.argument()["type"]}
+
+    def parse(self, value: Any) -> tuple[Any, ...]:
+        """The set; values that are written twice count once."""
+        found = tuple(sorted({self.item.parse(item) for item in value}))
+        if self.most and len(found) > self.most:
+            raise InvalidValue(f"it has {len(found)} entries, more than {self.most}")
+        return found
+
+    def say(self, value: Any) -> str:
+        """The values in brackets."""
+        return f"[{', '.join(self.item.say(item) for item in value)}]"
+
+    def returned(self, value: Any) -> Any:
+        """A sorted list."""
+        return list(value)
+
+
+@dataclass(frozen=True)
+class GroupNumber(Type):
+    """A link group: a number, or a name that the gateway looks up in iproute2's table; normal form: the number."""
+
+    def parse(self, value: Any) -> Any:
+        """The number, or the name as it was written."""
+        text = str(value)
+        if not text.isdigit():
+            return text
+        return Integer(0, 0xFFFFFFFF).parse(int(text))
+
+
+@dataclass(frozen=True)
+class Reference(Type):
+    """Another link; normal form: its LinkKey."""
+
+    def returned(self, value: Any) -> Any:
+        """The name alone; where it is stands beside it."""
+        return value.name if value else value
+
+
+# Ranges of the keys that the recipes and the documentation name: the kernel itself checks nearly none of them.
+_SYSCTL_RANGES = {
+    "ipv4.accept_local": (0, 1),
+    "ipv4.accept_redirects": (0, 1),
+    "ipv4.accept_source_route": (0, 1),
+    "ipv4.arp_accept": (0, 2),
+    "ipv4.arp_announce": (0, 2),
+    "ipv4.arp_evict_nocarrier": (0, 1),
+    "ipv4.arp_filter": (0, 1),
+    "ipv4.arp_ignore": (0, 8),
+    "ipv4.arp_notify": (0, 1),
+    "ipv4.drop_gratuitous_arp": (0, 1),
+    "ipv4.drop_unicast_in_l2_multicast": (0, 1),
+    "ipv4.forwarding": (0, 1),
+    "ipv4.ignore_routes_with_linkdown": (0, 1),
+    "ipv4.log_martians": (0, 1),
+    "ipv4.promote_secondaries": (0, 1),
+    "ipv4.proxy_arp": (0, 1),
+    "ipv4.proxy_arp_pvlan": (0, 1),
+    "ipv4.route_localnet": (0, 1),
+    "ipv4.rp_filter": (0, 2),
+    "ipv4.send_redirects": (0, 1),
+    "ipv4.src_valid_mark": (0, 1),
+    "ipv6.accept_dad": (0, 2),
+    "ipv6.accept_ra": (0, 2),
+    "ipv6.accept_ra_defrtr": (0, 1),
+    "ipv6.accept_ra_pinfo": (0, 1),
+    "ipv6.accept_redirects": (0, 1),
+    "ipv6.autoconf": (0, 1),
+    "ipv6.disable_ipv6": (0, 1),
+    "ipv6.enhanced_dad": (0, 1),
+    "ipv6.forwarding": (0, 1),
+    "ipv6.ignore_routes_with_linkdown": (0, 1),
+    "ipv6.keep_addr_on_down": (-1, 1),
+    "ipv6.ndisc_notify": (0, 1),
+    "ipv6.optimistic_dad": (0, 1),
+    "ipv6.proxy_ndp": (0, 1),
+    "ipv6.use_optimistic": (0, 1),
+    "ipv6.use_tempaddr": (-1, 2),
+}
+_SYSCTL_ELSEWHERE = {
+    "ipv6.addr_gen_mode": "write the option address_generation_mode",
+    "ipv6.stable_secret": "it is a secret, not a number: set it by other means",
+    "ipv4.mc_forwarding": "the kernel sets it by itself",
+    "ipv6.mc_forwarding": "the kernel sets it by itself",
+}
+
+
+@dataclass(frozen=True)
+class Sysctls(Type):
+    """Per-link settings under /proc/sys/net/{ipv4,ipv6}/conf/LINK: `ipv4.arp_ignore` -> number. Only written keys count."""
+
+    def argument(self) -> dict[str, Any]:
+        """A dict."""
+        return {"type": "dict"}
+
+    def parse(self, value: Any) -> Mapping[str, int]:
+        """The numbers by key; bounds are ours where the kernel would take anything."""
+        found = {}
+        for key, setting in sorted(value.items()):
+            if not re.fullmatch(r"ipv[46]\.[a-z0-9_]+", key):
+                raise InvalidValue(f"{key!r} is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra")
+            if key in _SYSCTL_ELSEWHERE:
+                raise InvalidValue(f"{key} cannot be set here: {_SYSCTL_ELSEWHERE[key]}")
+            if isinstance(setting, bool):
+                setting = int(setting)
+            if not re.fullmatch(r"-?\d{1,10}", str(setting)):
+                raise InvalidValue(f"{key} takes a whole number, not {setting!r}")
+            low, high = _SYSCTL_RANGES.get(key, (-(1 << 31), (1 << 31) - 1))
+            try:
+                found[key] = Integer(low, high).parse(int(setting))
+            except InvalidValue as error:
+                raise InvalidValue(f"{key}: {error}") from error
+        return found
+
+    def difference(self, current: Any, wanted: Any) -> Difference:
+        """Only the keys that differ."""
+        current = current or {}
+        keys = [key for key in wanted if current.get(key) != wanted[key]]
+        return ({key: current.get(key) for key in keys}, {key: wanted[key] for key in keys}) if keys else None
+
+    def say(self, value: Any) -> str:
+        """The settings in a row."""
+        return ", ".join(f"{key} {'unknown' if setting is None else setting}" for key, setting in value.items())
+
+    def returned(self, value: Any) -> Any:
+        """A dictionary."""
+        return dict(value)

@@ -1,0 +1,59 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Throw-away hosts for the tests on the real kernel, which run in tests/sandbox and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, bring_up, dump, in_sandbox, ip
+
+_numbers = itertools.count()
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to touch a machine's own network."""
+    if not in_sandbox():
+        pytest.exit("These tests change links: run them as tests/sandbox pytest tests/integration", returncode=2)
+
+
+@contextlib.contextmanager
+def made_host() -> Iterator[Host]:
+    """A host with eth0 and eth1, each with a cable to a switch's namespace, and an empty namespace guest."""
+    name = f"host{next(_numbers)}"
+    wire = f"{name}-wire"
+    try:
+        for netns in (name, wire, "guest"):
+            ip("netns", "add", netns)
+            ip("link", "set", "lo", "up", netns=netns)
+            # no duplicate address detection: an address is what it will be at once
+            ip("netns", "exec", netns, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
+        for port in ("eth0", "eth1"):
+            ip("link", "add", port, "type", "veth", "peer", "name", port, "netns", wire, netns=name)
+            ip("link", "set", port, "up", netns=wire)
+            bring_up(port, name)
+            bring_up(port, wire)
+        yield Host(name)
+    finally:
+        for netns in ("guest", wire, name):
+            ip("netns", "del", netns)
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """See made_host."""
+    with made_host() as made:
+        yield made
+
+
+@pytest.fixture
+def untouched(host: Host) -> Iterator[None]:
+    """Around a test in which nothing may change: full dumps before and after are equal."""
+    before = dump([host.netns, "guest"])
+    yield
+    assert dump([host.netns, "guest"]) == before

@@ -1,0 +1,226 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host to try modules on: a network namespace of its own, a cable, and the means to look at it that are not ours (ip)."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.patchbay.netdev.plugins.modules import link_info, macvlan, topology
+
+MODULES = {"link_info": link_info, "macvlan": macvlan, "topology": topology}
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
+CAP_NET_ADMIN = 12
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# What the kernel brings about by itself, at its own time: counters, timers, the carrier and what follows from it, and what a
+# bridge remembers of the ports that it had.
+_VOLATILE = {
+    "stats",
+    "stats64",
+    "valid_life_time",
+    "preferred_life_time",
+    "operstate",
+    "promiscuity",
+    "pref",
+    "gc_timer",
+    "hello_timer",
+    "tso_max_size",
+}
+_VOLATILE_FLAGS = ("LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead")
+
+
+def ip(*words: str, netns: str | None = None) -> str:
+    """What ip prints; CalledProcessError with its own words when it fails."""
+    command = ["ip", *(["-n", netns] if netns else []), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def bring_up(name: str, netns: str) -> None:
+    """Set a link up and wait until the kernel has done all that follows: its link-local address comes last."""
+    ip("link", "set", name, "up", netns=netns)
+    end = time.monotonic() + 10
+    while not re.search(r" state UP .*inet6 fe80:", _shown(name, netns), re.DOTALL):
+        assert time.monotonic() < end, f"{name} in {netns} did not come up: {_shown(name, netns)}"
+        time.sleep(0.005)
+
+
+def _shown(name: str, netns: str) -> str:
+    return ip("address", "show", "dev", name, netns=netns)
+
+
+@dataclass(frozen=True)
+class Host:
+    """The namespace that modules run in."""
+
+    netns: str
+
+    def ip(self, *words: str) -> str:
+        """Run ip in the namespace."""
+        return ip(*words, netns=self.netns)
+
+    def link(self, name: str, netns: str | None = None) -> dict[str, Any]:
+        """A link as `ip -d -j` shows it; empty when it is not there."""
+        command = ["ip", "-n", netns or self.netns, "-d", "-j", "link", "show", "dev", name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return json.loads(done.stdout)[0] if done.returncode == 0 else {}
+
+    def kind_data(self, name: str, netns: str | None = None) -> dict[str, Any]:
+        """The data of its kind: mode and the like."""
+        return self.link(name, netns).get("linkinfo", {}).get("info_data", {})
+
+    def setting(self, path: str, netns: str | None = None) -> str:
+        """A file below /proc/sys/net."""
+        command = ["ip", "netns", "exec", netns or self.netns, "cat", f"/proc/sys/net/{path}"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    def run(self, module: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
+        """The result of a module that runs in a process of its own, in this namespace.
+
+        check: in check mode, and so that writing would fail: without CAP_NET_ADMIN, with a read-only /proc/sys.
+        """
+        return run_in_child(self.netns, module, params, check)
+
+    def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
+        """Run a module that has to succeed."""
+        result = self.run(module, **params)
+        assert not result.get("failed"), result
+        return result
+
+
+def run_in_child(netns: str, name: str, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """Fork, enter the namespace, run the module's main, and read what it prints."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(reader)
+            sys.stdout = os.fdopen(writer, "w")
+            enter(netns)
+            if check:
+                lose_the_means_to_write()
+            settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_no_log": False}
+            with patch_module_args({**params, **settings}):
+                MODULES[name].main()
+        except SystemExit as leave:
+            sys.stdout.flush()
+            os._exit(leave.code if isinstance(leave.code, int) else 1)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(70)
+        os._exit(71)  # a module always leaves by exit_json or fail_json
+    os.close(writer)
+    with os.fdopen(reader) as output:
+        text = output.read()
+    _pid, status = os.waitpid(child, 0)
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, 1), f"the module ended with {code}: {text}"
+    return json.loads(text)
+
+
+def enter(netns: str) -> None:
+    """Move this thread into a named namespace."""
+    descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
+    _checked(_libc.setns(descriptor, CLONE_NEWNET))
+    os.close(descriptor)
+
+
+def lose_the_means_to_write() -> None:
+    """Give up CAP_NET_ADMIN, and see /proc/sys read-only: root may write most settings without the capability."""
+    _checked(_libc.unshare(CLONE_NEWNS))
+    _mount(b"none", b"/", MS_REC | MS_PRIVATE)
+    _mount(b"/proc/sys", b"/proc/sys", MS_BIND)
+    _mount(b"none", b"/proc/sys", MS_BIND | MS_REMOUNT | MS_RDONLY)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this thread
+    data = (ctypes.c_uint32 * 6)()
+    _checked(_libc.capget(header, data))
+    for place in range(3):  # effective, permitted, inheritable
+        data[place] &= ~(1 << CAP_NET_ADMIN)
+    _checked(_libc.capset(header, data))
+
+
+def _mount(source: bytes, target: bytes, flags: int) -> None:
+    _checked(_libc.mount(source, target, None, flags, None))
+
+
+def _checked(code: int) -> None:
+    if code:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def dump(namespaces: Iterable[str]) -> dict[str, Any]:
+    """Everything that ip shows of these namespaces, and all settings of their links, without what changes by itself."""
+    found = {}
+    for netns in namespaces:
+        for words in (
+            ("link",),
+            ("address",),
+            ("-4", "route", "show", "table", "all"),
+            ("-6", "route", "show", "table", "all"),
+            ("rule",),
+        ):
+            shown = json.loads(ip("-d", "-j", *words, netns=netns) or "[]")
+            found[f"{netns} {' '.join(words)}"] = sorted(_without(shown, _VOLATILE), key=str)
+        shown = subprocess.run(
+            ["ip", "netns", "exec", netns, "sh", "-c", "cd /proc/sys/net; grep -s '' ipv4/conf/*/* ipv6/conf/*/*"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
+        found[f"{netns} settings"] = dict(line.split(":", 1) for line in shown.splitlines())
+    found["namespaces"] = sorted(os.listdir("/run/netns"))
+    return found
+
+
+def _without(value: Any, names: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(inner, names) for key, inner in value.items() if key not in names}
+    if isinstance(value, list):
+        return [_without(inner, names) for inner in value if not (isinstance(inner, str) and inner in _VOLATILE_FLAGS)]
+    return value
+
+
+def assert_equal(now: dict[str, Any], before: dict[str, Any], why: object = "") -> None:
+    """Two dumps are equal, or the assertion shows only what differs."""
+    differing = {
+        name: {"before": _rest(before[name], now[name]), "now": _rest(now[name], before[name])}
+        for name in before
+        if before[name] != now.get(name)
+    }
+    assert not differing, f"{why}\n{json.dumps(differing, indent=1)}"
+
+
+def _rest(some: Any, others: Any) -> Any:
+    """What of one dump is not in the other."""
+    if isinstance(some, dict):
+        return {
+            name: _rest(value, others.get(name)) for name, value in some.items() if others is None or others.get(name) != value
+        }
+    if isinstance(some, list) and isinstance(others, list) and len(some) == len(others):
+        return [_rest(one, other) for one, other in zip(some, others) if one != other]
+    if isinstance(some, list) and isinstance(others, list):
+        return [item for item in some if item not in others]
+    return some
+
+
+def in_sandbox() -> bool:
+    """Whether tests/sandbox made what this process sees: nothing of the machine can be touched then."""
+    return any(line.startswith("sandbox /run/netns tmpfs ") for line in Path("/proc/mounts").read_text().splitlines())

@@ -1,0 +1,337 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel would refuse, or accept and not do: a sentence with the cause and the way out, and nothing changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, dump
+
+MAC1, MAC2 = "02:00:00:00:00:01", "02:00:00:00:00:02"
+ETH0 = "02:00:00:00:00:e0"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a user writes, what he is told, and what was there before: ip commands, and tasks of macvlan."""
+
+    params: dict[str, Any]
+    told: str
+    ip: tuple[str, ...] = ()
+    tasks: tuple[dict[str, Any], ...] = field(default=())
+
+
+def on_eth0(**params: Any) -> dict[str, Any]:
+    """A macvlan on eth0."""
+    return {"name": "mv0", "lower_device": "eth0", **params}
+
+
+CASES = {
+    "no lower device": Case({"name": "mv0"}, "mv0: it does not exist, and lower_device is needed to create it"),
+    "lower device missing": Case(
+        on_eth0(lower_device="eth9"),
+        "mv0: there is no link eth9 in the namespace that the task runs in to be its lower device. There are: eth0, eth1. "
+        "lower_device_netns names another namespace",
+    ),
+    "lower device missing elsewhere": Case(
+        on_eth0(lower_device_netns="guest"),
+        "mv0: there is no link eth0 in netns guest to be its lower device. There is none that could be one. "
+        "lower_device_netns names another namespace",
+    ),
+    "lower device by its alternative name": Case(
+        on_eth0(lower_device="uplink"),
+        "mv0: uplink is an alternative name of eth0; write lower_device: eth0",
+        ip=("link property add dev eth0 altname uplink",),
+    ),
+    "loopback": Case(
+        on_eth0(lower_device="lo"),
+        "mv0: lo is the loopback device: a macvlan needs an Ethernet device as its lower_device",
+    ),
+    "no Ethernet": Case(
+        on_eth0(lower_device="tun0"),
+        "mv0: tun0 is not an Ethernet device: a macvlan needs an Ethernet device as its lower_device",
+        ip=("tuntap add dev tun0 mode tun",),
+    ),
+    "bridge port": Case(
+        on_eth0(),
+        "mv0: eth0 is a port of bridge br0: a macvlan cannot sit on it. Use br0 as lower_device, or detach eth0 first",
+        ip=("link add br0 type bridge", "link set eth0 master br0"),
+    ),
+    "passthru beside another": Case(
+        on_eth0(mode="passthru"),
+        "mv0: mode passthru takes eth0 for itself, but mv1 sits on it. "
+        "Delete what sits there, use another lower_device, or another mode",
+        tasks=({"name": "mv1", "lower_device": "eth0"},),
+    ),
+    "passthru beside a macvtap": Case(
+        on_eth0(mode="passthru"),
+        "mv0: mode passthru takes eth0 for itself, but mt1, mt2 sit on it. "
+        "Delete what sits there, use another lower_device, or another mode",
+        ip=("link add mt1 link eth0 type macvtap", "link add mt2 link eth0 type macvtap"),
+    ),
+    "beside a passthru": Case(
+        on_eth0(),
+        "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
+        tasks=({"name": "mv1", "lower_device": "eth0", "mode": "passthru"},),
+    ),
+    "on a passthru macvlan": Case(
+        on_eth0(lower_device="mv1"),
+        "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
+        tasks=({"name": "mv1", "lower_device": "eth0", "mode": "passthru"},),
+    ),
+    "passthru and nopromisc while down": Case(
+        {"name": "mv0", "nopromisc": True},
+        "mv0: nopromisc false -> true: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        tasks=({"name": "mv0", "lower_device": "eth0", "mode": "passthru"},),
+    ),
+    "another lower device": Case(
+        {"name": "mv0", "lower_device": "eth1"},
+        "mv0: lower_device eth0 -> eth1: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        tasks=({"name": "mv0", "lower_device": "eth0"},),
+    ),
+    "MAC of the lower device": Case(
+        on_eth0(address=ETH0, admin_state="up"),
+        f"mv0: {ETH0} is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
+        "Write another address (the filter patchbay.netdev.stable_mac makes one)",
+    ),
+    "MAC changed to that of the lower device": Case(
+        {"name": "mv0", "address": ETH0},
+        f"mv0: {ETH0} is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
+        "Write another address (the filter patchbay.netdev.stable_mac makes one)",
+        tasks=({"name": "mv0", "lower_device": "eth0"},),
+    ),
+    "MAC of a sibling": Case(
+        on_eth0(address=MAC1, admin_state="up"),
+        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
+        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"},),
+    ),
+    "MAC changed to that of a sibling": Case(
+        {"name": "mv0", "address": MAC1},
+        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
+        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}, on_eth0(address=MAC2)),
+    ),
+    "brought up with the MAC of a sibling": Case(
+        {"name": "mv0", "admin_state": "up"},
+        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
+        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}, on_eth0(address=MAC1)),
+    ),
+    "MAC as a number": Case(
+        on_eth0(address=41135085296),
+        "address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so; quote it",
+    ),
+    "multicast MAC": Case(
+        on_eth0(address="01:00:5e:00:00:01"),
+        "address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
+        "a link needs a unicast one",
+    ),
+    "zero MAC": Case(on_eth0(address="00:00:00:00:00:00"), "address: 00:00:00:00:00:00 is no address"),
+    "no MAC": Case(on_eth0(address="02:00:00:00:00"), "address: '02:00:00:00:00' is not a MAC address such as 00:16:3e:11:11:01"),
+    "MTU above the lower device": Case(
+        on_eth0(mtu=1501),
+        "mv0: mtu 1501 is above that of its lower device eth0 (1500), which bounds it. "
+        "Raise the MTU of eth0 first, or write 1500 or less",
+    ),
+    "MTU raised above the lower device": Case(
+        {"name": "mv0", "mtu": 9000},
+        "mv0: mtu 9000 is above that of its lower device eth0 (1500), which bounds it. "
+        "Raise the MTU of eth0 first, or write 1500 or less",
+        tasks=(on_eth0(),),
+    ),
+    "MTU too small": Case(on_eth0(mtu=67), "mtu: 67 is not between 68 and 65535"),
+    "source addresses in another mode": Case(
+        on_eth0(mode="bridge", source_addresses=[MAC1]),
+        "mv0: source_addresses belong to mode source, its mode is bridge. Write mode: source, or leave them out",
+    ),
+    "source addresses for a living link of another mode": Case(
+        {"name": "mv0", "source_addresses": [MAC1]},
+        "mv0: source_addresses belong to mode source, its mode is vepa. Write mode: source, or leave them out",
+        tasks=(on_eth0(),),
+    ),
+    "multicast source address": Case(
+        on_eth0(mode="source", source_addresses=["33:33:00:00:00:01"]),
+        "source_addresses: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
+        "a link needs a unicast one",
+    ),
+    "too many source addresses": Case(
+        on_eth0(mode="source", source_addresses=[f"02:00:00:00:{i >> 8:02x}:{i & 255:02x}" for i in range(1001)]),
+        "source_addresses: it has 1001 entries, more than 1000",
+    ),
+    "queues": Case(on_eth0(num_tx_queues=0), "num_tx_queues: 0 is not between 1 and 4096"),
+    "name of another kind": Case(
+        on_eth0(name="br0"),
+        "br0: the link that has this name is a bridge, no macvlan, and is not changed. "
+        "Choose another name, or delete that link first",
+        ip=("link add br0 type bridge",),
+    ),
+    "delete another kind": Case(
+        {"name": "eth1", "state": "absent"},
+        "eth1: the link that has this name is a veth, no macvlan, and is not deleted. "
+        "Choose another name, or delete that link first",
+    ),
+    "name that is an alternative one": Case(
+        on_eth0(name="uplink"),
+        "uplink: the name is taken: it is an alternative name of eth1. "
+        "Choose another name, or take uplink from the altnames of eth1 first",
+        ip=("link property add dev eth1 altname uplink",),
+    ),
+    "long name": Case(
+        on_eth0(name="a-name-too-long0"),
+        "name: 'a-name-too-long0' cannot be the name of a link: it has 16 bytes, the kernel takes 15",
+    ),
+    "long name in bytes": Case(
+        on_eth0(name="ünïcödé-ünïcö"), "name: 'ünïcödé-ünïcö' cannot be the name of a link: it has 20 bytes, the kernel takes 15"
+    ),
+    "empty name": Case(on_eth0(name=""), "name: '' cannot be the name of a link: it is empty"),
+    "template": Case(
+        on_eth0(name="a%db"),
+        "name: 'a%db' cannot be the name of a link: the kernel takes \"%\" for a template and would make another name of it",
+    ),
+    "dot": Case(
+        on_eth0(name=".."), "name: '..' cannot be the name of a link: it would be a directory of its own under /sys and /proc"
+    ),
+    "all": Case(
+        on_eth0(name="all"),
+        "name: 'all' cannot be the name of a link: "
+        "the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)",
+    ),
+    "slash": Case(on_eth0(name="a/b"), "name: 'a/b' cannot be the name of a link: the kernel refuses \"/\""),
+    "colon": Case(on_eth0(name="a:b"), "name: 'a:b' cannot be the name of a link: the kernel refuses \":\""),
+    "space": Case(on_eth0(name="a b"), "name: 'a b' cannot be the name of a link: it contains white space"),
+    "control character": Case(
+        on_eth0(name="a\x07"), "name: 'a\\x07' cannot be the name of a link: it contains a control character"
+    ),
+    "altname that is a link": Case(on_eth0(altnames=["eth1"]), "mv0: altname eth1 is taken: eth1 has that name"),
+    "altname of another link": Case(
+        on_eth0(altnames=["uplink"]),
+        "mv0: altname uplink is taken: eth1 has that name",
+        ip=("link property add dev eth1 altname uplink",),
+    ),
+    "altname that is its own name": Case(
+        {"name": "mv0", "altnames": ["mv0"]}, "mv0: altname mv0 is taken: mv0 has that name", tasks=(on_eth0(),)
+    ),
+    "long altname": Case(on_eth0(altnames=["x" * 128]), "altnames: it has 128 bytes, the kernel takes 127"),
+    "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, the kernel takes 255"),
+    "controller missing": Case(
+        on_eth0(controller="br9"),
+        "mv0: its controller br9 does not exist; it is looked up in the namespace of the link",
+    ),
+    "controller that is no bridge": Case(
+        on_eth0(controller="eth1"),
+        "mv0: eth1 is no bridge (its kind is veth), so nothing can be attached to it",
+    ),
+    "controller that it sits on": Case(
+        on_eth0(lower_device="br0", controller="br0"),
+        "mv0: it sits on br0, so it cannot be attached to it as well: that would be a loop",
+        ip=("link add br0 type bridge",),
+    ),
+    "secret that is not there": Case(
+        on_eth0(address_generation_mode="stable_secret"),
+        "create mv0: macvlan on eth0, address_generation_mode stable_secret failed: the kernel refused to "
+        "set address_generation_mode of mv0: Invalid argument. "
+        "stable_secret needs net.ipv6.conf.LINK.stable_secret to be set first. Everything that had been done was undone",
+    ),
+    "IPv6 below its least MTU": Case(
+        on_eth0(mtu=1000, address_generation_mode="none"),
+        "mv0: address_generation_mode is a setting of IPv6, which no link with an MTU below 1280 has (it is 1000)",
+    ),
+    "IPv6 setting below its least MTU": Case(
+        on_eth0(mtu=1000, sysctls={"ipv6.accept_ra": 0}),
+        "mv0: ipv6.accept_ra is a setting of IPv6, which no link with an MTU below 1280 has (it is 1000)",
+    ),
+    "unknown setting": Case(
+        on_eth0(sysctls={"ipv4.arp_ignroe": 1}),
+        "mv0: this kernel has no setting ipv4.arp_ignroe (no such file under /proc/sys/net)",
+    ),
+    "setting out of range": Case(on_eth0(sysctls={"ipv4.arp_ignore": 9}), "sysctls: ipv4.arp_ignore: 9 is not between 0 and 8"),
+    "setting that is no setting": Case(
+        on_eth0(sysctls={"arp_ignore": 1}),
+        "sysctls: 'arp_ignore' is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra",
+    ),
+    "setting that is no number": Case(
+        on_eth0(sysctls={"ipv4.arp_ignore": "on"}), "sysctls: ipv4.arp_ignore takes a whole number, not 'on'"
+    ),
+    "group without a number": Case(
+        on_eth0(group="voice"),
+        "mv0: group: there is no group voice in /etc/iproute2/group or /usr/lib/iproute2/group; write its number",
+    ),
+    "namespace missing": Case(
+        on_eth0(netns="nowhere"),
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
+        "Correct the name, or create it first: ip netns add nowhere",
+    ),
+    "namespace of the lower device missing": Case(
+        on_eth0(lower_device_netns="nowhere"),
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
+        "Correct the name, or create it first: ip netns add nowhere",
+    ),
+    "namespace that is none": Case(
+        on_eth0(netns="a/b"), "netns: 'a/b' is neither the name of a network namespace nor an absolute path to one"
+    ),
+    "path that is no namespace": Case(
+        on_eth0(netns="/etc/hostname"),
+        "The network namespace /etc/hostname cannot be entered: Invalid argument (/etc/hostname)",
+    ),
+    "place of a lower device that is not written": Case(
+        {"name": "mv0", "lower_device_netns": "guest"}, "lower_device_netns says where to look for lower_device: write both"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_refused(host: Host, case: Case) -> None:
+    """The whole sentence, in check mode (unless only the kernel knows) and for real; the full dumps are equal."""
+    host.ip("link", "set", "eth0", "address", ETH0)
+    for command in case.ip:
+        host.ip(*command.split())
+    for task in case.tasks:
+        host.apply("macvlan", **task)
+    before = dump([host.netns, "guest"])
+    known_to_kernel_alone = "failed: the kernel refused" in case.told
+    for check in (False,) if known_to_kernel_alone else (True, False):
+        result = host.run("macvlan", check=check, **case.params)
+        assert result.get("failed"), result
+        assert result["msg"] == case.told
+    assert dump([host.netns, "guest"]) == before
+
+
+def test_place_in_the_input(host: Host) -> None:
+    """A topology names the place of the error in its input."""
+    result = host.run("topology", macvlan=[on_eth0(), on_eth0(name="mv1", address="x")])
+    assert result["msg"] == "macvlan[1] (mv1): address: 'x' is not a MAC address such as 00:16:3e:11:11:01"
+    assert host.link("mv0") == {}
+
+
+def test_two_entries_for_one_link(host: Host) -> None:
+    """Equal values are one wish, different ones a contradiction with both places."""
+    same = host.apply("topology", macvlan=[on_eth0(mode="bridge"), {"name": "mv0", "alias": "both"}])
+    assert len(same["operations"]) == 1
+    assert host.link("mv0")["ifalias"] == "both"
+    result = host.run("topology", macvlan=[on_eth0(mode="bridge"), on_eth0(mode="vepa")])
+    assert result["msg"] == "macvlan[0] (mv0) and macvlan[1] (mv0) name the same link mv0, with mode bridge and vepa"
+
+
+def test_bc_cutoff_of_one_lower_device(host: Host) -> None:
+    """It belongs to the lower device: two values in one task cannot both hold."""
+    result = host.run("topology", macvlan=[on_eth0(bc_cutoff=2), on_eth0(name="mv1", bc_cutoff=3)])
+    assert result["msg"] == (
+        "mv0: bc_cutoff 2 contradicts another entry of the same task, which makes it 3: "
+        "bc_cutoff belongs to the lower device eth0. Write one value"
+    )
+    assert host.link("mv0") == {}
+
+
+def test_overridden_setting_is_warned_of(host: Host) -> None:
+    """arp_ignore of all wins when it is larger."""
+    host.ip("netns", "exec", host.netns, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/conf/all/arp_ignore")
+    done = host.apply("macvlan", **on_eth0(sysctls={"ipv4.arp_ignore": 1}))
+    assert "mv0: ipv4.arp_ignore = 1 has no effect while net.ipv4.conf.all.arp_ignore is 2" in str(done["warnings"])

@@ -1,0 +1,195 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All or nothing: a plan of 20 operations, each made to fail in turn, on the real kernel."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
+
+REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below every device's minimum
+
+
+class Saboteur(KernelGateway):
+    """The real gateway, which makes the kernel refuse at one place.
+
+    halfway: a change of a link is refused in its middle, so that the kernel keeps the part that came first; else something
+    impossible is asked for before the request.
+    """
+
+    def __init__(self, place: int, halfway: bool) -> None:
+        super().__init__()
+        self.place, self.halfway, self.sent = place, halfway, 0
+
+    def execute(self, request: Request) -> None:
+        """Count the requests, and spoil one."""
+        self.sent += 1
+        if self.sent == self.place:
+            if self.halfway and isinstance(request, SetLink):
+                request = replace(request, attributes={**request.attributes, "mtu": 1})
+            else:
+                super().execute(REFUSED_BY_KERNEL)
+        super().execute(request)
+
+
+def in_host(netns: str, work: Callable[[], Any]) -> Any:
+    """What `work` returns in a process that is in this namespace."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            enter(netns)
+            answer: Any = work()
+        except BaseException as error:
+            traceback.print_exc()
+            answer = error
+        os.write(writer, pickle.dumps(answer))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as output:
+        found = pickle.loads(output.read())
+    os.waitpid(child, 0)
+    if isinstance(found, BaseException):
+        raise found
+    return found
+
+
+def entry(name: str, **options: Any) -> dict[str, Any]:
+    """One entry of topology."""
+    return {"name": name, "state": "present", "recreate": "when_required", **options}
+
+
+def mac(number: int) -> str:
+    """A MAC for tests."""
+    return f"02:00:00:00:00:{number:02x}"
+
+
+def twenty(host: Host) -> tuple[Wanted, ...]:
+    """Make a host with links of every sort, and say 20 operations on them: create, change, recreate, delete."""
+    host.ip("link", "add", "br0", "address", mac(0xB0), "type", "bridge")  # down: its first carrier would change it for good
+    kinds = {f"old{number}": {"address": mac(number), "mode": "bridge", "admin_state": "up"} for number in range(8)}
+    kinds["old1"].update(mode="source", source_addresses=[mac(99), mac(98)], nodst=True)
+    kinds["old2"].update(alias="an alias", altnames=["another name"], sysctls={"ipv4.arp_ignore": 1}, bc_cutoff=7)
+    kinds["old3"].update(mtu=1400, tx_queue_len=5, group="3", address_generation_mode="none")
+    host.apply("topology", macvlan=[entry(name, lower_device="eth0", **options) for name, options in kinds.items()])
+    host.apply("macvlan", name="alone", lower_device="eth1", mode="passthru", admin_state="up")
+    for number in range(8):
+        host.ip("address", "add", f"192.0.2.{number + 1}/32", "dev", f"old{number}")
+        host.ip("address", "add", f"2001:db8::{number + 1}/128", "dev", f"old{number}")
+    host.ip("route", "add", "198.51.100.0/24", "dev", "old4", "src", "192.0.2.5", "table", "77")
+    host.ip("route", "add", "203.0.113.0/24", "via", "198.51.100.9", "dev", "old5", "onlink", "mtu", "1300")
+    host.ip("-6", "route", "add", "2001:db8:1::/64", "dev", "old6", "metric", "50")
+    entries = [
+        entry("old0", state="absent"),
+        entry("old7", state="absent"),
+        entry("new0", lower_device="eth0", mode="bridge", address=mac(0x20), admin_state="up"),
+        entry("new1", lower_device="eth0", netns="guest", alias="far", altnames=["a far name"], sysctls={"ipv4.arp_ignore": 1}),
+        entry("new2", lower_device="eth0", mode="source", source_addresses=[mac(97)], bc_cutoff=2),
+        entry("new3", lower_device="eth0", controller="br0", admin_state="up"),
+        entry("old1", mode="vepa", nodst=False),
+        entry("old2", alias="", altnames=["third name"], sysctls={"ipv4.arp_ignore": 2}, bc_queue_len=5),
+        entry("old3", mtu=1500, tx_queue_len=6, group="0", address_generation_mode="eui64", promiscuous=True),
+        entry("old4", admin_state="down", address=mac(0x24)),
+        entry("old5", lower_device="eth2"),
+        entry("old6", num_tx_queues=2, mtu=1300),
+        entry("alone", nopromisc=True, address=mac(0x31)),
+        entry("new4", lower_device="eth0", lower_device_state="up"),
+        entry("new5", lower_device="eth2", lower_device_state="up", mode="private"),
+    ]
+    host.ip("link", "add", "eth2", "type", "veth", "peer", "name", "eth2", "netns", f"{host.netns}-wire")
+    ip("link", "set", "eth2", "up", netns=f"{host.netns}-wire")
+    for state in ("up", "down"):  # a link that was never up has a queueing discipline that it never gets back
+        host.ip("link", "set", "eth2", state)
+    return wanted_topology({"macvlan": entries})
+
+
+def run(items: Sequence[Wanted], place: int, halfway: bool) -> tuple[list[str], list[str], int]:
+    """Converge with a saboteur: what the user reads, what could not be undone, how many requests there were."""
+    with Saboteur(place, halfway) as gateway:
+        try:
+            result = converge(gateway, items, apply=True)
+        except ApplyFailed as error:
+            return [str(error)], error.left, gateway.sent
+        return [str(operation) for operation in result.plan.operations], [], gateway.sent
+
+
+@pytest.mark.parametrize("halfway", [False, True], ids=["between requests", "in the middle of a request"])
+def test_twenty_operations(host: Host, halfway: bool) -> None:
+    """Wherever the plan fails, the host is as it was, and the error says so."""
+    items = twenty(host)
+    namespaces = [host.netns, "guest"]
+    before = dump(namespaces)
+    place = 1
+    while len(told := (answer := in_host(host.netns, partial(run, items, place, halfway)))[0]) == 1:
+        assert answer[1] == [], told
+        assert "mtu less than device minimum" in told[0]
+        assert told[0].endswith("Everything that had been done was undone")
+        assert_equal(dump(namespaces), before, told)
+        place += 1
+    assert len(told) >= 20, told
+    assert place > len(told), "some operations have several requests, and each of them failed once"
+
+
+def test_what_cannot_be_undone_is_named(host: Host) -> None:
+    """Somebody takes the place of a link that was deleted: the error says what is not as it was."""
+    host.apply("macvlan", name="mv0", lower_device="eth0", alias="mine")
+
+    class Intruder(KernelGateway):
+        done = False
+
+        def execute(self, request: Request) -> None:
+            if isinstance(request, NewLink) and not self.done:
+                self.done = True
+                ip("link", "add", "mv0", "type", "bridge", netns=host.netns)
+            super().execute(request)
+
+    def work() -> tuple[str, list[str]]:
+        items = wanted_topology({"macvlan": [entry("mv0", mode="passthru")]})
+        with Intruder() as gateway, pytest.raises(ApplyFailed) as caught:
+            converge(gateway, items, apply=True)
+        return str(caught.value), caught.value.left
+
+    told, left = in_host(host.netns, work)
+    assert "could not be undone" in told
+    assert any("mv0" in sentence for sentence in left)
+    assert "Something made a link of that name at the same moment" in told
+
+
+def test_kernel_that_does_not_keep_what_it_acknowledged(host: Host) -> None:
+    """The second plan is not empty: the task fails, names what was not kept, and undoes the rest."""
+
+    class Forgetful(KernelGateway):
+        def execute(self, request: Request) -> None:
+            if not (isinstance(request, SetLink) and "alias" in request.attributes):
+                super().execute(request)
+
+    before = dump([host.netns])
+
+    def work() -> str:
+        items = wanted_topology({"macvlan": [entry("mv0", lower_device="eth0", alias="lost")]})
+        with Forgetful() as gateway, pytest.raises(ApplyFailed) as caught:
+            converge(gateway, items, apply=True)
+        return str(caught.value)
+
+    told = in_host(host.netns, work)
+    assert told == (
+        "the kernel acknowledged every request, but did not keep what was asked for: "
+        'set mv0: alias "" -> lost. Everything that had been done was undone'
+    )
+    assert dump([host.netns]) == before

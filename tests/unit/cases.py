@@ -1,0 +1,153 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner cases: a behaviour is a few lines of YAML, written as a user writes a task.
+
+Each file of plan_cases is a mapping of what a case shows to the case, which has
+
+current:     what is there, a list per kind. An entry is a name or the options of that kind, and `carrier: false` or
+             `ethernet: false` for what is no option. A macvlan is down and the rest is up, with an MTU of 1500, unless written;
+             null is not known.
+             `carried` says what lives on a link, `settings` has the values of `all` and `default`.
+desired:     the options of a topology task
+plan:        the operations, as sentences
+refused:     or why the kernel would not do it, the whole sentence
+invalid:     or what is wrong with the task itself
+warnings:    sentences that go with a plan; none when left out
+after:       attributes of links that the plan leads to, where the sentences do not say them
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import topology_argument_spec, wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Address,
+    Carried,
+    Link,
+    LinkKey,
+    Route,
+    State,
+    Wanted,
+)
+
+FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
+KEYS = {"current", "desired", "plan", "refused", "invalid", "warnings", "after"}
+OUTCOMES = ("plan", "refused", "invalid")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One behaviour of the planner; `outcome` is one of OUTCOMES, `expected` what stands under it."""
+
+    current: Mapping[str, Any]
+    desired: Mapping[str, Any]
+    outcome: str
+    expected: Any
+    warnings: tuple[str, ...]
+    after: Mapping[str, Mapping[str, Any]]
+
+    def items(self) -> tuple[Wanted, ...]:
+        """What the task says, read as the module reads it."""
+        validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
+        assert not validated.error_messages, validated.error_messages
+        return wanted_topology(validated.validated_parameters)
+
+    def state(self) -> State:
+        """What is there."""
+        kinds = {name: entries for name, entries in self.current.items() if name not in ("carried", "settings")}
+        entries = [(kind, {"name": it} if isinstance(it, str) else it) for kind, them in kinds.items() for it in them]
+        links = {link.key: link for link in (_link(*entry, number) for number, entry in enumerate(entries, 1))}
+        for link in links.values():
+            lower = links.get(link.get("lower_device"))
+            if lower and link.get("mode") == "passthru":
+                links[link.key] = link.with_attributes({"address": lower.get("address")})
+        carried = {_key(name): _carried(**living) for name, living in self.current.get("carried", {}).items()}
+        settings = {
+            (HERE, which, name): value
+            for which, values in self.current.get("settings", {}).items()
+            for name, value in values.items()
+        }
+        return State(links.values(), settings, carried)
+
+
+def load() -> dict[str, Case]:
+    """All cases, by `file: what it shows`."""
+    return {
+        f"{path.stem}: {title}": read(case)
+        for path in sorted(FOLDER.glob("*.yml"))
+        for title, case in yaml.safe_load(path.read_text(encoding="utf-8")).items()
+    }
+
+
+def read(case: Mapping[str, Any]) -> Case:
+    """One case; a key that is not known, or more than one outcome, is a mistake in it."""
+    (outcome,) = (name for name in OUTCOMES if name in case)
+    assert case.keys() <= KEYS, case.keys() - KEYS
+    return Case(
+        case.get("current", {}),
+        case.get("desired", {}),
+        outcome,
+        case[outcome],
+        tuple(case.get("warnings", ())),
+        case.get("after", {}),
+    )
+
+
+def _key(name: str) -> LinkKey:
+    """`mv0`, or `guest/mv0` for one in a namespace."""
+    netns, _slash, link = name.rpartition("/")
+    return LinkKey(netns or HERE, link)
+
+
+def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
+    macvlan = kind == "macvlan"
+    table = kind_of(kind)
+    options = {alias: row.name for row in table.attributes for alias in (row.name, *row.aliases)}
+    found: dict[str, Any] = {row.name: row.initial for row in table.attributes if row.initial is not None}
+    found.update(mtu=1500, address=f"02:fa:ce:00:00:{number:02x}", address_generation_mode="eui64")
+    found["admin_state"] = "down" if macvlan else "up"
+    for option, value in entry.items():
+        if option in ("name", "netns", "lower_device_netns", "carrier", "ethernet"):
+            continue
+        row = table[options[option]] if option in options else None
+        if option == "lower_device":
+            value = LinkKey(entry.get("lower_device_netns", HERE), value)
+        written = row is not None and option != "lower_device" and value is not None
+        found[options.get(option, option)] = row.type.parse(value) if row and written else value
+    if found["mtu"] < 1280:
+        found["address_generation_mode"] = None
+    up = found["admin_state"] == "up"
+    key = LinkKey(entry.get("netns", HERE), entry["name"])
+    return Link(key, kind, found, number, entry.get("ethernet", True), up and entry.get("carrier", True))
+
+
+def _carried(
+    addresses: list[Any] | None = None, routes: list[Any] | None = None, sysctls: Mapping[str, int] | None = None
+) -> Carried:
+    return Carried(
+        tuple(_address(**({"address": item} if isinstance(item, str) else item)) for item in addresses or ()),
+        tuple(_route(**({"destination": item} if isinstance(item, str) else item)) for item in routes or ()),
+        dict(sysctls or {}),
+    )
+
+
+def _address(address: str, flags: int = 0, scope: int = 0, **rest: Any) -> Address:
+    found = ipaddress.ip_interface(address)
+    family = {4: 2, 6: 10}[found.version]
+    return Address(str(found.ip), found.network.prefixlen, family, flags, scope, **rest)
+
+
+def _route(destination: str, table: int = 254, protocol: int = 4, **rest: Any) -> Route:
+    family = {4: 2, 6: 10}[ipaddress.ip_network(destination).version]
+    return Route(family, destination, table, 1, 0 if "gateway" in rest else 253, protocol, **rest)

@@ -1,0 +1,814 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every gateway does, the real one and the one of the unit tests: or the latter may lie, and all tests on it with it.
+
+A subclass supplies the fixture `world`. Nothing here may ask for more than a real kernel can do.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Scope, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    NewLink,
+    RemoveAltname,
+    RemoveLink,
+    WriteSysctl,
+)
+from ansible_collections.patchbay.netdev.tests.unit.truths import TRUTHS, Truth, different, perform, whole
+from ansible_collections.patchbay.netdev.tests.unit.world import (
+    FOUR,
+    MODES,
+    MULTICAST,
+    ONE,
+    ROUTE,
+    SETTINGS,
+    SIX,
+    THREE,
+    TWO,
+    VIA,
+    World,
+    refused,
+)
+
+
+class GatewayContract:
+    """The tests; `world` comes from the subclass."""
+
+    # --- creation ---
+
+    def test_new_link_is_whole(self, world: World) -> None:
+        """What is not written has the table's initial value, or comes from the lower device."""
+        world.create("mv0")
+        link = world.link("mv0")
+        assert link.kind == "macvlan"
+        assert link.index
+        assert link.ethernet
+        for row in kind_of("macvlan").attributes:
+            if row.initial is not None:
+                assert link.get(row.name) == row.initial, row.name
+        assert link.get("lower_device") == world.key("eth0")
+        assert link.get("mtu") == 1500
+        assert link.get("address") not in (None, world.get("eth0", "address"))
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_each_mode_at_creation(self, world: World, mode: str) -> None:
+        """Every mode can be created."""
+        world.create("mv0", mode=mode)
+        assert world.get("mv0", "mode") == mode
+
+    @pytest.mark.parametrize(
+        ("attribute", "value"),
+        [
+            ("address", ONE),
+            ("mtu", 1400),
+            ("tx_queue_len", 77),
+            ("num_tx_queues", 2),
+            ("num_rx_queues", 3),
+            ("group", 7),
+            ("promiscuous", True),
+            ("allmulticast", True),
+            ("admin_state", "up"),
+            ("nopromisc", True),
+            ("nodst", True),
+            ("bc_queue_len", 50),
+            ("bc_cutoff", 5),
+            ("bc_cutoff", -1),
+        ],
+    )
+    def test_attribute_honoured_at_creation(self, world: World, attribute: str, value: Any) -> None:
+        """One request makes the link with it."""
+        world.create("mv0", **{attribute: value})
+        assert world.get("mv0", attribute) == value
+
+    def test_source_addresses_at_creation(self, world: World) -> None:
+        """Mode and list in one request."""
+        world.create("mv0", mode="source", source_addresses=(ONE, TWO))
+        assert world.get("mv0", "source_addresses") == (ONE, TWO)
+
+    @pytest.mark.parametrize(
+        ("attribute", "value", "still"), [("alias", "hello", ""), ("altnames", ("other-name",), ()), ("sysctls", {}, None)]
+    )
+    def test_attribute_ignored_at_creation(self, world: World, attribute: str, value: Any, still: Any) -> None:
+        """The kernel takes the request and leaves this out."""
+        world.create("mv0", **{attribute: value})
+        if still is not None:
+            assert world.get("mv0", attribute) == still
+
+    def test_controller_at_creation(self, world: World) -> None:
+        """Unlike others of its kind, this one is honoured."""
+        world.create("mv0", controller="br0")
+        assert world.get("mv0", "controller") == "br0"
+
+    def test_address_generation_mode_at_creation(self, world: World) -> None:
+        """There is no IPv6 on a link that is being made."""
+        with refused(errno.EAFNOSUPPORT):
+            world.create("mv0", address_generation_mode="none")
+        assert world.find("mv0") is None
+
+    def test_name_is_taken(self, world: World) -> None:
+        """Creation never changes a link that is there."""
+        world.create("mv0", mode="bridge")
+        with refused(errno.EEXIST):
+            world.create("mv0", mode="private")
+        with refused(errno.EEXIST):
+            world.create("eth1")
+        assert world.get("mv0", "mode") == "bridge"
+
+    def test_name_is_taken_by_an_altname(self, world: World) -> None:
+        """Names and alternative names share one space."""
+        world.execute(AddAltname(world.key("eth1"), "mv0"))
+        with refused(errno.EEXIST):
+            world.create("mv0")
+
+    def test_lower_device_missing(self, world: World) -> None:
+        """Not there."""
+        with refused(errno.ENODEV):
+            world.create("mv0", "eth9")
+
+    def test_lower_device_by_its_altname(self, world: World) -> None:
+        """The kernel would take it; the gateway wants the name."""
+        world.execute(AddAltname(world.key("eth1"), "uplink"))
+        with refused(errno.ENODEV):
+            world.create("mv0", "uplink")
+
+    def test_loopback_as_lower_device(self, world: World) -> None:
+        """No Ethernet there."""
+        with refused(errno.EINVAL):
+            world.create("mv0", "lo")
+
+    def test_bridge_port_as_lower_device(self, world: World) -> None:
+        """Its frames belong to the bridge."""
+        with refused(errno.EBUSY):
+            world.create("mv0", "port0")
+
+    def test_bridge_as_lower_device(self, world: World) -> None:
+        """The bridge itself is fine."""
+        world.create("mv0", "br0")
+        assert world.get("mv0", "lower_device") == world.key("br0")
+
+    def test_macvlan_on_macvlan_is_flattened(self, world: World) -> None:
+        """Both sit on the same device then, and the middle one can go."""
+        world.create("mv0")
+        world.create("mv1", "mv0")
+        assert world.get("mv1", "lower_device") == world.key("eth0")
+        world.execute(RemoveLink(world.key("mv0")))
+        assert world.find("mv1") is not None
+
+    def test_passthru_is_exclusive(self, world: World) -> None:
+        """Neither beside others, nor others beside it, nor on top of it."""
+        world.create("mv0")
+        with refused(errno.EINVAL):
+            world.create("mv1", mode="passthru")
+        world.create("mv2", "eth1", mode="passthru")
+        for lower in ("eth1", "mv2"):
+            for mode in ("bridge", "passthru"):
+                with refused(errno.EINVAL):
+                    world.create("mv3", lower, mode=mode)
+
+    def test_mtu_at_creation_is_bounded(self, world: World) -> None:
+        """By the lower device, and by what a packet needs; nothing is left behind."""
+        for mtu in (1501, 67):
+            with refused(errno.EINVAL):
+                world.create("mv0", mtu=mtu)
+        assert world.find("mv0") is None
+
+    def test_new_link_takes_over_the_mtu(self, world: World) -> None:
+        """As it is then."""
+        world.change("eth0", mtu=1300)
+        world.create("mv0")
+        assert world.get("mv0", "mtu") == 1300
+
+    def test_address_in_use_at_creation(self, world: World) -> None:
+        """It is looked at only when the link comes up, and then nothing is left of it."""
+        lower = world.get("eth0", "address")
+        world.create("mv0", address=ONE, admin_state="up")
+        for address in (ONE, lower):
+            with refused(errno.EADDRINUSE):
+                world.create("mv1", address=address, admin_state="up")
+            assert world.find("mv1") is None
+        world.create("mv1", address=ONE)
+        world.create("mv2", address=lower)
+        world.create("mv3", "eth1", address=ONE, admin_state="up")  # another lower device
+
+    def test_multicast_address_at_creation(self, world: World) -> None:
+        """No link has one."""
+        with refused(errno.EADDRNOTAVAIL):
+            world.create("mv0", address=MULTICAST)
+
+    def test_passthru_ignores_the_address_at_creation(self, world: World) -> None:
+        """It has that of its lower device."""
+        lower = world.get("eth0", "address")
+        world.create("mv0", mode="passthru", address=ONE)
+        assert world.get("mv0", "address") == lower
+        assert world.get("eth0", "address") == lower
+
+    def test_creation_in_another_namespace(self, world: World) -> None:
+        """Straight there: the name may be taken here."""
+        key = world.key("eth1", world.other)
+        world.execute(NewLink(key, "macvlan", {"lower_device": world.key("eth0"), "mode": "private", "admin_state": "up"}))
+        found = world.link("eth1", world.other)
+        assert (found.get("lower_device"), found.get("mode")) == (world.key("eth0"), "private")
+        assert world.link("eth1").kind != "macvlan"
+        assert "other/eth1" in world.names()
+
+    def test_name_taken_in_another_namespace(self, world: World) -> None:
+        """There is looked."""
+        key = world.key("mv0", world.other)
+        world.execute(NewLink(key, "macvlan", {"lower_device": world.key("eth0")}))
+        with refused(errno.EEXIST):
+            world.execute(NewLink(key, "macvlan", {"lower_device": world.key("eth0")}))
+
+    def test_index(self, world: World) -> None:
+        """Undoing a deletion gives a link its old number back; one that is in use is refused."""
+        request = world.new("mv0")
+        world.execute(NewLink(request.key, request.kind, request.attributes, index=4242))
+        assert world.link("mv0").index == 4242
+        request = world.new("mv1")
+        with refused(errno.EEXIST):
+            world.execute(NewLink(request.key, request.kind, request.attributes, index=4242))
+
+    def test_unknown_kind(self, world: World) -> None:
+        """A module that is not there looks the same."""
+        with refused(errno.EOPNOTSUPP):
+            world.execute(NewLink(world.key("x0"), "nonsense", {}))
+
+    def test_source_addresses_outside_of_source_mode(self, world: World) -> None:
+        """At creation and later."""
+        with refused(errno.EINVAL):
+            world.create("mv0", mode="vepa", source_addresses=(ONE,))
+        world.create("mv0", mode="vepa")
+        with refused(errno.EINVAL):
+            world.change("mv0", source_addresses=(ONE,))
+
+    def test_new_link_gets_the_default_settings(self, world: World) -> None:
+        """Those of `default` in its namespace."""
+        world.create("mv0")
+        key = world.key("mv0")
+        state = world.gateway.observe(Scope(frozenset({key}), sysctls={key: SETTINGS}))
+        link = state.get(key)
+        for setting in SETTINGS:
+            assert link.get("sysctls")[setting] == state.sysctls[key.netns, "default", setting]
+            assert state.sysctls[key.netns, "all", setting] is not None
+
+    # --- changes ---
+
+    @pytest.mark.parametrize("after", MODES)
+    @pytest.mark.parametrize("before", MODES)
+    @pytest.mark.parametrize("admin_state", ["up", "down"])
+    def test_mode_transition(self, world: World, before: str, after: str, admin_state: str) -> None:
+        """All but those to and from passthru, whether the link is up or down; flags are kept."""
+        world.create("mv0", mode=before, admin_state=admin_state, nodst=True)
+        if (before == "passthru") != (after == "passthru"):
+            with refused(errno.EINVAL):
+                world.change("mv0", mode=after)
+            after = before
+        else:
+            world.change("mv0", mode=after)
+        assert world.get("mv0", "mode") == after
+        assert world.get("mv0", "nodst") is True
+        assert world.get("mv0", "admin_state") == admin_state
+
+    @pytest.mark.parametrize(
+        ("attribute", "value"),
+        [
+            ("address", ONE),
+            ("mtu", 1400),
+            ("tx_queue_len", 0),
+            ("group", 7),
+            ("alias", "for the voice traffic, ünïcode"),
+            ("controller", "br0"),
+            ("address_generation_mode", "none"),
+            ("promiscuous", True),
+            ("allmulticast", True),
+            ("admin_state", "up"),
+            ("nopromisc", True),
+            ("nodst", True),
+            ("bc_queue_len", 0),
+            ("bc_cutoff", 0),
+        ],
+    )
+    def test_attribute_changes_and_changes_back(self, world: World, attribute: str, value: Any) -> None:
+        """On a living link, and to its old value again."""
+        world.create("mv0")
+        old = world.get("mv0", attribute)
+        assert old != value
+        world.change("mv0", **{attribute: value})
+        assert world.get("mv0", attribute) == value
+        world.change("mv0", **{attribute: old})
+        assert world.get("mv0", attribute) == old
+
+    def test_attributes_of_any_kind_of_link(self, world: World) -> None:
+        """A lower device takes what every link has."""
+        world.change("eth0", address=ONE, mtu=1400, tx_queue_len=5, alias="uplink", admin_state="down", promiscuous=True)
+        link = world.link("eth0")
+        assert [link.get(name) for name in ("address", "mtu", "tx_queue_len", "alias", "admin_state", "promiscuous")] == [
+            ONE,
+            1400,
+            5,
+            "uplink",
+            "down",
+            True,
+        ]
+
+    @pytest.mark.parametrize(("attribute", "value"), [("lower_device", "eth1"), ("num_tx_queues", 4), ("num_rx_queues", 4)])
+    def test_attribute_ignored_afterwards(self, world: World, attribute: str, value: Any) -> None:
+        """The kernel acknowledges and does nothing: only a new link has another one."""
+        world.create("mv0")
+        old = world.get("mv0", attribute)
+        world.change("mv0", **{attribute: world.key(value) if attribute == "lower_device" else value})
+        assert world.get("mv0", attribute) == old
+
+    def test_flag_word_is_written_whole(self, world: World) -> None:
+        """The flag that a request leaves out is cleared by it; a request without flags keeps both."""
+        world.create("mv0", nopromisc=True, nodst=True)
+        world.change("mv0", mode="bridge")
+        assert (world.get("mv0", "nopromisc"), world.get("mv0", "nodst")) == (True, True)
+        world.change("mv0", nodst=True)
+        assert (world.get("mv0", "nopromisc"), world.get("mv0", "nodst")) == (False, True)
+
+    def test_link_missing(self, world: World) -> None:
+        """Nothing can be set on it."""
+        with refused(errno.ENODEV):
+            world.change("mv0", mtu=1400)
+
+    def test_mtu_is_bounded_by_the_lower_device(self, world: World) -> None:
+        """Later too."""
+        world.create("mv0")
+        for mtu in (1501, 67):
+            with refused(errno.EINVAL):
+                world.change("mv0", mtu=mtu)
+        assert world.get("mv0", "mtu") == 1500
+
+    def test_lowering_the_lower_device_lowers_what_sits_on_it(self, world: World) -> None:
+        """But only what is larger, and raising it raises nothing."""
+        world.create("mv0")
+        world.create("mv1", mtu=1280)
+        world.create("mv2", "eth1")
+        world.change("eth0", mtu=1400)
+        assert [world.get(name, "mtu") for name in ("mv0", "mv1", "mv2")] == [1400, 1280, 1500]
+        world.change("eth0", mtu=1500)
+        assert [world.get(name, "mtu") for name in ("mv0", "mv1", "mv2")] == [1400, 1280, 1500]
+        world.change("mv0", mtu=1500)
+        assert world.get("mv0", "mtu") == 1500
+
+    def test_no_ipv6_below_its_least_mtu(self, world: World) -> None:
+        """It goes with all its settings, and comes back with the defaults."""
+        world.create("mv0")
+        world.change("mv0", address_generation_mode="none")
+        world.execute(WriteSysctl(world.key("mv0"), "ipv6.accept_ra", 0))
+        default = world.gateway.observe(Scope(sysctls={world.key("mv0"): SETTINGS})).sysctls
+        world.change("mv0", mtu=1279)
+        assert world.get("mv0", "address_generation_mode") is None
+        assert world.get("mv0", "sysctls")["ipv6.accept_ra"] is None
+        with refused(errno.EAFNOSUPPORT):
+            world.change("mv0", address_generation_mode="none")
+        with refused(errno.ENOENT):
+            world.execute(WriteSysctl(world.key("mv0"), "ipv6.accept_ra", 0))
+        world.change("mv0", mtu=1280)
+        assert world.get("mv0", "address_generation_mode") == "eui64"
+        assert world.get("mv0", "sysctls")["ipv6.accept_ra"] == default[world.netns, "default", "ipv6.accept_ra"]
+
+    def test_stable_secret_needs_a_secret(self, world: World) -> None:
+        """Which is a setting of its own."""
+        world.create("mv0")
+        with refused(errno.EINVAL):
+            world.change("mv0", address_generation_mode="stable_secret")
+
+    def test_coming_up_with_an_address_in_use(self, world: World) -> None:
+        """That of a sibling that is up, or of the lower device; all is well when the other one is down."""
+        world.create("mv0", address=ONE)
+        world.create("mv1", address=ONE)
+        world.create("mv2", address=world.get("eth0", "address"))
+        world.change("mv0", admin_state="up")
+        for name in ("mv1", "mv2"):
+            with refused(errno.EADDRINUSE):
+                world.change(name, admin_state="up")
+            assert world.get(name, "admin_state") == "down"
+        world.change("mv0", admin_state="down")
+        world.change("mv1", admin_state="up")
+
+    @pytest.mark.parametrize("admin_state", ["up", "down"])
+    def test_changing_to_an_address_in_use(self, world: World, admin_state: str) -> None:
+        """Refused, whether the link itself is up or down."""
+        world.create("mv0", address=ONE, admin_state="up")
+        world.create("mv1", address=TWO, admin_state=admin_state)
+        world.create("mv2", address=THREE)
+        for address in (ONE, world.get("eth0", "address")):
+            with refused(errno.EADDRINUSE):
+                world.change("mv1", address=address)
+        assert world.get("mv1", "address") == TWO
+        world.change("mv1", address=THREE)  # that of a sibling that is down
+
+    def test_multicast_address(self, world: World) -> None:
+        """Neither on a living link."""
+        world.create("mv0")
+        with refused(errno.EADDRNOTAVAIL):
+            world.change("mv0", address=MULTICAST)
+
+    def test_lower_device_may_take_an_address_in_use(self, world: World) -> None:
+        """The conflict sleeps until the macvlan is brought up again."""
+        world.create("mv0", address=ONE, admin_state="up")
+        world.change("eth0", address=ONE)
+        world.change("mv0", admin_state="down")
+        with refused(errno.EADDRINUSE):
+            world.change("mv0", admin_state="up")
+
+    def test_macvlan_keeps_its_address_when_the_lower_device_changes(self, world: World) -> None:
+        """It has one of its own."""
+        world.create("mv0", address=ONE)
+        world.change("eth0", address=TWO)
+        assert world.get("mv0", "address") == ONE
+
+    @pytest.mark.parametrize("admin_state", ["up", "down"])
+    def test_passthru_shares_the_address_with_its_lower_device(self, world: World, admin_state: str) -> None:
+        """Set on either, both have it; the lower device gets its own back when the passthru link goes."""
+        original = world.get("eth0", "address")
+        world.create("mv0", mode="passthru", admin_state=admin_state)
+        world.change("mv0", address=ONE)
+        assert (world.get("eth0", "address"), world.get("mv0", "address")) == (ONE, ONE)
+        world.execute(RemoveLink(world.key("mv0")))
+        assert world.get("eth0", "address") == original
+
+    def test_lower_device_of_a_passthru_link_changes_its_address(self, world: World) -> None:
+        """Then that is its own."""
+        world.create("mv0", mode="passthru")
+        world.change("eth0", address=ONE)
+        assert world.get("mv0", "address") == ONE
+        world.execute(RemoveLink(world.key("mv0")))
+        assert world.get("eth0", "address") == ONE
+
+    def test_source_addresses_are_replaced(self, world: World) -> None:
+        """The list is written whole; an empty one is one too."""
+        world.create("mv0", mode="source", source_addresses=(ONE, TWO))
+        world.change("mv0", source_addresses=(THREE,))
+        assert world.get("mv0", "source_addresses") == (THREE,)
+        world.change("mv0", source_addresses=())
+        assert world.get("mv0", "source_addresses") == ()
+
+    def test_multicast_source_address(self, world: World) -> None:
+        """Refused before anything is touched."""
+        world.create("mv0", mode="source", source_addresses=(ONE,))
+        with refused(errno.EADDRNOTAVAIL):
+            world.change("mv0", source_addresses=(MULTICAST,))
+        assert world.get("mv0", "source_addresses") == (ONE,)
+
+    def test_leaving_source_mode_flushes_the_list(self, world: World) -> None:
+        """It does not come back with the mode."""
+        world.create("mv0", mode="source", source_addresses=(ONE,))
+        world.change("mv0", mode="vepa")
+        world.change("mv0", mode="source")
+        assert world.get("mv0", "source_addresses") == ()
+
+    def test_leaving_source_mode_with_a_list(self, world: World) -> None:
+        """Refused, but done."""
+        world.create("mv0", mode="source", source_addresses=(ONE,))
+        with refused(errno.EINVAL):
+            world.change("mv0", mode="vepa", source_addresses=(TWO,))
+        assert (world.get("mv0", "mode"), world.get("mv0", "source_addresses")) == ("vepa", ())
+
+    def test_entering_source_mode_with_a_list(self, world: World) -> None:
+        """One request."""
+        world.create("mv0")
+        world.change("mv0", mode="source", source_addresses=(ONE,))
+        assert (world.get("mv0", "mode"), world.get("mv0", "source_addresses")) == ("source", (ONE,))
+
+    def test_bc_cutoff_belongs_to_the_lower_device(self, world: World) -> None:
+        """Set on one link, all siblings have it, and those that come later; the last one takes it along."""
+        world.create("mv0")
+        world.create("mv1", bc_cutoff=4)
+        assert world.get("mv0", "bc_cutoff") == 4
+        world.change("mv0", bc_cutoff=9)
+        world.execute(RemoveLink(world.key("mv0")))
+        world.create("mv2")
+        assert [world.get(name, "bc_cutoff") for name in ("mv1", "mv2")] == [9, 9]
+        world.create("mv3", "eth1")
+        assert world.get("mv3", "bc_cutoff") == 1
+        world.execute(RemoveLink(world.key("mv1")), RemoveLink(world.key("mv2")))
+        world.create("mv0")
+        assert world.get("mv0", "bc_cutoff") == 1
+
+    def test_set_is_not_atomic(self, world: World) -> None:
+        """What comes before the failure stays, what comes after it is not done."""
+        world.create("mv0", mode="bridge")
+        with refused(errno.EINVAL):
+            world.change("mv0", mode="vepa", address=ONE, mtu=1501, group=7, alias="no", admin_state="up", tx_queue_len=5)
+        link = world.link("mv0")
+        assert (link.get("mode"), link.get("address")) == ("vepa", ONE)
+        assert (link.get("group"), link.get("alias"), link.get("admin_state"), link.get("tx_queue_len")) == (0, "", "down", 1000)
+
+    def test_flags_come_before_the_controller(self, world: World) -> None:
+        """And the length of the queue after it."""
+        world.create("mv0", "br0")
+        with pytest.raises(RequestFailed):  # a loop
+            world.change("mv0", alias="yes", admin_state="up", controller="br0", tx_queue_len=5)
+        link = world.link("mv0")
+        assert (link.get("alias"), link.get("admin_state"), link.get("tx_queue_len")) == ("yes", "up", 1000)
+
+    def test_invalid_address_generation_mode_leaves_nothing_behind(self, world: World) -> None:
+        """It is looked at before anything is done."""
+        world.create("mv0")
+        with refused(errno.EINVAL):
+            world.change("mv0", address=ONE, address_generation_mode="stable_secret")
+        assert world.get("mv0", "address") != ONE
+
+    def test_controller(self, world: World) -> None:
+        """It has to be a bridge, and there; an empty name detaches."""
+        world.create("mv0")
+        with refused(errno.ENODEV):
+            world.change("mv0", controller="br9")
+        with refused(errno.EOPNOTSUPP):
+            world.change("mv0", controller="eth1")
+        world.change("mv0", controller="br0")
+        with refused(errno.EOPNOTSUPP):
+            world.change("mv0", controller="eth1")
+        assert world.get("mv0", "controller") == ""  # it has left the old one first
+
+    def test_controller_of_a_link_with_macvlans(self, world: World) -> None:
+        """Its frames belong to them, until the last one is gone."""
+        world.create("mv0")
+        with refused(errno.EBUSY):
+            world.change("eth0", controller="br0")
+        world.execute(RemoveLink(world.key("mv0")))
+        world.change("eth0", controller="br0")
+        assert world.get("eth0", "controller") == "br0"
+
+    def test_controller_that_the_link_sits_on(self, world: World) -> None:
+        """A loop."""
+        world.create("mv0", "br0")
+        with pytest.raises(RequestFailed):
+            world.change("mv0", controller="br0")
+        assert world.get("mv0", "controller") == ""
+
+    def test_up_on_a_lower_device_that_is_down(self, world: World) -> None:
+        """It can be set up; its operational state says that nothing passes."""
+        world.change("eth0", admin_state="down")
+        world.create("mv0", admin_state="up")
+        link = world.link("mv0")
+        assert (link.get("admin_state"), link.oper_state, link.carrier) == ("up", "lowerlayerdown", False)
+        world.change("eth0", admin_state="up")
+        assert world.link("mv0").carrier
+
+    # --- alternative names ---
+
+    def test_altnames(self, world: World) -> None:
+        """One by one; they come back sorted."""
+        world.create("mv0")
+        world.execute(AddAltname(world.key("mv0"), "voice of room 7/b"), AddAltname(world.key("mv0"), "telephone"))
+        assert world.get("mv0", "altnames") == ("telephone", "voice of room 7/b")
+        world.execute(RemoveAltname(world.key("mv0"), "telephone"))
+        assert world.get("mv0", "altnames") == ("voice of room 7/b",)
+
+    def test_altname_is_taken(self, world: World) -> None:
+        """By a name or an alternative one, of whomever."""
+        world.create("mv0")
+        world.execute(AddAltname(world.key("eth1"), "uplink"), AddAltname(world.key("mv0"), "mine"))
+        for name in ("uplink", "eth1", "mv0", "mine"):
+            with refused(errno.EEXIST):
+                world.execute(AddAltname(world.key("mv0"), name))
+
+    def test_altname_missing(self, world: World) -> None:
+        """Neither the name nor the link."""
+        world.create("mv0")
+        with refused(errno.ENOENT):
+            world.execute(RemoveAltname(world.key("mv0"), "nothing"))
+        with refused(errno.ENODEV):
+            world.execute(AddAltname(world.key("mv9"), "nothing"))
+
+    def test_altname_is_free_after_deletion(self, world: World) -> None:
+        """It goes with the link."""
+        world.create("mv0")
+        world.execute(AddAltname(world.key("mv0"), "mine"), RemoveLink(world.key("mv0")))
+        world.create("mine")
+
+    # --- deletion ---
+
+    def test_deletion(self, world: World) -> None:
+        """Gone, and then not there."""
+        world.create("mv0")
+        world.execute(RemoveLink(world.key("mv0")))
+        assert world.find("mv0") is None
+        with refused(errno.ENODEV):
+            world.execute(RemoveLink(world.key("mv0")))
+
+    def test_deletion_by_altname(self, world: World) -> None:
+        """The kernel would delete the owner."""
+        world.execute(AddAltname(world.key("eth1"), "mv0"))
+        with refused(errno.ENODEV):
+            world.execute(RemoveLink(world.key("mv0")))
+        assert world.find("eth1") is not None
+
+    def test_loopback_stays(self, world: World) -> None:
+        """It cannot be deleted."""
+        with refused(errno.EOPNOTSUPP):
+            world.execute(RemoveLink(world.key("lo")))
+
+    def test_deletion_takes_along_what_sits_on_it(self, world: World) -> None:
+        """In every namespace."""
+        world.create("mv0")
+        world.create("mv1", "eth1")
+        world.execute(NewLink(world.key("mv2", world.other), "macvlan", {"lower_device": world.key("eth0")}))
+        world.execute(RemoveLink(world.key("eth0")))
+        assert world.find("mv0") is None
+        assert world.find("mv2", world.other) is None
+        assert world.find("mv1") is not None
+
+    def test_deletion_of_a_bridge_frees_its_ports(self, world: World) -> None:
+        """They stay; what sits on the bridge goes."""
+        world.create("mv0", "br0")
+        world.execute(RemoveLink(world.key("br0")))
+        assert world.get("port0", "controller") == ""
+        assert world.find("mv0") is None
+
+    # --- settings, addresses, routes ---
+
+    def test_setting(self, world: World) -> None:
+        """Written, and read back."""
+        world.create("mv0")
+        world.execute(WriteSysctl(world.key("mv0"), "ipv4.arp_ignore", 2))
+        assert world.get("mv0", "sysctls")["ipv4.arp_ignore"] == 2
+        assert world.link("eth0").get("sysctls")["ipv4.arp_ignore"] != 2
+
+    def test_setting_that_is_not_there(self, world: World) -> None:
+        """No such setting, or no such link."""
+        world.create("mv0")
+        key = world.key("mv0")
+        with refused(errno.ENOENT):
+            world.execute(WriteSysctl(key, "ipv4.nonsense", 1))
+        with refused(errno.ENOENT):
+            world.execute(WriteSysctl(world.key("mv9"), "ipv4.arp_ignore", 1))
+        state = world.gateway.observe(Scope(frozenset({key}), sysctls={key: frozenset({"ipv4.nonsense"})}))
+        assert state.get(key).get("sysctls") == {"ipv4.nonsense": None}
+        assert state.sysctls[key.netns, "default", "ipv4.nonsense"] is None
+
+    def test_address(self, world: World) -> None:
+        """Put on a link; once more is no error."""
+        world.create("mv0", admin_state="up")
+        for address in (FOUR, SIX, FOUR, SIX):
+            world.execute(AddAddress(world.key("mv0"), address))
+        assert world.addresses("mv0") == {str(FOUR), str(SIX)}
+        assert world.addresses("eth0") == set()
+
+    def test_route(self, world: World) -> None:
+        """By a link; once more is no error."""
+        world.create("mv0", admin_state="up")
+        world.execute(AddAddress(world.key("mv0"), FOUR))
+        for route in (ROUTE, VIA, ROUTE, VIA):
+            world.execute(AddRoute(world.key("mv0"), route))
+        assert world.routes("mv0") == {str(ROUTE), str(VIA)}
+
+    def test_route_that_is_refused(self, world: World) -> None:
+        """By a link that is down, or by a gateway that cannot be reached."""
+        world.create("mv0")
+        with refused(errno.ENETDOWN):
+            world.execute(AddRoute(world.key("mv0"), ROUTE))
+        world.change("mv0", admin_state="up")
+        with refused(errno.ENETUNREACH):
+            world.execute(AddRoute(world.key("mv0"), VIA))
+
+    def test_routes_that_come_with_an_address(self, world: World) -> None:
+        """To it always, and to its network as long as the link is up: that one comes back."""
+        local, network = "192.0.2.1/32 table 255", "192.0.2.0/24"
+        world.create("mv0")
+        world.execute(AddAddress(world.key("mv0"), FOUR))
+        for admin_state in ("down", "up", "down", "up"):
+            world.change("mv0", admin_state=admin_state)
+            found = {str(route) for route in world.carried("mv0").routes if route.protocol == 2}
+            assert {local, network} & found == ({local, network} if admin_state == "up" else {local})
+
+    def test_what_goes_when_a_link_goes_down(self, world: World) -> None:
+        """Routes and IPv6 addresses; neither comes back when it comes up."""
+        world.create("mv0", admin_state="up")
+        key = world.key("mv0")
+        world.execute(AddAddress(key, FOUR), AddAddress(key, SIX), AddRoute(key, ROUTE))
+        world.change("mv0", admin_state="down")
+        world.change("mv0", admin_state="up")
+        assert world.addresses("mv0") == {str(FOUR)}
+        assert world.routes("mv0") == set()
+
+    def test_what_goes_below_the_least_mtu_of_ipv6(self, world: World) -> None:
+        """All of IPv6, and nothing else."""
+        world.create("mv0", admin_state="up")
+        key = world.key("mv0")
+        world.execute(AddAddress(key, FOUR), AddAddress(key, SIX), AddRoute(key, ROUTE))
+        world.change("mv0", mtu=1279)
+        assert world.addresses("mv0") == {str(FOUR)}
+        assert world.routes("mv0") == {str(ROUTE)}
+
+    def test_what_goes_with_a_link(self, world: World) -> None:
+        """A new one of the same name has nothing of it."""
+        world.create("mv0", admin_state="up")
+        key = world.key("mv0")
+        world.execute(AddAddress(key, FOUR), AddRoute(key, ROUTE), WriteSysctl(key, "ipv4.arp_ignore", 2), RemoveLink(key))
+        world.create("mv0", admin_state="up")
+        assert (world.addresses("mv0"), world.routes("mv0")) == (set(), set())
+        assert world.get("mv0", "sysctls")["ipv4.arp_ignore"] != 2
+
+    def test_details_hold_all_settings(self, world: World) -> None:
+        """Those that a link has, with the values of `default` beside them."""
+        world.create("mv0")
+        key = world.key("mv0")
+        world.execute(WriteSysctl(key, "ipv4.arp_ignore", 2))
+        state = world.state(key)
+        assert state.carried[key].sysctls["ipv4.arp_ignore"] == 2
+        differing = {
+            setting
+            for setting, value in state.carried[key].sysctls.items()
+            if state.sysctls[key.netns, "default", setting] != value
+        }
+        assert differing == {"ipv4.arp_ignore"}
+
+    # --- names in, observation ---
+
+    def test_missing_namespace(self, world: World) -> None:
+        """A name that was mistyped is an error with a way out, and nothing is made."""
+        for ask in (
+            lambda: world.gateway.resolve([Wanted(LinkKey("nowhere", "mv0"), "macvlan", True, {})]),
+            lambda: world.gateway.resolve(
+                [Wanted(world.key("mv0"), "macvlan", True, {"lower_device": LinkKey("nowhere", "eth0")})]
+            ),
+            lambda: world.gateway.canonical("nowhere"),
+            lambda: world.gateway.observe(Scope(namespaces=frozenset({"nowhere"}))),
+        ):
+            with pytest.raises(Refused, match=r"There is no network namespace nowhere .*: ip netns add nowhere"):
+                ask()
+
+    def test_resolve_keeps_what_has_one_name(self, world: World) -> None:
+        """And numbers of groups."""
+        item = Wanted(world.key("mv0"), "macvlan", True, {"lower_device": world.key("eth0"), "group": 7, "mtu": 1400})
+        assert world.gateway.resolve([item]) == (item,)
+
+    def test_group_names(self, world: World) -> None:
+        """One is there on every machine; one that is in no table is an error."""
+        item = Wanted(world.key("mv0"), "macvlan", True, {"group": "default"})
+        assert world.gateway.resolve([item])[0].attributes == {"group": 0}
+        with pytest.raises(InvalidValue, match=r"mv0.*: group: there is no group no-such-group in .*; write its number"):
+            world.gateway.resolve([Wanted(world.key("mv0"), "macvlan", True, {"group": "no-such-group"})])
+
+    def test_namespaces(self, world: World) -> None:
+        """All that have a name."""
+        found = world.gateway.all_namespaces()
+        assert {world.netns, world.other} <= set(found)
+        assert len(set(found)) == len(found)
+        assert world.gateway.canonical(world.other) == world.other
+
+    def test_observation_holds_what_the_scope_touches(self, world: World) -> None:
+        """The namespaces of its links, and those of their lower devices; no other."""
+        key = world.key("mv0", world.other)
+        world.execute(NewLink(key, "macvlan", {"lower_device": world.key("eth0")}))
+        state = world.gateway.observe(Scope(frozenset({key})))
+        assert {link.key.netns for link in state} == {world.netns, world.other}
+        assert state.get(key).get("lower_device") == world.key("eth0")
+        state = world.gateway.observe(Scope(frozenset({world.key("eth0")})))
+        assert {link.key.netns for link in state} == {world.netns}
+        state = world.gateway.observe(Scope(namespaces=frozenset({world.other})))
+        assert state.get(key).get("lower_device") == world.key("eth0")
+
+    def test_observation_changes_nothing(self, world: World) -> None:
+        """The same twice, with all details."""
+        world.create("mv0", admin_state="up")
+        keys = [world.key(name) for name in ("eth0", "mv0", "br0")]
+        first, second = world.state(*keys), world.state(*keys)
+        assert list(first) == list(second)
+
+    def test_loopback_is_no_ethernet_link(self, world: World) -> None:
+        """Of all links, this one cannot be a lower device."""
+        assert [link.key.name for link in world.state() if not link.ethernet and link.key.netns == world.netns] == ["lo"]
+
+    # --- what the engine expects of the kernel ---
+
+    @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
+    def test_predict_tells_the_truth(self, world: World, truth: Truth) -> None:
+        """Whatever is predicted of any link, the kernel has done, and no link changed of which nothing was said."""
+        for prepare in truth.before:
+            perform(world, prepare(world))
+        step = truth.step(world)
+        before = whole(world)
+        predicted = before.copy()
+        predicted.update(step.predict(before))
+        perform(world, step)
+        assert different(predicted, whole(world)) == []
+
+    @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
+    def test_inverse_gives_the_old_state(self, world: World, truth: Truth) -> None:
+        """Except what the kernel chose, and what it does not give back."""
+        for prepare in truth.before:
+            perform(world, prepare(world))
+        step = truth.step(world)
+        before = whole(world)
+        perform(world, step)
+        if truth.lasting is None:
+            return
+        for inverse in step.inverse():
+            perform(world, inverse)
+        assert different(before, whole(world), truth.lasting) == []

@@ -1,0 +1,211 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options in, Wanted out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    argument_spec,
+    namespace,
+    topology_argument_spec,
+    wanted,
+    wanted_topology,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
+
+
+def validated(spec: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that a module gets."""
+    result = ArgumentSpecValidator(spec).validate(dict(options))
+    assert not result.error_messages, result.error_messages
+    return dict(result.validated_parameters)
+
+
+def read(**options: Any) -> Wanted:
+    """What the options of one macvlan say."""
+    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", **options}))
+    return item
+
+
+def test_only_the_name_is_required() -> None:
+    """What creation needs beside it is for the planner to say."""
+    spec = argument_spec(MACVLAN)
+    assert [name for name, option in spec.items() if option.get("required")] == ["name"]
+
+
+def test_no_attribute_has_a_default() -> None:
+    """Not written means not managed."""
+    spec = argument_spec(MACVLAN)
+    assert {name for name, option in spec.items() if "default" in option} == {"state", "recreate"}
+
+
+def test_topology_has_a_list_per_kind() -> None:
+    """Each entry has the options of the module of that kind."""
+    spec = topology_argument_spec()
+    assert spec.keys() == KINDS.keys()
+    for name, kind in KINDS.items():
+        assert spec[name] == {"type": "list", "elements": "dict", "options": argument_spec(kind)}
+
+
+def test_not_written_is_left_out() -> None:
+    """Never None, 0 or an empty text in its place."""
+    item = read()
+    assert item == Wanted(LinkKey("", "mv0"), "macvlan", True, {})
+
+
+def test_written_is_kept() -> None:
+    """Also what is false, zero or empty."""
+    item = read(tx_queue_len=0, promiscuous=False, alias="", altnames=[], controller="", source_addresses=[], sysctls={})
+    assert item.attributes == {
+        "tx_queue_len": 0,
+        "promiscuous": False,
+        "alias": "",
+        "altnames": (),
+        "controller": "",
+        "source_addresses": (),
+        "sysctls": {},
+    }
+
+
+def test_all_attributes() -> None:
+    """In normal form, in the order of the table."""
+    written = {
+        "lower_device": "eth0",
+        "mode": "source",
+        "nopromisc": True,
+        "nodst": False,
+        "source_addresses": ["00-16-3E-11-11-02", "00-16-3E-11-11-01"],
+        "bc_queue_len": "100",
+        "bc_cutoff": -1,
+        "address": "0016.3e11.1103",
+        "mtu": "1400",
+        "tx_queue_len": 5,
+        "num_tx_queues": 2,
+        "num_rx_queues": 3,
+        "group": "voice",
+        "alias": "hello",
+        "controller": "br0",
+        "address_generation_mode": "none",
+        "altnames": ["b", "a"],
+        "sysctls": {"ipv4.arp_ignore": "1"},
+        "promiscuous": "yes",
+        "allmulticast": False,
+        "admin_state": "up",
+    }
+    item = read(**dict(reversed(list(written.items()))))
+    assert list(item.attributes) == list(written) == [row.name for row in MACVLAN.attributes]
+    assert item.attributes == {
+        **written,
+        "lower_device": LinkKey("", "eth0"),
+        "source_addresses": ("00:16:3e:11:11:01", "00:16:3e:11:11:02"),
+        "bc_queue_len": 100,
+        "address": "00:16:3e:11:11:03",
+        "mtu": 1400,
+        "altnames": ("a", "b"),
+        "sysctls": {"ipv4.arp_ignore": 1},
+        "promiscuous": True,
+    }
+
+
+def test_aliases() -> None:
+    """They say the same."""
+    assert read(parent="eth0", mac="0016.3e11.1101", master="br0") == read(
+        lower_device="eth0", address="00:16:3e:11:11:01", controller="br0"
+    )
+
+
+def test_namespaces() -> None:
+    """The lower device is looked up where the task runs, wherever the link is."""
+    item = read(netns="guest", lower_device="eth0")
+    assert (item.key, item.attributes["lower_device"]) == (LinkKey("guest", "mv0"), LinkKey("", "eth0"))
+    item = read(netns="guest", lower_device="eth0", lower_device_netns="router")
+    assert (item.key, item.attributes["lower_device"]) == (LinkKey("guest", "mv0"), LinkKey("router", "eth0"))
+
+
+def test_how_it_is_done() -> None:
+    """What is no attribute of a link."""
+    item = read(recreate="when_required", lower_device_state="require")
+    assert (item.recreate, item.lower_device_state, item.attributes) == (True, "require", {})
+
+
+def test_absent() -> None:
+    """What else is written describes the link that is to go; it still has to make sense."""
+    assert read(state="absent", lower_device="eth0", mode="bridge", mtu=1400) == Wanted(LinkKey("", "mv0"), "macvlan", False, {})
+    with pytest.raises(InvalidValue, match=r"^mtu: 5 is not between 68 and 65535$"):
+        read(state="absent", mtu=5)
+
+
+def test_topology_says_where_each_entry_stands() -> None:
+    """So that an error can name it."""
+    options = {"macvlan": [{"name": "mv0"}, {"name": "mv1", "state": "absent"}]}
+    items = wanted_topology(validated(topology_argument_spec(), options))
+    assert [(item.key.name, item.present, item.origin) for item in items] == [
+        ("mv0", True, "macvlan[0] (mv0)"),
+        ("mv1", False, "macvlan[1] (mv1)"),
+    ]
+    assert wanted_topology(validated(topology_argument_spec(), {})) == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"name": "all"}, "name: 'all' cannot be the name of a link: the kernel keeps it for settings of all or of new links"),
+        ({"netns": "a/b"}, "netns: 'a/b' is neither the name of a network namespace nor an absolute path to one"),
+        ({"lower_device": "a b"}, "lower_device: 'a b' cannot be the name of a link: it contains white space"),
+        ({"lower_device": ""}, "lower_device: '' cannot be the name of a link: it is empty"),
+        ({"lower_device": "eth0", "lower_device_netns": ".."}, "lower_device_netns: '..' is neither the name of"),
+        ({"lower_device_netns": "guest"}, "lower_device_netns says where to look for lower_device: write both"),
+        ({"controller": "a/b"}, "controller: 'a/b' cannot be the name of a link: the kernel refuses \"/\""),
+        ({"num_tx_queues": 0}, "num_tx_queues: 0 is not between 1 and 4096"),
+        ({"num_rx_queues": 4097}, "num_rx_queues: 4097 is not between 1 and 4096"),
+        ({"mtu": 65536}, "mtu: 65536 is not between 68 and 65535"),
+        ({"bc_cutoff": 1 << 31}, "bc_cutoff: 2147483648 is not between -2147483648 and 2147483647"),
+        ({"tx_queue_len": -1}, "tx_queue_len: -1 is not between 0 and 4294967295"),
+        ({"alias": "x" * 256}, "alias: it has 256 bytes, the kernel takes 255"),
+        (
+            {"source_addresses": [f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}" for number in range(1001)]},
+            "source_addresses: it has 1001 entries, more than 1000",
+        ),
+    ],
+)
+def test_error_names_the_option(options: dict[str, Any], sentence: str) -> None:
+    """And in a topology the entry, before it."""
+    with pytest.raises(InvalidValue) as caught:
+        read(**options)
+    assert str(caught.value).startswith(sentence)
+    entry = {"name": "mv0", **options}
+    with pytest.raises(InvalidValue) as caught:
+        wanted_topology(validated(topology_argument_spec(), {"macvlan": [{"name": "first"}, entry]}))
+    assert str(caught.value).startswith(f"macvlan[1] ({entry['name']}): {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (None, ""),
+        ("guest", "guest"),
+        ("/run/netns/guest", "guest"),
+        ("/var/run/netns/guest", "guest"),
+        ("/run/netns/deep/guest", "/run/netns/deep/guest"),
+        ("/proc/1/ns/net", "/proc/1/ns/net"),
+    ],
+)
+def test_namespace(written: str | None, name: str) -> None:
+    """A name, an absolute path, or nothing for the one that the task runs in."""
+    assert namespace(written) == name
+
+
+@pytest.mark.parametrize("written", ["", ".", "..", "a/b", "./a", "a\0b", "/run/netns/", "/run/netns/.."])
+def test_no_namespace(written: str) -> None:
+    """Neither a name nor a path."""
+    with pytest.raises(InvalidValue, match=r"is neither the name of a network namespace nor an absolute path to one$"):
+        namespace(written)

@@ -1,0 +1,403 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The loop, on the gateway in memory: every planner case is applied, and every request of it fails once."""
+
+from __future__ import annotations
+
+import copy
+import errno
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Carried, LinkKey, Scope, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLink, Request, SetLink
+from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load
+from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
+from ansible_collections.patchbay.netdev.tests.unit.truths import different
+
+IFA_F_TEMPORARY, RTPROT_STATIC = 0x01, 4  # linux/if_addr.h, linux/rtnetlink.h
+ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
+
+
+def holdable(case: Case) -> bool:
+    """A kernel can be in this state: it knows all of its own values, and a macvlan sits on something."""
+    state = case.state()
+    lowers = [link.get("lower_device") for link in state if link.get("lower_device")]
+    return all(state.get(lower) for lower in lowers) and "None" not in str(case.current.get("macvlan"))
+
+
+PLANNED = {title: case for title, case in load().items() if case.outcome == "plan" and holdable(case)}
+
+
+class Failing(FakeGateway):
+    """Refuses one request; the place of the first is 0."""
+
+    fails_at = -1
+    code = errno.ENOMEM
+
+    def execute(self, request: Request) -> None:
+        """As all gateways, but for that one."""
+        if len(self.executed) == self.fails_at:
+            self.executed.append(request)
+            raise RequestFailed(f"the kernel refused to {request}: no memory", self.code, "no memory")
+        super().execute(request)
+
+
+class Forgetful(FakeGateway):
+    """Acknowledges an attribute and does nothing: so does a kernel that does not know it yet."""
+
+    unknown = ""
+
+    def execute(self, request: Request) -> None:
+        """Leaves it out."""
+        if isinstance(request, (NewLink, SetLink)):
+            known = {name: value for name, value in request.attributes.items() if name != self.unknown}
+            request = replace(request, attributes=known)
+        super().execute(request)
+
+
+def everything(gateway: FakeGateway) -> tuple[State, dict[LinkKey, Any]]:
+    """All that the gateway holds, and what lives on its links, but for what the kernel or a router makes again."""
+    keys = frozenset(gateway.devices)
+    scope = Scope(keys, frozenset(gateway.all_namespaces()), details=keys)
+    state = gateway.observe(scope)
+    living = {
+        key: (
+            sorted(str(item) for item in found.addresses if item.protocol is None and not item.flags & IFA_F_TEMPORARY),
+            sorted(str(item) for item in found.routes if item.protocol == RTPROT_STATIC and item.plain),
+            found.sysctls,
+        )
+        for key, found in state.carried.items()
+    }
+    return state, living
+
+
+def changed(before: tuple[State, dict[LinkKey, Any]], gateway: FakeGateway) -> list[str]:
+    """What is not as it was."""
+    now, living = everything(gateway)
+    lines = different(before[0], now) + different(now, before[0])
+    return lines + [f"{key}: {living[key]}, not {was}" for key, was in before[1].items() if key in living and living[key] != was]
+
+
+def want(*entries: Any, **attributes: Any) -> Sequence[Wanted]:
+    """Macvlans as a task has them, by name, all with these attributes."""
+    return [
+        Wanted(LinkKey(HERE, name), MACVLAN.name, True, {"lower_device": LinkKey(HERE, "eth0"), **attributes}) for name in entries
+    ]
+
+
+def eth0(kind: type[FakeGateway] = FakeGateway) -> Any:
+    """A gateway with one link, and a namespace."""
+    gateway = kind(["guest"])
+    gateway.add("eth0")
+    return gateway
+
+
+# --- check mode, apply, once more ---
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_plan_without_apply_touches_nothing(case: Case) -> None:
+    """The same sentences as the planner has for what was observed."""
+    gateway = FakeGateway.holding(case.state())
+    before = copy.deepcopy(gateway.devices)
+    result = converge(gateway, case.items(), apply=False)
+    assert [str(operation) for operation in result.plan.operations] == case.expected
+    assert result.after is result.plan.after
+    assert gateway.executed == []
+    assert gateway.devices == before
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_apply_leads_to_what_was_predicted(case: Case) -> None:
+    """The operations are those of check mode, and afterwards there is nothing to do."""
+    gateway = FakeGateway.holding(case.state())
+    items = case.items()
+    checked = converge(gateway, items, apply=False)
+    applied = converge(gateway, items, apply=True)
+    assert [str(operation) for operation in applied.plan.operations] == case.expected
+    assert applied.plan.warnings == checked.plan.warnings == case.warnings
+    seen = {link.key.netns for link in applied.after}
+    predicted = State(link for link in checked.after if link.key.netns in seen)
+    # settings are observed only where they were written
+    assert different(predicted, applied.after, frozenset((link.key.name, "sysctls") for link in predicted)) == []
+    sent = len(gateway.executed)
+    again = converge(gateway, items, apply=True)
+    assert again.plan.operations == ()
+    assert len(gateway.executed) == sent
+
+
+def test_nothing_to_do_sends_nothing() -> None:
+    """And `after` is what was observed."""
+    gateway = eth0()
+    gateway.execute(NewLink(LinkKey(HERE, "mv0"), "macvlan", {"lower_device": LinkKey(HERE, "eth0"), "mode": "bridge"}))
+    gateway.executed.clear()
+    result = converge(gateway, want("mv0", mode="bridge"), apply=True)
+    assert (result.plan.operations, gateway.executed) == ((), [])
+    assert result.after.get(LinkKey(HERE, "mv0")).get("address")
+
+
+def test_items_are_resolved() -> None:
+    """Names of groups to numbers, before anything is planned."""
+    gateway = eth0()
+    result = converge(gateway, want("mv0", group="voice"), apply=True)
+    assert result.items[0].attributes["group"] == 7
+    assert result.after.get(LinkKey(HERE, "mv0")).get("group") == 7
+
+
+@pytest.mark.parametrize("apply", [True, False])
+def test_refusal_comes_before_anything_is_done(apply: bool) -> None:
+    """The first of two could have been made."""
+    gateway = eth0()
+    items = [*want("mv0"), *want("mv1", mtu=9000)]
+    with pytest.raises(Refused, match=r"^mv1: mtu 9000 is above"):
+        converge(gateway, items, apply)
+    with pytest.raises(InvalidValue):
+        converge(gateway, [*want("mv0", mode="bridge"), *want("mv0", mode="vepa")], apply)
+    with pytest.raises(Refused, match=r"^There is no network namespace nowhere"):
+        converge(gateway, [*want("mv0"), Wanted(LinkKey("nowhere", "mv1"), "macvlan", True, {})], apply)
+    assert gateway.executed == []
+
+
+# --- failures ---
+
+# (case, place of the request that fails)
+FAILURES = {
+    f"{title} [{place}]": (case, place)
+    for title, case in PLANNED.items()
+    if case.expected
+    for gateway in [FakeGateway.holding(case.state())]
+    for _result in [converge(gateway, case.items(), apply=True)]
+    for place in range(len(gateway.executed))
+}
+
+
+@pytest.mark.parametrize(("case", "place"), FAILURES.values(), ids=FAILURES)
+def test_everything_is_undone(case: Case, place: int) -> None:
+    """Whichever request fails: all links, addresses, routes and settings are as they were, and the error says so."""
+    gateway = Failing.holding(case.state())
+    gateway.fails_at = place
+    before = everything(gateway)
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, case.items(), apply=True)
+    assert changed(before, gateway) == []
+    # what a router announces, and routes with more than one next hop, cannot be written again: that is said
+    others = {
+        f"{item} on {key} is gone" for key, found in before[0].carried.items() for item in (*found.addresses, *found.routes)
+    }
+    assert set(caught.value.left) <= others if case.warnings else caught.value.left == []
+    text = str(caught.value)
+    failed = gateway.executed[place]
+    assert f" failed: the kernel refused to {failed}: no memory. " in text
+    assert any(text.startswith(f"{sentence} failed: ") for sentence in case.expected)
+    assert text.endswith("; ".join(caught.value.left) or "Everything that had been done was undone")
+
+
+PRESENT = {
+    title: case
+    for title, case in PLANNED.items()
+    if any(item.present for item in case.items()) and "group" not in str((case.current, case.desired))
+}
+
+
+@pytest.mark.parametrize("case", PRESENT.values(), ids=PRESENT)
+def test_everything_is_undone_when_the_kernel_did_not_keep_it(case: Case) -> None:
+    """The same for a plan that was done, but of which the kernel did not keep one attribute more."""
+    items = [item for item in case.items() if item.present]
+    gateway = Forgetful.holding(case.state())
+    gateway.unknown = "group"
+    before = everything(gateway)
+    with pytest.raises(ApplyFailed, match=r"^the kernel acknowledged every request, but did not keep what was asked for: "):
+        converge(gateway, [*case.items(), *(replace(item, attributes={"group": 7}, origin="") for item in items[:1])], apply=True)
+    assert changed(before, gateway) == []
+
+
+def test_error_says_what_failed_and_what_was_undone() -> None:
+    """Newest first."""
+    gateway = eth0(Failing)
+    gateway.fails_at = 2
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", "mv1", "mv2", mode="bridge"), apply=True)
+    assert str(caught.value) == (
+        "create mv2: macvlan on eth0, mode bridge failed: the kernel refused to create mv2: no memory. "
+        "Everything that had been done was undone"
+    )
+    assert caught.value.undone == ["delete mv1", "delete mv0"]
+    assert caught.value.left == []
+    assert isinstance(caught.value.__cause__, RequestFailed)
+
+
+def test_failure_in_the_middle_of_an_operation() -> None:
+    """A link that was made, but not given its alternative name, goes."""
+    gateway = eth0(Failing)
+    gateway.fails_at = 1
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", altnames=("a",)), apply=True)
+    assert str(caught.value) == (
+        "create mv0: macvlan on eth0, altnames [a] failed: the kernel refused to add altname a to mv0: no memory. "
+        "Everything that had been done was undone"
+    )
+    assert caught.value.undone == ["delete mv0"]
+    assert LinkKey(HERE, "mv0") not in gateway.devices
+
+
+def test_half_of_a_set_request_is_undone() -> None:
+    """The kernel keeps what it did before it refused the rest: a sibling out of sight has the MAC, so the link cannot come up."""
+    gateway = eth0()
+    gateway.execute(NewLink(LinkKey(HERE, "mv0"), "macvlan", {"lower_device": LinkKey(HERE, "eth0"), "address": ONE}))
+    unseen = {"lower_device": LinkKey(HERE, "eth0"), "address": TWO, "admin_state": "up"}
+    gateway.execute(NewLink(LinkKey("guest", "mv0"), "macvlan", unseen))
+    before = everything(gateway)
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", mode="bridge", address=TWO), apply=True)
+    assert changed(before, gateway) == []
+    assert str(caught.value) == (
+        f"set mv0: mode vepa -> bridge, address {ONE} -> {TWO} failed: "
+        "the kernel refused to set mode, address of mv0: Address already in use. "
+        "A link on the same lower device, in a namespace that was not read, has the same MAC and is up. "
+        "Everything that had been done was undone"
+    )
+    assert caught.value.undone == [f"set mv0: mode bridge -> vepa, address {TWO} -> {ONE}"]
+
+
+def test_what_cannot_be_undone_is_said() -> None:
+    """The request that would take it back is refused as well."""
+
+    class Stubborn(Failing):
+        """Deletes nothing."""
+
+        def execute(self, request: Request) -> None:
+            """Refuses every deletion."""
+            if isinstance(request, RemoveLink):
+                raise RequestFailed(f"the kernel refused to {request}: busy", errno.EBUSY, "busy")
+            super().execute(request)
+
+    gateway = eth0(Stubborn)
+    gateway.fails_at = 1
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", "mv1"), apply=True)
+    assert str(caught.value) == (
+        "create mv1: macvlan on eth0 failed: the kernel refused to create mv1: no memory. "
+        "Of what had been done this could not be undone: the kernel refused to delete mv0: busy; mv0 is there"
+    )
+    assert caught.value.left == ["the kernel refused to delete mv0: busy", "mv0 is there"]
+
+
+def test_what_others_changed_meanwhile_is_said() -> None:
+    """An undone plan is compared with what was there before."""
+
+    class Meddled(Failing):
+        """Someone deletes a link and takes its name while the plan runs."""
+
+        def execute(self, request: Request) -> None:
+            """After the first request."""
+            super().execute(request)
+            if len(self.executed) == 1:
+                del self.devices[LinkKey(HERE, "mv0")]
+                self.add("mv0", kind="bridge")
+
+    gateway = eth0(Meddled)
+    gateway.devices.clear()
+    gateway.add("eth0")
+    FakeGateway.execute(gateway, NewLink(LinkKey(HERE, "mv0"), "macvlan", {"lower_device": LinkKey(HERE, "eth0")}))
+    gateway.executed.clear()
+    gateway.fails_at = 1
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", "mv1", mode="bridge"), apply=True)
+    assert "mv0 is bridge now, it was macvlan" in caught.value.left
+
+
+def test_verification() -> None:
+    """The kernel says OK and does nothing: the task fails, names it, and nothing is left of it."""
+    gateway = eth0(Forgetful)
+    gateway.unknown = "bc_queue_len"
+    before = everything(gateway)
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", bc_queue_len=5, mode="bridge"), apply=True)
+    assert changed(before, gateway) == []
+    assert str(caught.value) == (
+        "the kernel acknowledged every request, but did not keep what was asked for: set mv0: bc_queue_len 1000 -> 5. "
+        "Everything that had been done was undone"
+    )
+    assert caught.value.undone == ["delete mv0"]
+
+
+def test_verification_of_a_change() -> None:
+    """What was kept is taken back with it."""
+    gateway = eth0(Forgetful)
+    gateway.unknown = "nodst"
+    converge(gateway, want("mv0", mode="vepa"), apply=True)
+    before = everything(gateway)
+    with pytest.raises(ApplyFailed, match=r"did not keep what was asked for: set mv0: nodst false -> true\. Everything"):
+        converge(gateway, want("mv0", mode="private", nodst=True), apply=True)
+    assert changed(before, gateway) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "advice"),
+    [
+        ({"mode": "passthru"}, errno.EINVAL, "A macvlan or macvtap on eth0 in a namespace that was not read may exclude it"),
+        (
+            {"address": ONE, "admin_state": "up"},
+            errno.EADDRINUSE,
+            "A link on the same lower device, in a namespace that was not read",
+        ),
+        ({}, errno.EBUSY, "Something else has taken eth0: a bond, a team, Open vSwitch or an ipvlan (ip -d link show eth0)"),
+        ({}, errno.EOPNOTSUPP, "This kernel has no macvlan (module macvlan not there)"),
+        ({}, errno.EEXIST, "Something made a link of that name at the same moment: run again"),
+    ],
+)
+def test_advice(request_: dict[str, Any], code: int, advice: str) -> None:
+    """macvlan gives no text of its own: what the errno may mean is said."""
+    gateway = eth0(Failing)
+    gateway.fails_at, gateway.code = 0, code
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", **request_), apply=True)
+    assert f": no memory. {advice}" in str(caught.value)
+
+
+def test_advice_for_stable_secret() -> None:
+    """Which needs a secret first."""
+    gateway = eth0()
+    with pytest.raises(ApplyFailed, match=r"stable_secret needs net\.ipv6\.conf\.LINK\.stable_secret to be set first"):
+        converge(gateway, want("mv0", address_generation_mode="stable_secret"), apply=True)
+    assert LinkKey(HERE, "mv0") not in gateway.devices
+
+
+def test_recreation_of_a_link_whose_lower_device_is_out_of_reach() -> None:
+    """It could be deleted, but not made again."""
+    gateway = eth0()
+    gateway.add("mv0", kind="macvlan", lower_device=LinkKey("(unnamed namespace 3)", "(link 5)"))
+    before = copy.deepcopy(gateway.devices)
+    item = Wanted(LinkKey(HERE, "mv0"), "macvlan", True, {"num_tx_queues": 2}, recreate=True)
+    with pytest.raises((Refused, ApplyFailed)):
+        converge(gateway, [item], apply=True)
+    assert gateway.devices == before
+
+
+def test_what_lives_on_a_link_is_read_only_where_it_is_endangered() -> None:
+    """It takes a dump of all addresses and routes."""
+
+    class Watched(FakeGateway):
+        """Remembers what was asked for."""
+
+        scopes: list[Scope]
+
+        def observe(self, scope: Scope) -> State:
+            """As all gateways."""
+            self.scopes = [*getattr(self, "scopes", []), scope]
+            return super().observe(scope)
+
+    gateway = eth0(Watched)
+    converge(gateway, want("mv0", admin_state="up"), apply=True)
+    assert not any(scope.details for scope in gateway.scopes)
+    converge(gateway, want("mv0", admin_state="down"), apply=True)
+    assert any(scope.details == {LinkKey(HERE, "mv0")} for scope in gateway.scopes)
+    assert gateway.observe(Scope(details=frozenset({LinkKey(HERE, "mv0")}))).carried[LinkKey(HERE, "mv0")] != Carried()

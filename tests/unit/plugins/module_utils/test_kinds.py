@@ -1,0 +1,174 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table is sound, and the documentation says what the table says."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    INFO_ARGUMENTS,
+    argument_spec,
+    topology_argument_spec,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+    KINDS,
+    LINK,
+    MACVLAN,
+    At,
+    Kind,
+    Store,
+    always,
+    kind_of,
+)
+
+ALL = [*KINDS.values(), LINK]
+ROWS = {f"{kind.name}.{row.name}": row for kind in ALL for row in kind.attributes}
+COLLECTION = "ansible_collections.patchbay.netdev.plugins"
+
+Options = dict[str, dict[str, Any]]
+
+
+@pytest.mark.parametrize("kind", ALL, ids=[kind.name for kind in ALL])
+def test_every_name_is_used_once(kind: Kind) -> None:
+    """Names of options and their aliases together."""
+    names = [name for row in kind.attributes for name in (row.name, *row.aliases)]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in names)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_row_is_complete(row: Any) -> None:
+    """What is a netlink attribute has its name, a flag has one bit, and what a new link has is a value of the type."""
+    named = row.store not in (Store.FLAG, Store.ALTNAME, Store.SYSCTL)
+    assert bool(re.fullmatch(r"IFLA_[A-Z0-9]+(_[A-Z0-9]+)*", row.nla)) == named, row.nla
+    flagged = row.store in (Store.FLAG, Store.DATA_FLAG)
+    assert (bin(row.bit).count("1") == 1) == flagged, row.bit
+    if row.initial is not None:
+        assert row.type.parse(row.initial) == row.initial
+    assert re.fullmatch(r"|\d+\.\d+", row.since)
+
+
+@pytest.mark.parametrize("kind", ALL, ids=[kind.name for kind in ALL])
+def test_bits_of_one_word_differ(kind: Kind) -> None:
+    """Two rows with one bit would be one flag."""
+    bits = [(row.store, row.nla, row.bit) for row in kind.attributes if row.bit]
+    assert len(bits) == len(set(bits))
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_netlink_names_are_those_of_the_kind(kind: Kind) -> None:
+    """Data of the kind begins with its name, all else does not, and no two rows share one but flags."""
+    for row in kind.attributes:
+        own = row.store in (Store.DATA, Store.DATA_FLAG, Store.SOURCES)
+        assert row.nla.startswith(f"IFLA_{kind.name.upper()}_") == own, row.name
+    names = [row.nla for row in kind.attributes if row.nla and row.store is not Store.DATA_FLAG]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_what_creation_fixes_needs_another_creation(row: Any) -> None:
+    """Or a change would be acknowledged by the kernel and not done."""
+    assert (row.recreate_if is always) == (row.at is At.CREATION)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_kind_knows_its_rows(kind: Kind) -> None:
+    """It has those of every link, and those that it needs to be created."""
+    assert kind_of(kind.name) is kind
+    assert all(row in kind.attributes for row in LINK.attributes)
+    assert all(kind[name].name == name for name in kind.needs)
+    assert [row.name for row in kind.rows({"mtu": 1, "mode": "x", "nothing": 2})] == ["mode", "mtu"]
+    with pytest.raises(KeyError):
+        kind["nothing"]
+
+
+def test_kind_that_the_table_has_not() -> None:
+    """It has what every link has."""
+    assert kind_of("vxlan") is LINK
+    assert kind_of("") is LINK
+
+
+# --- the documentation ---
+
+
+def documented(*fragments: str) -> Options:
+    """The options of a module from its doc fragments, merged as Ansible does."""
+    found: Options = {}
+    for name in fragments:
+        fragment = importlib.import_module(f"{COLLECTION}.doc_fragments.{name}").ModuleDocFragment
+        options = yaml.safe_load(fragment.DOCUMENTATION)["options"]
+        assert not found.keys() & options.keys(), found.keys() & options.keys()
+        found.update(options)
+    return found
+
+
+def of_module(name: str) -> Options:
+    """The options that a module documents itself, and those of the fragments that it names."""
+    documentation = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{name}").DOCUMENTATION)
+    fragments = [item.split(".")[2] for item in documentation["extends_documentation_fragment"] if item.split(".")[2] != "module"]
+    return {**documentation.get("options", {}), **documented(*fragments)}
+
+
+def contract(options: Options, inner: str) -> Options:
+    """What of an option both the documentation and the argument specification say; `inner` is their word for suboptions."""
+    words = ("type", "elements", "choices", "aliases", "default", "required")
+    return {
+        name: {
+            **{word: option[word] for word in words if option.get(word) not in (None, False)},
+            **({"options": contract(option[inner], inner)} if inner in option else {}),
+        }
+        for name, option in options.items()
+    }
+
+
+SPECIFICATIONS = {
+    "macvlan": argument_spec(MACVLAN),
+    "topology": topology_argument_spec(),
+    "link_info": INFO_ARGUMENTS,
+}
+
+
+@pytest.mark.parametrize("module", SPECIFICATIONS)
+def test_documentation_says_what_the_specification_says(module: str) -> None:
+    """Every option, its type, choices, aliases and default, and nothing else; topology's entries with it."""
+    assert contract(of_module(module), "suboptions") == contract(SPECIFICATIONS[module], "options")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_row_is_documented(kind: Kind) -> None:
+    """In its module and in topology, with the same text."""
+    alone = of_module(kind.name)
+    together = of_module("topology")[kind.name]["suboptions"]
+    for row in kind.attributes:
+        assert alone[row.name]["description"]
+        assert alone[row.name] == together[row.name]
+
+
+def test_texts_of_options_name_no_other_option() -> None:
+    """Topology has them one level deeper, where such a reference would be wrong."""
+    for name, option in documented("link", "on_lower_device").items():
+        assert not re.search(r"\b[OV]\(", " ".join(option["description"])), name
+
+
+@pytest.mark.parametrize(
+    ("documentation", "specification"),
+    [
+        ({"a": {"type": "int"}}, {"a": {"type": "str"}}),
+        ({}, {"a": {"type": "str"}}),
+        ({"a": {"type": "str"}}, {}),
+        ({"a": {"type": "str", "choices": ["x"]}}, {"a": {"type": "str", "choices": ["x", "y"]}}),
+        ({"a": {"type": "str"}}, {"a": {"type": "str", "aliases": ["b"]}}),
+        ({"a": {"type": "str", "required": True}}, {"a": {"type": "str"}}),
+        ({"a": {"type": "dict", "suboptions": {}}}, {"a": {"type": "dict", "options": {"b": {"type": "str"}}}}),
+    ],
+)
+def test_difference_is_seen(documentation: Options, specification: Options) -> None:
+    """The comparison of the tests above can fail."""
+    assert contract(documentation, "suboptions") != contract(specification, "options")

@@ -1,0 +1,406 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What operations ask of the kernel, and in which order; truths.py holds their predictions and inverses against gateways."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN, At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, Carried, Link, LinkKey, Route, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    CreateLink,
+    DeleteLink,
+    Operation,
+    Restore,
+    UpdateLink,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+    AddAddress,
+    AddAltname,
+    AddRoute,
+    NewLink,
+    RemoveAltname,
+    RemoveLink,
+    Request,
+    SetLink,
+    WriteSysctl,
+)
+
+ETH0, MV0, MV1 = (LinkKey("", name) for name in ("eth0", "mv0", "mv1"))
+ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
+
+# Another value than a new link has, for each attribute that can be set
+VALUES: dict[str, Any] = {
+    "mode": "bridge",
+    "nopromisc": True,
+    "nodst": True,
+    "bc_queue_len": 5,
+    "bc_cutoff": 5,
+    "address": ONE,
+    "mtu": 1400,
+    "tx_queue_len": 5,
+    "group": 7,
+    "alias": "hello",
+    "controller": "br0",
+    "address_generation_mode": "none",
+    "altnames": ("a",),
+    "sysctls": {"ipv4.arp_ignore": 1},
+    "promiscuous": True,
+    "allmulticast": True,
+}
+AT_CREATION = {"num_tx_queues": 2, "num_rx_queues": 2}
+AFTER_CREATION = [row.name for row in MACVLAN.attributes if row.at is At.AFTER]
+FLAGS = [row.name for row in MACVLAN.attributes if row.store is Store.FLAG]
+WORD = [row.name for row in MACVLAN.attributes if row.store is Store.DATA_FLAG]
+
+
+def link(key: LinkKey = MV0, **attributes: Any) -> Link:
+    """A macvlan on eth0 as a new one is, but for these attributes."""
+    found = {row.name: row.initial for row in MACVLAN.attributes if row.initial is not None}
+    return Link(
+        key,
+        "macvlan",
+        {**found, "lower_device": ETH0, "mtu": 1500, "address": TWO, "address_generation_mode": "eui64", **attributes},
+    )
+
+
+def create(**attributes: Any) -> CreateLink:
+    """The operation that makes a macvlan on eth0."""
+    return CreateLink(MV0, "macvlan", {"lower_device": ETH0, **attributes})
+
+
+def settled(operation: Operation) -> dict[str, Any]:
+    """All attributes that its requests write, the last value of each."""
+    found: dict[str, Any] = {}
+    for request in operation.requests():
+        if isinstance(request, (NewLink, SetLink)):
+            found.update(request.attributes)
+        elif isinstance(request, AddAltname):
+            found["altnames"] = (*found.get("altnames", ()), request.altname)
+        elif isinstance(request, WriteSysctl):
+            found["sysctls"] = {**found.get("sysctls", {}), request.setting: request.value}
+    return found
+
+
+def comes_up(requests: list[Request]) -> int:
+    """The place of the request that brings the link up."""
+    (place,) = (
+        number
+        for number, request in enumerate(requests)
+        if isinstance(request, (NewLink, SetLink)) and request.attributes.get("admin_state") == "up"
+    )
+    return place
+
+
+def test_every_attribute_has_a_value_here() -> None:
+    """A new row of the table is tested by all of these."""
+    tested = {*VALUES, *AT_CREATION, "lower_device", "source_addresses", "admin_state"}
+    assert tested == {row.name for row in MACVLAN.attributes}
+
+
+# --- creation ---
+
+
+@pytest.mark.parametrize("name", [*VALUES, *AT_CREATION])
+@pytest.mark.parametrize("admin_state", ["up", "down", None])
+def test_creation_takes_one_request_where_it_can(name: str, admin_state: str | None) -> None:
+    """More only for what the kernel ignores at creation."""
+    attributes = {name: {**VALUES, **AT_CREATION}[name], **({"admin_state": admin_state} if admin_state else {})}
+    requests = create(**attributes).requests()
+    assert isinstance(requests[0], NewLink)
+    if name in AFTER_CREATION:
+        assert len(requests) > 1
+        assert name not in requests[0].attributes
+    else:
+        assert requests == [NewLink(MV0, "macvlan", {"lower_device": ETH0, **attributes})]
+
+
+@pytest.mark.parametrize("admin_state", ["up", "down"])
+def test_creation_with_everything(admin_state: str) -> None:
+    """Every attribute is asked for, and what the kernel ignores at creation is asked for later."""
+    everything = {**VALUES, **AT_CREATION, "admin_state": admin_state}
+    operation = create(**everything)
+    (first, *later) = operation.requests()
+    assert isinstance(first, NewLink)
+    assert not first.attributes.keys() & set(AFTER_CREATION)
+    assert settled(operation) == {"lower_device": ETH0, **everything} or admin_state == "down"
+    written = {name for request in later if isinstance(request, SetLink) for name in request.attributes}
+    assert written <= {*AFTER_CREATION, *FLAGS}
+
+
+def test_creation_does_not_ask_for_what_a_new_link_has() -> None:
+    """Saying that there is no alias takes no second request."""
+    operation = create(alias="", controller="", altnames=(), admin_state="up")
+    assert operation.requests() == [NewLink(MV0, "macvlan", {"lower_device": ETH0, "admin_state": "up"})]
+
+
+def test_passthru_gets_its_address_after_creation() -> None:
+    """At creation the kernel gives it that of the lower device."""
+    operation = create(mode="passthru", address=ONE, admin_state="up")
+    assert operation.requests() == [
+        NewLink(MV0, "macvlan", {"lower_device": ETH0, "mode": "passthru"}),
+        SetLink(MV0, "macvlan", {"address": ONE}),
+        SetLink(MV0, "macvlan", {"admin_state": "up"}),
+    ]
+
+
+@pytest.mark.parametrize("attributes", [{}, {"mode": "bridge"}, {"mode": "passthru"}])
+def test_list_of_senders_is_sent_in_source_mode_only(attributes: dict[str, Any]) -> None:
+    """The kernel refuses even an empty one in any other mode."""
+    operation = create(**attributes, source_addresses=())
+    assert "source_addresses" not in settled(operation)
+    assert settled(create(mode="source", source_addresses=(ONE,)))["source_addresses"] == (ONE,)
+
+
+def test_index() -> None:
+    """Undoing gives a link its old one back."""
+    (request,) = CreateLink(MV0, "macvlan", {"lower_device": ETH0}, index=9).requests()
+    assert request == NewLink(MV0, "macvlan", {"lower_device": ETH0}, index=9)
+
+
+# --- the order ---
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_all_is_there_when_a_link_comes_up(name: str) -> None:
+    """At creation and later: what acts at that moment (MAC, settings, IPv6) must hold before it."""
+    attributes = {name: VALUES[name], "admin_state": "up"}
+    for requests in (create(**attributes).requests(), UpdateLink(link(), attributes).requests()):
+        assert comes_up(requests) == len(requests) - 1
+
+
+def test_all_is_there_when_a_link_comes_up_with_everything() -> None:
+    """Whatever comes along with what."""
+    for few in itertools.combinations(VALUES, 2):
+        attributes = {name: VALUES[name] for name in few} | {"admin_state": "up"}
+        for requests in (create(**attributes).requests(), UpdateLink(link(), attributes).requests()):
+            assert comes_up(requests) == len(requests) - 1
+
+
+def test_flags_are_not_mixed_with_what_must_hold_before() -> None:
+    """A set request ends with flags and controller, in the kernel's order, so flags have one of their own."""
+    requests = UpdateLink(link(), {**VALUES, "admin_state": "up"}).requests()
+    for request in requests[:-1]:
+        assert not isinstance(request, SetLink) or not request.attributes.keys() & set(FLAGS)
+    assert isinstance(requests[-1], SetLink)
+    assert requests[-1].attributes == {"promiscuous": True, "allmulticast": True, "admin_state": "up"}
+
+
+@pytest.mark.parametrize("nopromisc", [True, False])
+def test_nopromisc_of_a_passthru_link_that_comes_up(nopromisc: bool) -> None:
+    """After it is up: while it is down the kernel miscounts."""
+    before = link(mode="passthru", nopromisc=not nopromisc)
+    assert UpdateLink(before, {"nopromisc": nopromisc, "admin_state": "up", "alias": "x"}).requests() == [
+        SetLink(MV0, "macvlan", {"alias": "x"}),
+        SetLink(MV0, "macvlan", {"admin_state": "up"}),
+        SetLink(MV0, "macvlan", {"nopromisc": nopromisc, "nodst": False}),
+    ]
+
+
+@pytest.mark.parametrize("nopromisc", [True, False])
+def test_nopromisc_of_a_passthru_link_that_goes_down(nopromisc: bool) -> None:
+    """While it is still up. And the inverse of one is the other."""
+    before = link(mode="passthru", nopromisc=not nopromisc, admin_state="up")
+    operation = UpdateLink(before, {"nopromisc": nopromisc, "admin_state": "down"})
+    assert operation.requests() == [
+        SetLink(MV0, "macvlan", {"nopromisc": nopromisc, "nodst": False}),
+        SetLink(MV0, "macvlan", {"admin_state": "down"}),
+    ]
+    (inverse,) = operation.inverse()
+    assert inverse.requests() == [
+        SetLink(MV0, "macvlan", {"admin_state": "up"}),
+        SetLink(MV0, "macvlan", {"nopromisc": not nopromisc, "nodst": False}),
+    ]
+
+
+@pytest.mark.parametrize("name", WORD)
+def test_flag_word_is_written_whole(name: str) -> None:
+    """What is left out of it would be cleared."""
+    (other,) = (word for word in WORD if word != name)
+    for old in (True, False):
+        operation = UpdateLink(link(**{other: old}), {name: True})
+        assert operation.requests() == [SetLink(MV0, "macvlan", {name: True, other: old})]
+
+
+def test_no_flag_word_unless_asked_for() -> None:
+    """A request without it keeps the flags."""
+    assert UpdateLink(link(nodst=True), {"mode": "bridge"}).requests() == [SetLink(MV0, "macvlan", {"mode": "bridge"})]
+
+
+def test_altnames() -> None:
+    """What goes is first, so that another link's name is free as soon as it can be; what stays is not touched."""
+    operation = UpdateLink(link(altnames=("a", "b")), {"altnames": ("b", "c")})
+    assert operation.requests() == [RemoveAltname(MV0, "a"), AddAltname(MV0, "c")]
+    assert UpdateLink(link(altnames=("a",)), {"altnames": ()}).requests() == [RemoveAltname(MV0, "a")]
+
+
+def test_settings() -> None:
+    """One request each."""
+    operation = UpdateLink(link(), {"sysctls": {"ipv4.arp_ignore": 1, "ipv6.accept_ra": 0}})
+    assert operation.requests() == [WriteSysctl(MV0, "ipv4.arp_ignore", 1), WriteSysctl(MV0, "ipv6.accept_ra", 0)]
+
+
+def test_leaving_source_mode_does_not_send_the_list() -> None:
+    """The kernel empties it by itself, and refuses one that comes along."""
+    before = link(mode="source", source_addresses=(ONE,))
+    operation = UpdateLink(before, {"mode": "bridge", "source_addresses": ()})
+    assert operation.requests() == [SetLink(MV0, "macvlan", {"mode": "bridge"})]
+    (inverse,) = operation.inverse()
+    assert inverse.requests() == [SetLink(MV0, "macvlan", {"mode": "source", "source_addresses": (ONE,)})]
+
+
+def test_deletion() -> None:
+    """What sits on it goes with it: one request."""
+    assert DeleteLink(link(), along=((link(MV1), Carried()),)).requests() == [RemoveLink(MV0)]
+
+
+# --- restoring ---
+
+ADDRESS = Address("192.0.2.1", 24, 2, 0, 0)
+ROUTED = Route(2, "203.0.113.0/24", 254, 1, 0, 4, gateway="192.0.2.9")
+DIRECT = Route(2, "198.51.100.0/24", 254, 1, 253, 4)
+
+
+def test_restore() -> None:
+    """Addresses, then routes that need no gateway, then those that do: each needs what is before it."""
+    operation = Restore(MV0, (ADDRESS,), (ROUTED, DIRECT))
+    assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(MV0, DIRECT), AddRoute(MV0, ROUTED)]
+    assert str(operation) == "restore on mv0: 192.0.2.1/24, 203.0.113.0/24 via 192.0.2.9, 198.51.100.0/24"
+    assert (operation.predict(State()), operation.inverse(), operation.endangers(State())) == ({}, (), frozenset())
+
+
+# --- prediction and inverse ---
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_inverse_of_a_change(name: str) -> None:
+    """It leads back, and its own inverse forth again."""
+    before = link(sysctls={"ipv4.arp_ignore": 0})
+    operation = UpdateLink(before, {name: VALUES[name]})
+    state = State([Link(ETH0, "physical", {"mtu": 1500}), before])
+    state.update(operation.predict(state))
+    assert state.get(MV0).get(name) == VALUES[name]
+    (inverse,) = operation.inverse()
+    (again,) = inverse.inverse()
+    assert again.after == operation.after
+    state.update(inverse.predict(state))
+    assert state.get(MV0).attributes == before.attributes
+
+
+def test_inverse_of_a_change_of_what_was_not_known() -> None:
+    """It cannot be taken back, which the comparison with the state before will tell."""
+    assert UpdateLink(link(alias=None), {"alias": "x"}).inverse() == ()
+    (inverse,) = UpdateLink(link(alias=None), {"alias": "x", "mtu": 1400}).inverse()
+    assert inverse.after == {"mtu": 1500}
+    before = link(sysctls={"ipv4.arp_ignore": None, "ipv4.rp_filter": 1})
+    (inverse,) = UpdateLink(before, {"sysctls": {"ipv4.arp_ignore": 1, "ipv4.rp_filter": 2}}).inverse()
+    assert inverse.after == {"sysctls": {"ipv4.rp_filter": 1}}
+
+
+def test_inverse_of_a_creation() -> None:
+    """The link goes."""
+    (inverse,) = create(mode="bridge").inverse()
+    assert inverse.requests() == [RemoveLink(MV0)]
+
+
+def test_inverse_of_a_deletion() -> None:
+    """The link, what lived on it, then what sat on it; each under its old index."""
+    known = Link(MV0, "macvlan", {"lower_device": ETH0, "mode": "bridge", "address": ONE, "alias": None}, index=9)
+    upper = Link(MV1, "macvlan", {"lower_device": MV0}, index=10)
+    operation = DeleteLink(known, Carried((ADDRESS,), (DIRECT,), {"ipv4.arp_ignore": 1}), ((upper, Carried()),))
+    assert operation.inverse() == (
+        CreateLink(
+            MV0,
+            "macvlan",
+            {"lower_device": ETH0, "mode": "bridge", "address": ONE, "sysctls": {"ipv4.arp_ignore": 1}},
+            index=9,
+        ),
+        Restore(MV0, (ADDRESS,), (DIRECT,)),
+        CreateLink(MV1, "macvlan", {"lower_device": MV0}, index=10),
+    )
+
+
+def test_prediction_of_what_is_inherited() -> None:
+    """MTU of the lower device, its MAC for passthru, bc_cutoff of the siblings."""
+    lower = Link(ETH0, "physical", {"mtu": 9000, "address": ONE})
+    state = State([lower, link(MV1, bc_cutoff=7)])
+    made = create().predict(state)[MV0]
+    assert (made.get("mtu"), made.get("bc_cutoff"), made.get("address")) == (9000, 7, None)
+    assert create(mode="passthru").predict(State([lower]))[MV0].get("address") == ONE
+
+
+@pytest.mark.parametrize(
+    ("operation", "endangered"),
+    [
+        (create(admin_state="up"), set()),
+        (UpdateLink(link(admin_state="up"), {"admin_state": "down"}), {MV0}),
+        (UpdateLink(link(), {"admin_state": "down"}), set()),
+        (UpdateLink(link(), {"admin_state": "up"}), set()),
+        (UpdateLink(link(), {"mtu": 1279}), {MV0}),
+        (UpdateLink(link(), {"mtu": 1280}), set()),
+        (UpdateLink(link(), {"mode": "bridge"}), set()),
+        (DeleteLink(link()), {MV0}),
+    ],
+)
+def test_endangered(operation: Operation, endangered: set[LinkKey]) -> None:
+    """Links whose addresses and routes go: they are read before."""
+    assert operation.endangers(State([link()])) == endangered
+
+
+def test_deletion_endangers_what_sits_on_it() -> None:
+    """And what sits on that."""
+    lower = Link(ETH0, "physical", {})
+    top = Link(LinkKey("", "top"), "vlan", {"lower_device": MV0})
+    assert DeleteLink(lower).endangers(State([lower, link(), link(MV1), top])) == {ETH0, MV0, MV1, top.key}
+
+
+# --- sentences ---
+
+
+@pytest.mark.parametrize(
+    ("operation", "sentence"),
+    [
+        (create(), "create mv0: macvlan on eth0"),
+        (create(mode="bridge", admin_state="up"), "create mv0: macvlan on eth0, mode bridge, admin_state up"),
+        (create(sysctls={"ipv4.arp_ignore": 1}), "create mv0: macvlan on eth0, ipv4.arp_ignore 1"),
+        (CreateLink(LinkKey("guest", "mv0"), "macvlan", {}), "create mv0 in netns guest: macvlan"),
+        (UpdateLink(link(), {"alias": "x", "mode": "bridge"}), 'set mv0: mode vepa -> bridge, alias "" -> x'),
+        (UpdateLink(link(bc_cutoff=None), {"bc_cutoff": 4}), "set mv0: bc_cutoff 4"),
+        (UpdateLink(link(), {"sysctls": {"ipv4.arp_ignore": 1}}), "set mv0: ipv4.arp_ignore 1"),
+        (
+            UpdateLink(link(sysctls={"ipv4.arp_ignore": 0}), {"sysctls": {"ipv4.arp_ignore": 1}}),
+            "set mv0: ipv4.arp_ignore 0 -> 1",
+        ),
+        (DeleteLink(link()), "delete mv0"),
+        (DeleteLink(link(LinkKey("guest", "mv0")), why=" (because)"), "delete mv0 in netns guest (because)"),
+    ],
+)
+def test_sentence(operation: Operation, sentence: str) -> None:
+    """What the user reads."""
+    assert str(operation) == sentence
+
+
+@pytest.mark.parametrize(
+    ("request_", "sentence"),
+    [
+        (NewLink(MV0, "macvlan", {}), "create mv0"),
+        (SetLink(MV0, "macvlan", {"mode": "bridge", "mtu": 1400}), "set mode, mtu of mv0"),
+        (RemoveLink(LinkKey("guest", "mv0")), "delete mv0 in netns guest"),
+        (AddAltname(MV0, "a"), "add altname a to mv0"),
+        (RemoveAltname(MV0, "a"), "remove altname a from mv0"),
+        (WriteSysctl(MV0, "ipv4.arp_ignore", 1), "write ipv4.arp_ignore = 1 of mv0"),
+        (AddAddress(MV0, ADDRESS), "add address 192.0.2.1/24 to mv0"),
+        (
+            AddRoute(MV0, Route(2, "0.0.0.0/0", 100, 1, 0, 4, gateway="192.0.2.9")),
+            "add route 0.0.0.0/0 via 192.0.2.9 table 100 by mv0",
+        ),
+    ],
+)
+def test_sentence_of_a_request(request_: Request, sentence: str) -> None:
+    """What stands in an error."""
+    assert str(request_) == sentence

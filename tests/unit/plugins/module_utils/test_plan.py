@@ -1,0 +1,84 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The planner, case by case: see cases.py for what a case is, and plan_cases for the cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import plan
+from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
+from ansible_collections.patchbay.netdev.tests.unit.truths import different
+
+CASES = load()
+PLANNED = {title: case for title, case in CASES.items() if case.outcome == "plan"}
+FAILING = {title: case for title, case in CASES.items() if case.outcome != "plan"}
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_plan(case: Case) -> None:
+    """The sentences, the warnings, and what comes of it."""
+    found = plan(case.items(), case.state())
+    assert [str(operation) for operation in found.operations] == case.expected
+    assert list(found.warnings) == list(case.warnings)
+    for name, attributes in case.after.items():
+        (link,) = (link for link in found.after if link.key.name == name)
+        rows = kind_of(link.kind)
+        shown = {option: link.get(option) for option in attributes}
+        shown = {option: value if value is None else rows[option].type.returned(value) for option, value in shown.items()}
+        assert shown == attributes
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_nothing_is_left_to_do(case: Case) -> None:
+    """What is predicted is what was wanted: so says the planner itself."""
+    items = case.items()
+    assert plan(items, plan(items, case.state()).after).operations == ()
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_inverses_lead_back(case: Case) -> None:
+    """Newest first, to what was there, as far as that can be known."""
+    before = case.state()
+    found = plan(case.items(), before)
+    state = found.after.copy()
+    for operation in reversed(found.operations):
+        for inverse in operation.inverse():
+            state.update(inverse.predict(state))
+    unknown = {(link.key.name, name) for link in state for name, value in link.attributes.items() if value is None}
+    assert different(before, state, frozenset(unknown)) == []
+
+
+@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+def test_planning_changes_nothing(case: Case) -> None:
+    """Neither the state that it reads, nor the next plan."""
+    state = case.state()
+    before = list(state)
+    first = plan(case.items(), state)
+    assert list(state) == before
+    assert plan(case.items(), state).operations == first.operations
+
+
+@pytest.mark.parametrize("case", FAILING.values(), ids=FAILING)
+def test_no_plan(case: Case) -> None:
+    """The whole sentence that the user reads."""
+    with pytest.raises({"refused": Refused, "invalid": InvalidValue}[case.outcome]) as caught:
+        plan(case.items(), case.state())
+    assert str(caught.value) == case.expected
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"desired": {}},
+        {"plan": [], "refused": "no"},
+        {"plan": [], "desire": {}},
+    ],
+)
+def test_mistake_in_a_case_is_seen(case: dict[str, object]) -> None:
+    """Or a behaviour would be shown by nothing."""
+    with pytest.raises((AssertionError, ValueError)):
+        read(case)

@@ -1,0 +1,223 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operations whose predictions and inverses are held against what a gateway does, and the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import CreateLink, DeleteLink, Operation, UpdateLink
+from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World
+
+Make = Callable[[World], Operation]  # operations refer to links as they are observed at the time
+
+
+def creation(name: str, lower: str = "eth0", netns: str | None = None, **attributes: Any) -> Make:
+    """The operation that makes a macvlan."""
+
+    def make(world: World) -> Operation:
+        return CreateLink(world.key(name, netns and world.other), "macvlan", {"lower_device": world.key(lower), **attributes})
+
+    return make
+
+
+def change(name: str, **attributes: Any) -> Make:
+    """The operation that changes a link."""
+    return lambda world: UpdateLink(world.link(name), attributes)
+
+
+def deletion(name: str) -> Make:
+    """The operation that deletes a link, with what it takes along."""
+
+    def make(world: World) -> Operation:
+        plain = DeleteLink(world.link(name))
+        gone = plain.endangers(world.state()) - {plain.key}
+        state = world.state(*gone)
+        return DeleteLink(plain.link, along=tuple((link, Carried()) for link in state if link.key in gone))
+
+    return make
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Operations that prepare, and the one that is looked at.
+
+    lasting: the (link, attribute) that its inverse cannot restore; None: it has none (only links of the table are created).
+    """
+
+    step: Make
+    before: tuple[Make, ...] = ()
+    lasting: frozenset[tuple[str, str]] | None = frozenset()
+
+
+MV0, MV0_UP = creation("mv0"), creation("mv0", admin_state="up")
+SOURCES = creation("mv0", mode="source", source_addresses=(ONE, TWO))
+PASSTHRU = creation("mv0", mode="passthru")
+STEADY = (change("br0", mtu=1400), change("br0", mtu=1500))  # from then on its MTU does not follow that of its ports
+TRUTHS: dict[str, Truth] = {
+    **{f"create {mode}": Truth(creation("mv0", mode=mode)) for mode in MODES},
+    **{f"create {mode} up": Truth(creation("mv0", mode=mode, admin_state="up")) for mode in MODES},
+    "create with all": Truth(
+        creation(
+            "mv0",
+            mode="source",
+            source_addresses=(ONE, TWO),
+            address=THREE,
+            mtu=1400,
+            tx_queue_len=5,
+            num_tx_queues=2,
+            num_rx_queues=2,
+            group=7,
+            alias="all",
+            controller="br0",
+            address_generation_mode="none",
+            altnames=("one", "two"),
+            sysctls={"ipv4.arp_ignore": 1, "ipv6.accept_ra": 0},
+            promiscuous=True,
+            allmulticast=True,
+            nopromisc=True,
+            nodst=True,
+            bc_queue_len=50,
+            bc_cutoff=3,
+            admin_state="up",
+        ),
+        STEADY,
+    ),
+    "create passthru with an address": Truth(creation("mv0", mode="passthru", address=ONE, admin_state="up")),
+    "create passthru with nopromisc": Truth(creation("mv0", mode="passthru", nopromisc=True, admin_state="up", alias="x")),
+    "create with the initial values": Truth(
+        creation("mv0", mode="vepa", alias="", controller="", altnames=(), tx_queue_len=1000, admin_state="down")
+    ),
+    "create on a small lower device": Truth(MV0, (change("eth0", mtu=1300),)),
+    "create below the least MTU of IPv6": Truth(creation("mv0", mtu=1279)),
+    "create beside one with bc_cutoff": Truth(creation("mv1"), (creation("mv0", bc_cutoff=4),)),
+    "create with bc_cutoff beside others": Truth(
+        creation("mv2", bc_cutoff=4), (MV0, creation("mv1")), frozenset({("mv0", "bc_cutoff"), ("mv1", "bc_cutoff")})
+    ),
+    "create on a bridge": Truth(creation("mv0", "br0")),
+    "create in another namespace": Truth(creation("mv0", netns="other", mode="bridge", admin_state="up")),
+    **{
+        f"set {name} ({'up' if prepare is MV0_UP else 'down'})": Truth(change("mv0", **{name: value}), (prepare,))
+        for prepare in (MV0, MV0_UP)
+        for name, value in {
+            "mode": "private",
+            "address": ONE,
+            "mtu": 1400,
+            "tx_queue_len": 7,
+            "group": 3,
+            "alias": "hello",
+            "controller": "br0",
+            "address_generation_mode": "none",
+            "altnames": ("a", "b"),
+            "sysctls": {"ipv4.arp_ignore": 2, "ipv6.accept_ra": 0},
+            "promiscuous": True,
+            "allmulticast": True,
+            "nopromisc": True,
+            "nodst": True,
+            "bc_queue_len": 9,
+            "bc_cutoff": 9,
+        }.items()
+    },
+    "set up": Truth(change("mv0", admin_state="up"), (MV0,)),
+    "set down": Truth(change("mv0", admin_state="down"), (MV0_UP,)),
+    "set many and up": Truth(
+        change(
+            "mv0",
+            mode="bridge",
+            address=ONE,
+            mtu=1400,
+            controller="br0",
+            altnames=("a",),
+            sysctls={"ipv4.arp_ignore": 2},
+            nodst=True,
+            admin_state="up",
+        ),
+        (*STEADY, creation("mv0", altnames=("b", "c"), nopromisc=True)),
+    ),
+    **{f"private -> {mode}": Truth(change("mv0", mode=mode), (creation("mv0", mode="private"),)) for mode in MODES[1:3]},
+    "enter source mode": Truth(change("mv0", mode="source", source_addresses=(ONE,)), (MV0,)),
+    "leave source mode": Truth(change("mv0", mode="bridge"), (SOURCES,), frozenset({("mv0", "source_addresses")})),
+    "leave source mode and say so": Truth(change("mv0", mode="bridge", source_addresses=()), (SOURCES,)),
+    "other source addresses": Truth(change("mv0", source_addresses=(TWO, THREE)), (SOURCES,)),
+    "no source addresses": Truth(change("mv0", source_addresses=()), (SOURCES,)),
+    "address of a passthru link": Truth(change("mv0", address=ONE), (PASSTHRU,)),
+    "nopromisc of a passthru link that comes up": Truth(change("mv0", nopromisc=True, admin_state="up"), (PASSTHRU,)),
+    "nopromisc of a passthru link that goes down": Truth(
+        change("mv0", nopromisc=True, admin_state="down"), (creation("mv0", mode="passthru", admin_state="up"),)
+    ),
+    "bc_cutoff beside others": Truth(
+        change("mv0", bc_cutoff=4), (MV0, creation("mv1"), creation("mv2", netns="other"), creation("mv3", "eth1"))
+    ),
+    "mtu of the lower device": Truth(
+        change("eth0", mtu=1400),
+        (MV0, creation("mv1", mtu=1300), creation("mv2", netns="other"), creation("mv3", "eth1")),
+        frozenset({("mv0", "mtu"), ("mv2", "mtu")}),
+    ),
+    "mtu of the lower device below the least of IPv6": Truth(
+        change("eth0", mtu=1279), (MV0,), frozenset({("mv0", "mtu"), ("mv0", "address_generation_mode"), ("mv0", "sysctls")})
+    ),
+    "mtu raised on the lower device": Truth(change("eth0", mtu=1500), (change("eth0", mtu=1400), MV0)),
+    "mtu below the least of IPv6": Truth(change("mv0", mtu=1279), (MV0,)),
+    "mtu below the least of IPv6, with a mode": Truth(
+        change("mv0", mtu=1279), (creation("mv0", address_generation_mode="none"),)
+    ),
+    "mtu above the least of IPv6": Truth(
+        change("mv0", mtu=1300), (creation("mv0", address_generation_mode="none"), change("mv0", mtu=1279))
+    ),
+    "mtu above the least of IPv6, with a mode": Truth(
+        change("mv0", mtu=1300, address_generation_mode="none"), (creation("mv0", mtu=1279),)
+    ),
+    "lower device up": Truth(change("eth0", admin_state="up"), (change("eth0", admin_state="down"), MV0)),
+    "lower device down": Truth(change("eth0", admin_state="down"), (MV0_UP,)),
+    "address of the lower device": Truth(change("eth0", address=ONE), (MV0,)),
+    "delete": Truth(deletion("mv0"), (MV0_UP,)),
+    "delete with all": Truth(
+        deletion("mv0"),
+        (*STEADY, creation("mv0", altnames=("a",), alias="b", controller="br0", mtu=1400, bc_cutoff=3, nodst=True)),
+    ),
+    "delete passthru": Truth(deletion("mv0"), (creation("mv0", mode="passthru", address=ONE),)),
+    "delete source": Truth(deletion("mv0"), (SOURCES,)),
+    "delete the lower device": Truth(
+        deletion("eth1"), (creation("mv0", "eth1"), creation("mv1", "eth1", netns="other"), creation("mv2")), None
+    ),
+}
+
+
+def perform(world: World, operation: Operation) -> None:
+    """Send what an operation asks of the kernel."""
+    world.execute(*operation.requests())
+
+
+def whole(world: World) -> State:
+    """All links, with some settings of those that an operation may be about."""
+    names = ("mv0", "mv1", "mv2")
+    keys = [world.key(name, netns) for name in names for netns in (world.netns, world.other)]
+    scope = Scope(frozenset(keys), frozenset({world.netns, world.other}), dict.fromkeys(keys, SETTINGS))
+    found: State = world.gateway.observe(scope)
+    return found
+
+
+def different(claimed: State, found: State, lasting: frozenset[tuple[str, str]] = frozenset()) -> list[str]:
+    """What is claimed of any link, and not so; None and what is missing claims nothing."""
+    lines = [f"{link.key} is there" for link in found if claimed.get(link.key) is None]
+    for link in claimed:
+        now = found.get(link.key)
+        if now is None or now.kind != link.kind:
+            lines.append(f"{link.key} is {f'a {now.kind}' if now else 'gone'}")
+            continue
+        for name, value in link.attributes.items():
+            row = kind_of(link.kind)[name] if name != "lower_device" else None
+            if value is None or (link.key.name, name) in lasting:
+                continue
+            if row is not None and row.store is Store.SYSCTL:
+                same = all((now.get(name) or {}).get(key) == number for key, number in value.items())
+            else:
+                same = now.get(name) == value
+            if not same:
+                lines.append(f"{name} of {link.key} is {now.get(name)}, not {value}")
+    return lines
