@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from textwrap import indent
 
-OPTIONS = r"""
+IDENTITY = r"""
 name:
   description:
     - Name of the link, at most 15 bytes.
@@ -20,6 +20,9 @@ netns:
     - Without it, the namespace that the module runs in.
     - A link is created straight in its namespace. It is never moved.
   type: str
+"""
+
+EXISTENCE = r"""
 state:
   description:
     - Whether the link is there.
@@ -37,6 +40,9 @@ recreate:
   type: str
   choices: [never, when_required]
   default: never
+"""
+
+ATTRIBUTES = r"""
 address:
   description:
     - MAC address, in any usual notation, unicast. Quote it, or YAML may read it as a number.
@@ -53,14 +59,6 @@ mtu:
 tx_queue_len:
   description:
     - Length of the transmit queue in packets.
-  type: int
-num_tx_queues:
-  description:
-    - Number of transmit queues. The kernel takes it only at creation.
-  type: int
-num_rx_queues:
-  description:
-    - Number of receive queues. The kernel takes it only at creation.
   type: int
 group:
   description:
@@ -110,8 +108,20 @@ admin_state:
   choices: [up, down]
 """
 
+AT_CREATION = r"""
+num_tx_queues:
+  description:
+    - Number of transmit queues. The kernel takes it only at creation.
+  type: int
+num_rx_queues:
+  description:
+    - Number of receive queues. The kernel takes it only at creation.
+  type: int
+"""
+
 
 class ModuleDocFragment:
-    """The options at the top level of a module."""
+    """The options at the top level of a module: all of them, or those for a link that exists."""
 
-    DOCUMENTATION: str = "options:" + indent(OPTIONS, "  ")
+    DOCUMENTATION: str = "options:" + indent(IDENTITY + EXISTENCE + ATTRIBUTES + AT_CREATION, "  ")
+    EXISTING: str = "options:" + indent(IDENTITY + ATTRIBUTES, "  ")

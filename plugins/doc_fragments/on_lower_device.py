@@ -1,17 +1,17 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of links that sit on a lower device: macvlan and macvtap. The texts name no other option, see link.py."""
+"""The options of links that sit on a lower device, and those that macvlan and macvtap have besides. The texts name no other option, see link.py."""
 
 from __future__ import annotations
 
 from textwrap import indent
 
-OPTIONS = r"""
+BELOW = r"""
 lower_device:
   description:
     - Link that this one sits on. It is needed to create the link.
-    - One that is itself a macvlan or macvtap stands for the device below it, as the kernel has it.
+    - For a macvlan or macvtap, one that is itself a macvlan or macvtap stands for the device below it, as the kernel has it.
     - Another lower device needs the link to be created again.
   type: str
   aliases: [parent]
@@ -25,6 +25,9 @@ lower_device_state:
     - C(up) brings it up along with the link, C(require) fails. Without either a warning says so.
   type: str
   choices: [up, require]
+"""
+
+MACVLAN = r"""
 mode:
   description:
     - What passes between links on the same lower device. The kernel makes a new link C(vepa) when this is not written.
@@ -37,6 +40,11 @@ mode:
       host receives nothing through the lower device. Entering or leaving this mode needs the link to be created again.
   type: str
   choices: [private, vepa, bridge, passthru, source]
+allow_wireless:
+  description:
+    - Whether the lower device may be wireless. The kernel makes the link, but most access points drop what it sends.
+  type: bool
+  default: false
 nopromisc:
   description:
     - In mode C(passthru), whether the lower device is left out of promiscuous mode.
@@ -64,8 +72,11 @@ bc_cutoff:
   type: int
 """
 
+OPTIONS = BELOW + MACVLAN
+
 
 class ModuleDocFragment:
     """The options at the top level of a module."""
 
     DOCUMENTATION: str = "options:" + indent(OPTIONS, "  ")
+    BELOW_ONLY: str = "options:" + indent(BELOW, "  ")

@@ -7,20 +7,63 @@ from __future__ import annotations
 
 from textwrap import indent
 
-from ansible_collections.patchbay.netdev.plugins.doc_fragments import link, on_lower_device
+from ansible_collections.patchbay.netdev.plugins.doc_fragments import (
+    bridge,
+    link,
+    netns,
+    node,
+    on_lower_device,
+    port,
+    veth,
+    vlan,
+    vrf,
+)
 
 
 def _entries(kind: str, description: str, *options: str) -> str:
     head = f"  {kind}:\n    description:\n      - {description}\n    type: list\n    elements: dict\n    suboptions:"
-    return head + indent("".join(options), "      ")
+    return head + indent("".join(options), "      ") + "\n"
+
+
+_MADE = link.IDENTITY + link.EXISTENCE + link.ATTRIBUTES + link.AT_CREATION
 
 
 class ModuleDocFragment:
     """The options of the module."""
 
-    DOCUMENTATION: str = "options:\n" + _entries(
-        "macvlan",
-        "Links of kind macvlan, each with the options of M(patchbay.netdev.macvlan).",
-        link.OPTIONS,
-        on_lower_device.OPTIONS,
+    DOCUMENTATION: str = "options:\n" + "".join(
+        (
+            _entries("netns", "Named network namespaces, each with the options of M(patchbay.netdev.netns).", netns.OPTIONS),
+            _entries("vrf", "VRFs, each with the options of M(patchbay.netdev.vrf).", _MADE, vrf.OPTIONS),
+            _entries("bridge", "Bridges, each with the options of M(patchbay.netdev.bridge).", _MADE, bridge.OPTIONS),
+            _entries("veth", "Pairs, each with the options of M(patchbay.netdev.veth).", _MADE, veth.OPTIONS),
+            _entries(
+                "vlan",
+                "VLANs, each with the options of M(patchbay.netdev.vlan).",
+                _MADE,
+                on_lower_device.BELOW,
+                vlan.OPTIONS,
+            ),
+            _entries("macvlan", "Macvlans, each with the options of M(patchbay.netdev.macvlan).", _MADE, on_lower_device.OPTIONS),
+            _entries(
+                "macvtap",
+                "Macvtaps, each with the options of M(patchbay.netdev.macvtap).",
+                _MADE,
+                on_lower_device.OPTIONS,
+                node.OPTIONS,
+            ),
+            _entries(
+                "link",
+                "Links that exist, of any kind, each with the options of M(patchbay.netdev.link).",
+                link.IDENTITY,
+                link.ATTRIBUTES,
+            ),
+            _entries(
+                "bridge_port",
+                "Ports of bridges, each with the options of M(patchbay.netdev.bridge_port).",
+                port.IDENTITY,
+                port.MEMBERSHIP,
+                port.SETTINGS,
+            ),
+        )
     )

@@ -5,88 +5,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, Kind
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import LinkName
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT, Attribute, Kind, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, NetnsKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import LinkName, Reference, Type
 
 ArgumentSpec = dict[str, dict[str, Any]]
 
 ALL_NAMESPACES = "all"
 INFO_ARGUMENTS: ArgumentSpec = {"name": {"type": "str"}, "kind": {"type": "str"}, "netns": {"type": "str"}}
+_GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
+_HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin")
+_STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+
+
+def guarded(spec: ArgumentSpec) -> ArgumentSpec:
+    """The argument specification of a module that changes something: with the option that overrides the guard."""
+    return {**spec, **_GUARD}
 
 
 def argument_spec(kind: Kind) -> ArgumentSpec:
-    """The argument specification of the module for one link of this kind."""
-    spec: ArgumentSpec = {
-        "name": {"type": "str", "required": True},
-        "netns": {"type": "str"},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "recreate": {"type": "str", "choices": ["never", "when_required"], "default": "never"},
-    }
+    """The argument specification of the module for one link of this kind (LINK: of any kind that is there)."""
+    spec: ArgumentSpec = {"name": {"type": "str", "required": True}, "netns": {"type": "str"}}
+    if kind is not LINK:
+        spec["state"] = dict(_STATE)
+        spec["recreate"] = {"type": "str", "choices": ["never", "when_required"], "default": "never"}
     if "lower_device" in kind.needs:
         spec["lower_device_netns"] = {"type": "str"}
         spec["lower_device_state"] = {"type": "str", "choices": ["up", "require"]}
-    for row in kind.attributes:
-        spec[row.name] = row.type.argument()
-        if row.aliases:
-            spec[row.name]["aliases"] = list(row.aliases)
-    return spec
+    if kind.flat:
+        spec["allow_wireless"] = {"type": "bool", "default": False}
+    own = _arguments(row for row in kind.options if row.store is not Store.PEER)
+    if "peer" in kind.needs:
+        spec["peer"] = {"type": "dict", "options": {"name": {"type": "str"}, "netns": {"type": "str"}, **own}}
+    return {**spec, **own}
+
+
+def netns_argument_spec() -> ArgumentSpec:
+    """The argument specification of the module for one named network namespace."""
+    return {"name": {"type": "str", "required": True}, "state": dict(_STATE), "force": {"type": "bool", "default": False}}
+
+
+def port_argument_spec() -> ArgumentSpec:
+    """The argument specification of the module for one port of a bridge."""
+    return {
+        "port": {"type": "str", "required": True},
+        "netns": {"type": "str"},
+        "bridge": {"type": "str"},
+        "state": dict(_STATE),
+        **_arguments(PORT),
+    }
+
+
+def hairpin_argument_spec() -> ArgumentSpec:
+    """The argument specification of the module for the hairpin of one port."""
+    spec = port_argument_spec()
+    return {name: {**spec[name], "required": True} if name == "hairpin" else spec[name] for name in _HAIRPIN_OPTIONS}
+
+
+def _arguments(rows: Iterable[Attribute]) -> ArgumentSpec:
+    return {row.name: {**row.type.argument(), **({"aliases": list(row.aliases)} if row.aliases else {})} for row in rows}
 
 
 def topology_argument_spec() -> ArgumentSpec:
     """The argument specification of `topology`: one list per kind, each entry with the options of that kind's module."""
-    return {name: {"type": "list", "elements": "dict", "options": argument_spec(kind)} for name, kind in KINDS.items()}
+    entries = {"netns": netns_argument_spec()}
+    entries.update({name: argument_spec(kind) for name, kind in KINDS.items()})
+    entries["link"] = argument_spec(LINK)
+    entries["bridge_port"] = port_argument_spec()
+    return {name: {"type": "list", "elements": "dict", "options": spec} for name, spec in entries.items()}
 
 
 def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
     """What the options of one link say; options that were not written are left out, for they are not managed."""
-    where = f"{origin}: " if origin else ""
-
-    def parsed(option: str, parse: Any, value: Any) -> Any:
-        try:
-            return parse(value)
-        except InvalidValue as error:
-            raise InvalidValue(f"{where}{option}: {error}") from error
-
-    key = LinkKey(parsed("netns", namespace, params.get("netns")), parsed("name", LinkName().parse, params["name"]))
-    attributes: dict[str, Any] = {}
-    for row in kind.attributes:
-        value = params.get(row.name)
-        if value is None:
-            continue
-        if row.name == "lower_device":
-            name = parsed("lower_device", LinkName().parse, value)
-            value = LinkKey(parsed("lower_device_netns", namespace, params.get("lower_device_netns")), name)
-        attributes[row.name] = parsed(row.name, row.type.parse, value)
+    read = _Reader(params, origin)
+    attributes = read.attributes(row for row in kind.options if row.store is not Store.PEER)
     if params.get("lower_device_netns") and "lower_device" not in attributes:
-        raise InvalidValue(f"{where}lower_device_netns says where to look for lower_device: write both")
-    if params["state"] == "absent":  # what else was written describes the link that is to go
-        attributes = {}
+        raise read.wrong("lower_device_netns says where to look for lower_device: write both")
+    if attributes.get("lower_device"):
+        attributes["lower_device"] = LinkKey(read.namespace("lower_device_netns"), attributes["lower_device"])
+    present = params.get("state") != "absent"
+    key = LinkKey(read.namespace("netns"), read.option("name", LinkName()))
+    ends: tuple[Wanted, ...] = ()
+    if present and params.get("peer"):
+        if params["peer"].get("name") is None:
+            raise read.wrong("peer: its name is missing, so there is no telling which link it is")
+        (end,) = wanted(kind, {**params["peer"], "recreate": params.get("recreate")}, f"{origin}: peer" if origin else "peer")
+        attributes["peer"] = end.key
+        ends = (replace(end, attributes={**end.attributes, "peer": key}),)
     return (
         Wanted(
             key,
-            kind.name,
-            params["state"] == "present",
-            attributes,
+            None if kind is LINK else kind.name,
+            present,
+            attributes if present else {},  # what else was written describes the link that is to go
             recreate=params.get("recreate") == "when_required",
             lower_device_state=params.get("lower_device_state"),
+            leads=bool(ends),
+            allow_wireless=bool(params.get("allow_wireless")),
             origin=origin,
         ),
+        *ends,
     )
+
+
+def wanted_netns(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
+    """What the options of one namespace say. It is named: a path is no name."""
+    read = _Reader(params, origin)
+    name = read.namespace("name")
+    if name.startswith("/") or name == HERE:
+        raise read.wrong(f"name: {params['name']!r} is not the name of a network namespace")
+    return (Wanted(NetnsKey(name), "netns", params.get("state") != "absent", {}, force=bool(params.get("force")), origin=origin),)
+
+
+def wanted_port(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
+    """What the options of one port say: it is a view of a link, and its bridge is that link's controller."""
+    read = _Reader(params, origin)
+    attributes = read.attributes(PORT)
+    if params.get("bridge") is not None:
+        attributes["controller"] = read.option("bridge", LinkName())
+    if params.get("state") == "absent":
+        attributes = {"controller": ""}
+    return (Wanted(LinkKey(read.namespace("netns"), read.option("port", LinkName())), None, True, attributes, origin=origin),)
+
+
+def wanted_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
+    """What the options of `bridge_hairpin` say: the bridge, if written, has to be the one that the port is attached to."""
+    read = _Reader(params, origin)
+    (item,) = wanted_port({name: params.get(name) for name in ("port", "netns", "hairpin")}, origin)
+    asserted = {} if params.get("bridge") is None else {"controller": read.option("bridge", LinkName())}
+    return (replace(item, asserted=asserted),)
 
 
 def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
     """What all the lists of a `topology` say together."""
+    readers: dict[str, Callable[[Mapping[str, Any], str], tuple[Wanted, ...]]] = {
+        "netns": wanted_netns,
+        **{name: partial(wanted, kind) for name, kind in KINDS.items()},
+        "link": partial(wanted, LINK),
+        "bridge_port": wanted_port,
+    }
     return tuple(
         item
-        for name, kind in KINDS.items()
+        for name, read in readers.items()
         for position, entry in enumerate(params.get(name) or ())
-        for item in wanted(kind, entry, f"{name}[{position}] ({entry['name']})")
+        for item in read(entry, f"{name}[{position}] ({entry.get('name') or entry.get('port')})")
     )
+
+
+class _Reader:
+    """Options of one entry, with its place in the input in every complaint."""
+
+    def __init__(self, params: Mapping[str, Any], origin: str) -> None:
+        self.params = params
+        self.where = f"{origin}: " if origin else ""
+
+    def wrong(self, sentence: str) -> InvalidValue:
+        return InvalidValue(f"{self.where}{sentence}")
+
+    def option(self, name: str, type_: Type) -> Any:
+        return self._parsed(name, type_.parse, self.params[name])
+
+    def namespace(self, name: str) -> str:
+        return str(self._parsed(name, namespace, self.params.get(name)))
+
+    def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
+        """Those that were written. A link that is referred to is a name here."""
+        written = [row for row in rows if self.params.get(row.name) is not None]
+        return {row.name: self.option(row.name, LinkName() if isinstance(row.type, Reference) else row.type) for row in written}
+
+    def _parsed(self, name: str, parse: Callable[[Any], Any], value: Any) -> Any:
+        try:
+            return parse(value)
+        except InvalidValue as error:
+            raise self.wrong(f"{name}: {error}") from error
 
 
 def namespace(value: str | None) -> str:
@@ -98,6 +195,6 @@ def namespace(value: str | None) -> str:
             value = value[len(folder) :]
     if value.startswith("/"):
         return value
-    if not value or value in (".", "..") or "/" in value or "\0" in value:
+    if not value or value in (".", "..") or "/" in value or "\0" in value or len(value.encode()) > 255:
         raise InvalidValue(f"{value!r} is neither the name of a network namespace nor an absolute path to one")
     return value

@@ -14,12 +14,21 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, NetdevError, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, LinkKey, Scope, State, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, Restore, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    Carried,
+    Connection,
+    LinkKey,
+    NetnsKey,
+    Scope,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import DeleteLink, Operation, Restore, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, comes_by_itself, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import hint
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveLinks, Request
 
 
 class Gateway(Protocol):
@@ -30,6 +39,12 @@ class Gateway(Protocol):
 
     def observe(self, scope: Scope) -> State:
         """Read what the scope says; changes nothing."""
+
+    def all_namespaces(self) -> list[str]:
+        """The namespace that the process runs in, and every named one."""
+
+    def connection(self) -> Connection:
+        """How the task reaches this host."""
 
     def execute(self, request: Request) -> None:
         """Send one request; RequestFailed when the kernel refuses it."""
@@ -44,8 +59,10 @@ class Result:
     after: State
 
 
-def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool) -> Result:
+def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_lockout: bool = False) -> Result:
     """Make the wanted state true; apply false stops at the plan, and `after` is its prediction.
+
+    allow_lockout: go on even where the connection that the task came by would be cut.
 
     Refused and InvalidValue come before anything was changed; ApplyFailed after what was changed has been undone.
     """
@@ -53,15 +70,20 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool) -> Result:
     scope = _scope(resolved)
     found = plan(resolved, gateway.observe(scope))
     if found.endangered:  # read what would be lost, and plan with it
-        scope = replace(scope, details=found.endangered)
+        everywhere = frozenset(gateway.all_namespaces())  # what sits on a link may be in any of them
+        scope = replace(scope, details=found.endangered, namespaces=scope.namespaces | everywhere)
         found = plan(resolved, gateway.observe(scope))
+    if found.operations and not allow_lockout:
+        connection = gateway.connection()
+        around = gateway.observe(Scope(frozenset(connection.links))) if connection.links else found.before
+        check_lockout(found.operations, found.before, connection, around)
     if not apply or not found.operations:
         return Result(resolved, found, found.after)
     # A link that goes no longer says where its lower device is: so its namespace is named here.
-    scope = replace(scope, namespaces=frozenset(key.netns for key in _touched(found)))
+    scope = replace(scope, namespaces=scope.namespaces | {key.netns for key in _touched(found)})
     _apply(gateway, found, scope)
-    after = gateway.observe(scope)
     try:
+        after = gateway.observe(scope)
         left = [str(operation) for operation in plan(resolved, after).operations]
     except NetdevError as error:  # what came out is not even a state to go on from
         left = [str(error)]
@@ -77,28 +99,60 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool) -> Result:
 
 
 def _scope(items: Sequence[Wanted]) -> Scope:
-    links = {item.key for item in items}
-    links |= {item.attributes["lower_device"] for item in items if item.attributes.get("lower_device")}
+    links = {item.key for item in items if isinstance(item.key, LinkKey)}
+    spaces = {item.key: item for item in items if isinstance(item.key, NetnsKey)}
+    links |= {item.attributes[name] for item in items for name in ("lower_device", "peer") if item.attributes.get(name)}
     sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in items if item.attributes.get("sysctls")}
-    return Scope(frozenset(links), sysctls=sysctls)
+    names = frozenset(key.name for key in spaces)  # of these, none has to be there
+    return Scope(frozenset(links), names, names, sysctls)
 
 
 def _apply(gateway: Gateway, found: Plan, scope: Scope) -> None:
     begun: list[Operation] = []
-    for operation in found.operations:
-        requests = operation.requests()
-        for position, request in enumerate(requests):
-            try:
-                gateway.execute(request)
-            except Exception as error:  # whatever it was, nothing half-done may stay
-                # Only a change of a living link may leave something behind when its first request fails.
-                if position or isinstance(operation, UpdateLink):
-                    begun.append(operation)
-                undone, remains = _undo(gateway, found, scope, begun)
-                advice = hint(request, error.errno) if isinstance(error, RequestFailed) else ""
-                told = f"{operation} failed: {error}." + (f" {advice}." if advice else "")
-                raise ApplyFailed(_told(told, remains), undone, remains) from error
-        begun.append(operation)
+    for operations in _batches(found.operations):
+        if len(operations) > 1 and _at_once(gateway, operations):
+            begun += operations
+            continue
+        for operation in operations:
+            _perform(gateway, found, scope, operation, begun)
+
+
+def _batches(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """Operations in order; deletions in one namespace that follow each other stand together, all others alone."""
+    found: list[list[Operation]] = []
+    for operation in operations:
+        last = found[-1][-1] if found else None
+        together = isinstance(last, DeleteLink) and isinstance(operation, DeleteLink) and last.key.netns == operation.key.netns
+        if together:
+            found[-1].append(operation)
+        else:
+            found.append([operation])
+    return found
+
+
+def _at_once(gateway: Gateway, operations: Sequence[Operation]) -> bool:
+    """Whether the links could be deleted with one request; if not, none of them was."""
+    try:
+        gateway.execute(RemoveLinks(tuple(operation.key for operation in operations if isinstance(operation, DeleteLink))))
+    except RequestFailed:
+        return False
+    return True
+
+
+def _perform(gateway: Gateway, found: Plan, scope: Scope, operation: Operation, begun: list[Operation]) -> None:
+    """Send the requests of an operation and add it to those that were begun; undo all of them when one is refused."""
+    for position, request in enumerate(operation.requests()):
+        try:
+            gateway.execute(request)
+        except Exception as error:  # whatever it was, nothing half-done may stay
+            # Only a change of a living link may leave something behind when its first request fails.
+            if position or isinstance(operation, UpdateLink):
+                begun.append(operation)
+            undone, remains = _undo(gateway, found, scope, begun)
+            advice = hint(request, error.errno) if isinstance(error, RequestFailed) else ""
+            told = f"{operation} failed: {error}." + (f" {advice}." if advice else "")
+            raise ApplyFailed(_told(told, remains), undone, remains) from error
+    begun.append(operation)
 
 
 def _told(what: str, remains: list[str]) -> str:
@@ -148,7 +202,7 @@ def _touched(found: Plan) -> frozenset[LinkKey]:
     touched: set[LinkKey] = set()
     for operation in found.operations:
         changes = operation.predict(state)
-        touched |= set(changes)
+        touched |= {key for key in changes if isinstance(key, LinkKey)}
         state.update(changes)
     return frozenset(touched)
 
@@ -172,7 +226,8 @@ def _lost(before: State, now: State) -> list[Restore]:
 
 def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:
     """Sentences for what is not as it was."""
-    found = []
+    found = [f"{key} is gone" for key in before.namespaces if key not in observed.namespaces]
+    found += [f"{key} is there" for key in observed.namespaces if key not in before.namespaces]
     for key in sorted(keys):
         old, new = before.get(key), observed.get(key)
         if old is None or new is None:
@@ -184,7 +239,7 @@ def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> li
             continue
         for row in kind_of(old.kind).attributes:
             was, value = old.get(row.name), new.get(row.name)
-            if was not in (None, {}) and row.type.difference(value, was):
+            if was not in (None, {}) and not row.derived and row.type.difference(value, was):
                 now = "not known" if value is None else row.type.say(value)
                 found.append(f"{row.name} of {key} is {now}, it was {row.type.say(was)}")
         lost = before.carried.get(key, Carried())

@@ -10,20 +10,25 @@ text in doc_fragments and a planner case; a new kind is a handful of rows and a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+    LINK_GROUP,
+    USER,
+    USER_GROUP,
     AltName,
     Boolean,
     Choice,
-    GroupNumber,
+    FileMode,
     Integer,
     LinkName,
     Mac,
+    Mask,
     Reference,
+    Seconds,
     SetOf,
     Sysctls,
     Text,
@@ -47,6 +52,9 @@ class Store(Enum):
     INET6 = "an IPv6 setting inside the link message (IFLA_AF_SPEC)"
     ALTNAME = "the link's properties (RTM_NEWLINKPROP)"
     SYSCTL = "/proc/sys/net"
+    PORT = "an attribute of the port of a bridge (IFLA_PROTINFO)"
+    NODE = "the owner and the mode of the link's device node"
+    PEER = "the other end of a pair, which is a link of its own"
 
 
 class At(Enum):
@@ -75,6 +83,9 @@ class Attribute:
     initial: what a new link has when the option is not written; None where the kernel chooses.
     recreate_if: whether a change needs the link to be deleted and created again, from the link's attributes before and after.
     per_lower_device: the kernel keeps it with the lower device, so setting it on one link sets it on all its siblings.
+    names_link: the value is the name of a link in the same namespace, for which the kernel has its number.
+    derived: the kernel sets it by itself until it is written, so it is neither kept nor set back.
+    usual: what a new link mostly has where that is not certain (initial None): not kept, for it comes again.
     since: the first kernel that has it; an older one ignores it without a word, which verification catches.
     """
 
@@ -87,17 +98,34 @@ class Attribute:
     initial: Any = None
     recreate_if: Callable[[Attributes, Attributes], bool] = never
     per_lower_device: bool = False
+    names_link: bool = False
+    derived: bool = False
+    usual: Any = None
     aliases: tuple[str, ...] = ()
     since: str = ""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of link: the kernel's name for it, its attributes, and the options that creating one needs."""
+    """One kind of link: the kernel's name for it, the attributes that are options of its module, and what creating one needs.
+
+    module: the kernel module that brings it. flat: what sits on one of these, the kernel lets sit on the device below.
+    takes_address: a new one has the MAC of its lower device.
+    port: what it has beside them while it is a port of a bridge; a module of its own (bridge_port) has those as options.
+    """
 
     name: str
-    attributes: tuple[Attribute, ...]
+    options: tuple[Attribute, ...]
     needs: tuple[str, ...] = ()
+    port: tuple[Attribute, ...] = ()
+    module: str = ""
+    flat: bool = False
+    takes_address: bool = False
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        """All that a link of this kind can have."""
+        return self.options + self.port
 
     def __getitem__(self, name: str) -> Attribute:
         """The row of an attribute; KeyError for one that this kind does not have."""
@@ -122,54 +150,131 @@ def _unsafe_nopromisc(before: Attributes, after: Attributes) -> bool:
     return after.get("mode") == PASSTHRU and before.get("admin_state") == after.get("admin_state") == "down"
 
 
-LINK = Kind(
-    "link",
-    (
-        Attribute("address", Mac(), Store.MESSAGE, "IFLA_ADDRESS", aliases=("mac",)),
-        Attribute("mtu", Integer(68, 65535), Store.MESSAGE, "IFLA_MTU"),
-        Attribute("tx_queue_len", Integer(0, U32), Store.MESSAGE, "IFLA_TXQLEN", initial=1000),
-        Attribute(
-            "num_tx_queues",
-            Integer(1, 4096),
-            Store.MESSAGE,
-            "IFLA_NUM_TX_QUEUES",
-            at=At.CREATION,
-            initial=1,
-            recreate_if=always,
-        ),
-        Attribute(
-            "num_rx_queues",
-            Integer(1, 4096),
-            Store.MESSAGE,
-            "IFLA_NUM_RX_QUEUES",
-            at=At.CREATION,
-            initial=1,
-            recreate_if=always,
-        ),
-        Attribute("group", GroupNumber(), Store.MESSAGE, "IFLA_GROUP", initial=0),
-        Attribute("alias", Text(255), Store.MESSAGE, "IFLA_IFALIAS", at=At.AFTER, initial=""),
-        Attribute(
-            "controller",
-            LinkName(empty=True),
-            Store.MESSAGE,
-            "IFLA_MASTER",
-            at=At.AFTER,
-            initial="",
-            aliases=("master",),
-        ),
-        Attribute(
-            "address_generation_mode",
-            Choice({"eui64": 0, "none": 1, "stable_secret": 2, "random": 3}),
-            Store.INET6,
-            "IFLA_INET6_ADDR_GEN_MODE",
-            at=At.AFTER,
-        ),
-        Attribute("altnames", SetOf(AltName()), Store.ALTNAME, at=At.AFTER, initial=(), since="5.5"),
-        Attribute("sysctls", Sysctls(), Store.SYSCTL, at=At.AFTER),
-        Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False),
-        Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False),
-        Attribute("admin_state", Choice({"up": 1, "down": 0}), Store.FLAG, bit=IFF_UP, initial="down"),
+_COMMON = (
+    Attribute("address", Mac(), Store.MESSAGE, "IFLA_ADDRESS", aliases=("mac",)),
+    Attribute("mtu", Integer(68, 65535), Store.MESSAGE, "IFLA_MTU"),
+    Attribute("tx_queue_len", Integer(0, U32), Store.MESSAGE, "IFLA_TXQLEN", initial=1000),
+    Attribute(
+        "num_tx_queues",
+        Integer(1, 4096),
+        Store.MESSAGE,
+        "IFLA_NUM_TX_QUEUES",
+        at=At.CREATION,
+        initial=1,
+        recreate_if=always,
     ),
+    Attribute(
+        "num_rx_queues",
+        Integer(1, 4096),
+        Store.MESSAGE,
+        "IFLA_NUM_RX_QUEUES",
+        at=At.CREATION,
+        initial=1,
+        recreate_if=always,
+    ),
+    Attribute("group", LINK_GROUP, Store.MESSAGE, "IFLA_GROUP", initial=0),
+    Attribute("alias", Text(255), Store.MESSAGE, "IFLA_IFALIAS", at=At.AFTER, initial=""),
+    Attribute(
+        "controller",
+        LinkName(empty=True),
+        Store.MESSAGE,
+        "IFLA_MASTER",
+        at=At.AFTER,
+        initial="",
+        names_link=True,
+        aliases=("master",),
+    ),
+    Attribute(
+        "address_generation_mode",
+        Choice({"eui64": 0, "none": 1, "stable_secret": 2, "random": 3}),
+        Store.INET6,
+        "IFLA_INET6_ADDR_GEN_MODE",
+        at=At.AFTER,
+    ),
+    Attribute("altnames", SetOf(AltName()), Store.ALTNAME, at=At.AFTER, initial=(), since="5.5"),
+    Attribute("sysctls", Sysctls(), Store.SYSCTL, at=At.AFTER),
+    Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False),
+    Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False),
+    Attribute("admin_state", Choice({"up": 1, "down": 0}), Store.FLAG, bit=IFF_UP, initial="down"),
+)
+
+_FLAG = Boolean()
+PORT = (
+    Attribute("hairpin", _FLAG, Store.PORT, "IFLA_BRPORT_MODE", at=At.AFTER, initial=False, aliases=("reflective_relay",)),
+    Attribute("learning", _FLAG, Store.PORT, "IFLA_BRPORT_LEARNING", at=At.AFTER, initial=True),
+    Attribute("unicast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_UNICAST_FLOOD", at=At.AFTER, initial=True, aliases=("flood",)),
+    Attribute(
+        "multicast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_MCAST_FLOOD", at=At.AFTER, initial=True, aliases=("mcast_flood",)
+    ),
+    Attribute(
+        "broadcast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_BCAST_FLOOD", at=At.AFTER, initial=True, aliases=("bcast_flood",)
+    ),
+    Attribute("isolated", _FLAG, Store.PORT, "IFLA_BRPORT_ISOLATED", at=At.AFTER, initial=False, since="4.18"),
+    Attribute("locked", _FLAG, Store.PORT, "IFLA_BRPORT_LOCKED", at=At.AFTER, initial=False, since="5.18"),
+    Attribute("mab", _FLAG, Store.PORT, "IFLA_BRPORT_MAB", at=At.AFTER, initial=False, since="6.2"),
+    Attribute("neigh_suppress", _FLAG, Store.PORT, "IFLA_BRPORT_NEIGH_SUPPRESS", at=At.AFTER, initial=False, since="4.15"),
+    Attribute(
+        "neigh_vlan_suppress", _FLAG, Store.PORT, "IFLA_BRPORT_NEIGH_VLAN_SUPPRESS", at=At.AFTER, initial=False, since="6.4"
+    ),
+    Attribute("proxy_arp", _FLAG, Store.PORT, "IFLA_BRPORT_PROXYARP", at=At.AFTER, initial=False),
+    Attribute("proxy_arp_wifi", _FLAG, Store.PORT, "IFLA_BRPORT_PROXYARP_WIFI", at=At.AFTER, initial=False),
+    Attribute("bpdu_guard", _FLAG, Store.PORT, "IFLA_BRPORT_GUARD", at=At.AFTER, initial=False, aliases=("guard",)),
+    Attribute("root_block", _FLAG, Store.PORT, "IFLA_BRPORT_PROTECT", at=At.AFTER, initial=False),
+    Attribute("fast_leave", _FLAG, Store.PORT, "IFLA_BRPORT_FAST_LEAVE", at=At.AFTER, initial=False, aliases=("fastleave",)),
+    Attribute(
+        "multicast_to_unicast",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_TO_UCAST",
+        at=At.AFTER,
+        initial=False,
+        aliases=("mcast_to_unicast",),
+    ),
+    Attribute("vlan_tunnel", _FLAG, Store.PORT, "IFLA_BRPORT_VLAN_TUNNEL", at=At.AFTER, initial=False, since="4.11"),
+    Attribute(
+        "multicast_router",
+        Integer(0, 3),
+        Store.PORT,
+        "IFLA_BRPORT_MULTICAST_ROUTER",
+        at=At.AFTER,
+        initial=1,
+        aliases=("mcast_router",),
+    ),
+    Attribute(
+        "multicast_max_groups",
+        Integer(0, U32),
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_MAX_GROUPS",
+        at=At.AFTER,
+        initial=0,
+        aliases=("mcast_max_groups",),
+        since="6.3",
+    ),
+    Attribute("priority", Integer(0, 63), Store.PORT, "IFLA_BRPORT_PRIORITY", at=At.AFTER, initial=32),
+    Attribute("cost", Integer(1, 65535), Store.PORT, "IFLA_BRPORT_COST", at=At.AFTER, usual=2),
+    Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
+    Attribute(
+        "backup_port", LinkName(empty=True), Store.PORT, "IFLA_BRPORT_BACKUP_PORT", at=At.AFTER, initial="", names_link=True
+    ),
+    Attribute(
+        "stp_state",
+        # The kernel leaves the three in between by itself, blocking at once.
+        Choice(
+            {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}, offered=("disabled", "forwarding")
+        ),
+        Store.PORT,
+        "IFLA_BRPORT_STATE",
+        at=At.AFTER,
+        derived=True,
+    ),
+)
+
+# What `link` may set on any link, and what is known of a link whose kind has no rows of its own.
+LINK = Kind("link", tuple(row for row in _COMMON if row.at is not At.CREATION), port=PORT)
+
+
+_LOWER_DEVICE = Attribute(
+    "lower_device", Reference(), Store.MESSAGE, "IFLA_LINK", at=At.CREATION, recreate_if=always, aliases=("parent",)
 )
 
 
@@ -219,9 +324,94 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
     )
 
 
-MACVLAN = Kind("macvlan", _on_lower_device("macvlan") + LINK.attributes, needs=("lower_device",))
+def _without_initial(rows: tuple[Attribute, ...], *names: str) -> tuple[Attribute, ...]:
+    return tuple(replace(row, initial=None) if row.name in names else row for row in rows)
 
-KINDS = {kind.name: kind for kind in (MACVLAN,)}
+
+MACVLAN = Kind("macvlan", _on_lower_device("macvlan") + _COMMON, needs=("lower_device",), port=PORT, flat=True)
+
+MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a port
+    "macvtap",
+    (
+        Attribute("device_owner", USER, Store.NODE, at=At.AFTER),
+        Attribute("device_group", USER_GROUP, Store.NODE, at=At.AFTER),
+        Attribute("device_mode", FileMode(), Store.NODE, at=At.AFTER),
+        *_on_lower_device("macvtap"),
+        *_without_initial(_COMMON, "tx_queue_len", "num_tx_queues", "num_rx_queues"),
+    ),
+    needs=("lower_device",),
+    flat=True,
+)
+
+
+def _bridge_common() -> tuple[Attribute, ...]:
+    """Only an MTU that is set on a living bridge is its own: one from its creation follows the ports."""
+    return tuple(replace(row, at=At.AFTER) if row.name == "mtu" else row for row in _COMMON)
+
+
+BRIDGE = Kind(  # which cannot be a port itself
+    "bridge",
+    (
+        Attribute("stp_state", Boolean(), Store.DATA, "IFLA_BR_STP_STATE", initial=False, aliases=("stp",)),
+        Attribute("forward_delay", Seconds(0, 2147483), Store.DATA, "IFLA_BR_FORWARD_DELAY", initial=1500),
+        Attribute("hello_time", Seconds(1, 10), Store.DATA, "IFLA_BR_HELLO_TIME", initial=200),
+        Attribute("max_age", Seconds(6, 40), Store.DATA, "IFLA_BR_MAX_AGE", initial=2000),
+        Attribute("ageing_time", Seconds(0, 10000000), Store.DATA, "IFLA_BR_AGEING_TIME", initial=30000),
+        Attribute("priority", Integer(0, 65535), Store.DATA, "IFLA_BR_PRIORITY", initial=32768),
+        Attribute("vlan_filtering", Boolean(), Store.DATA, "IFLA_BR_VLAN_FILTERING", initial=False),
+        Attribute("vlan_default_pvid", Integer(0, 4094), Store.DATA, "IFLA_BR_VLAN_DEFAULT_PVID", usual=1),
+        Attribute(
+            "multicast_snooping", Boolean(), Store.DATA, "IFLA_BR_MCAST_SNOOPING", initial=True, aliases=("mcast_snooping",)
+        ),
+        Attribute("multicast_querier", Boolean(), Store.DATA, "IFLA_BR_MCAST_QUERIER", initial=False, aliases=("mcast_querier",)),
+        Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x7), Store.DATA, "IFLA_BR_GROUP_FWD_MASK", initial=0),
+        *_bridge_common(),
+    ),
+)
+
+
+VETH = Kind(  # with as many queues as the machine has processors
+    "veth",
+    (
+        Attribute("peer", Reference(), Store.PEER, at=At.CREATION, recreate_if=always),
+        *_without_initial(_COMMON, "num_tx_queues", "num_rx_queues"),
+    ),
+    needs=("peer",),
+    port=PORT,
+)
+
+VLAN = Kind(
+    "vlan",
+    (
+        _LOWER_DEVICE,
+        Attribute("id", Integer(1, 4094), Store.DATA, "IFLA_VLAN_ID", at=At.CREATION, recreate_if=always),
+        Attribute(
+            "protocol",
+            Choice({"802.1q": 0x8100, "802.1ad": 0x88A8}),
+            Store.DATA,
+            "IFLA_VLAN_PROTOCOL",
+            at=At.CREATION,
+            initial="802.1q",
+            recreate_if=always,
+        ),
+        *_COMMON,
+    ),
+    needs=("lower_device", "id"),
+    port=PORT,
+    module="8021q",
+    takes_address=True,
+)
+
+VRF = Kind(
+    "vrf",
+    (
+        Attribute("table", Integer(1, U32), Store.DATA, "IFLA_VRF_TABLE", at=At.CREATION, recreate_if=always),
+        *_COMMON,
+    ),
+    needs=("table",),
+)
+
+KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, VLAN, MACVLAN, MACVTAP)}
 
 
 def kind_of(name: str) -> Kind:

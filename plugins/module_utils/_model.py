@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Union
 
 HERE = ""  # the network namespace that the task runs in, wherever a namespace is named
 PHYSICAL = "physical"  # the kind of a link for which the kernel names none
@@ -24,6 +24,27 @@ class LinkKey:
 
     def __str__(self) -> str:
         return f"{self.name} in netns {self.netns}" if self.netns else self.name
+
+
+@dataclass(frozen=True, order=True)
+class NetnsKey:
+    """What makes a named network namespace itself."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"netns {self.name}"
+
+
+Key = Union[LinkKey, NetnsKey]
+
+
+@dataclass(frozen=True)
+class Netns:
+    """A named network namespace; processes: the ids of those that live in it."""
+
+    key: NetnsKey
+    processes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,18 +127,26 @@ class Link:
 
 @dataclass(frozen=True)
 class Wanted:
-    """One desired link; `attributes` are those that were written, in normal form.
+    """One desired link, or namespace; `attributes` are those that were written, in normal form.
 
     kind None: a view of whatever link is there, which is neither created nor deleted.
+    asserted: attributes that have to be so already, and are not changed.
+    leads: of the two ends of a pair, the one that is planned first.
+    force: a namespace goes although processes live in it.
+    allow_wireless: a lower device may be wireless.
     origin: where in the input it was written, for error messages.
     """
 
-    key: LinkKey
+    key: Any  # LinkKey, or NetnsKey with kind "netns"
     kind: str | None
     present: bool
     attributes: Attributes
     recreate: bool = False
     lower_device_state: str | None = None
+    asserted: Attributes = field(default_factory=dict)
+    leads: bool = False
+    force: bool = False
+    allow_wireless: bool = False
     origin: str = ""
 
 
@@ -125,14 +154,23 @@ class Wanted:
 class Scope:
     """What an observation must hold: every link of the namespaces it touches, and more of some links.
 
-    namespaces: those to read beside the ones of the links; sysctls: the settings to read per link; details: links whose
-    addresses, routes and all settings are read as well.
+    namespaces: those to read beside the ones of the links. coming: those that need not be there. sysctls: the settings to
+    read per link. details: links whose addresses, routes and all settings are read as well.
     """
 
     links: frozenset[LinkKey] = frozenset()
     namespaces: frozenset[str] = frozenset()
+    coming: frozenset[str] = frozenset()
     sysctls: Mapping[LinkKey, frozenset[str]] = field(default_factory=dict)
     details: frozenset[LinkKey] = frozenset()
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How the task reaches this host: the links of its own namespace that carry that, and words for a message."""
+
+    links: tuple[LinkKey, ...] = ()
+    said: str = ""
 
 
 class State:
@@ -147,13 +185,16 @@ class State:
         links: Iterable[Link] = (),
         sysctls: Mapping[tuple[str, str, str], int | None] | None = None,
         carried: Mapping[LinkKey, Carried] | None = None,
+        namespaces: Iterable[Netns] = (),
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
         self._above: dict[LinkKey, dict[LinkKey, None]] = {}  # lower device -> what sits on it, in order
+        self._attached: dict[LinkKey, dict[LinkKey, None]] = {}  # controller -> what is attached to it
         self._owners: dict[LinkKey, LinkKey] = {}  # alternative name -> the link that has it
         self._sharing: dict[tuple[LinkKey, str], dict[LinkKey, None]] = {}  # lower device and MAC -> who has it there
         self.sysctls = dict(sysctls or {})
         self.carried = dict(carried or {})
+        self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.update({link.key: link for link in links})
 
     def __iter__(self) -> Iterator[Link]:
@@ -161,11 +202,16 @@ class State:
 
     def copy(self) -> State:
         """A state that can be changed without changing this one."""
-        return State(self, self.sysctls, self.carried)
+        return State(self, self.sysctls, self.carried, self.namespaces.values())
 
-    def update(self, changes: Mapping[LinkKey, Link | None]) -> None:
-        """Put links in the place of those with their keys; None takes one out."""
+    def update(self, changes: Mapping[Any, Any]) -> None:
+        """Put links and namespaces in the place of those with their keys; None takes one out."""
         for key, link in changes.items():
+            if isinstance(key, NetnsKey):
+                self.namespaces.pop(key, None)
+                if link is not None:
+                    self.namespaces[key] = link
+                continue
             self._index(self._links.get(key), add=False)
             if link is None:
                 self._links.pop(key, None)
@@ -180,6 +226,8 @@ class State:
         places: list[tuple[dict[Any, dict[LinkKey, None]], Any]] = []
         if lower:
             places = [(self._above, lower), (self._sharing, (lower, link.get("address")))]
+        if link.get("controller"):
+            places.append((self._attached, LinkKey(link.key.netns, link.get("controller"))))
         for index, place in places:
             members = index.setdefault(place, {})
             if add:
@@ -203,6 +251,10 @@ class State:
     def above(self, lower: LinkKey) -> list[Link]:
         """The links that sit directly on a lower device, in every namespace that was observed."""
         return [self._links[key] for key in self._above.get(lower, {})]
+
+    def attached(self, controller: LinkKey) -> list[Link]:
+        """The links that are attached to a controller: the ports of a bridge."""
+        return [self._links[key] for key in self._attached.get(controller, {})]
 
     def sharing(self, lower: LinkKey, address: str) -> list[Link]:
         """The links on a lower device that have this MAC."""

@@ -10,13 +10,13 @@ goes along with a deletion need no special path.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, VETH, At, Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     PHYSICAL,
     Address,
@@ -24,22 +24,32 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Carried,
     Link,
     LinkKey,
+    NetnsKey,
     Route,
     State,
     Wanted,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
     IPV6_MINIMUM_MTU,
+    Changes,
     CreateLink,
+    CreateNetns,
     DeleteLink,
+    DeleteNetns,
     Operation,
+    Rename,
     Restore,
     UpdateLink,
+    lasting,
+    what_is_beside,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import (
     Situation,
     check,
+    check_itself,
     check_name,
+    check_view,
+    link_missing,
     lower_missing,
     needs_recreate,
     warnings,
@@ -80,6 +90,9 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             raise InvalidValue(f"{both}, one present and one absent")
         if other.kind and item.kind and other.kind != item.kind:
             raise InvalidValue(f"{both}, one as {other.kind} and one as {item.kind}")
+        states = {other.lower_device_state, item.lower_device_state} - {None}
+        if len(states) > 1:
+            raise InvalidValue(f"{both}, with lower_device_state require and up")
         for name, value in item.attributes.items():
             if name in other.attributes and other.attributes[name] != value:
                 row = kind_of(item.kind or "")[name]
@@ -89,6 +102,10 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             kind=other.kind or item.kind,
             attributes={**other.attributes, **item.attributes},
             recreate=other.recreate or item.recreate,
+            asserted={**other.asserted, **item.asserted},
+            leads=other.leads or (item.leads and "peer" not in other.attributes),  # of a pair written from both ends, the first
+            force=other.force or item.force,
+            allow_wireless=other.allow_wireless or item.allow_wireless,
             lower_device_state=other.lower_device_state or item.lower_device_state,
         )
     return tuple(found.values())
@@ -102,13 +119,65 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     endangered: set[LinkKey] = set()
     notes: dict[str, None] = {}  # in order, each once
     going = {item.key for item in merged if not item.present}
-    for item in _ordered(merged):
-        for step in _steps(item, predicted, going, notes):
+    coming = {item.key: item for item in merged if item.present}
+    spaces = [item for item in merged if isinstance(item.key, NetnsKey)]
+    old = {item.key.name for item in spaces if not item.present}
+    going |= {link.key for link in state if link.key.netns in old}
+    for item in coming.values():
+        if isinstance(item.key, LinkKey) and item.key.netns in old:
+            raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
+    links = _ordered([item for item in merged if isinstance(item.key, LinkKey)])
+    steps = [
+        *(_new_space(item, predicted) for item in spaces if item.present),
+        *(_steps(item, predicted, going, coming, notes) for item in links),
+        *(_old_space(item, predicted, going) for item in spaces if not item.present),
+    ]
+    for some in steps:  # each is asked for only after the one before was predicted
+        for step in some:
+            if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):
+                step = replace(step, beside=what_is_beside(step, predicted))
             operations.append(step)
             endangered |= step.endangers(predicted)
-            predicted.update(step.predict(predicted))
+            predicted.update(_as_written(step.predict(predicted), predicted, step, coming))
     _check_together(merged, predicted)
     return Plan(tuple(operations), state, predicted, frozenset(endangered), tuple(notes))
+
+
+def _as_written(changes: Changes, state: State, step: Operation, coming: Mapping[Any, Wanted]) -> Changes:
+    """What one step makes uncertain on another wanted link stays as it was set: whether that is so, the verification tells."""
+    found = dict(changes)
+    for key, after in changes.items():
+        before = state.get(key) if isinstance(key, LinkKey) and key != getattr(step, "key", None) else None
+        if before is not None and after is not None and key in coming:
+            sure = {name: before.get(name) for name in coming[key].attributes if after.get(name) is None}
+            found[key] = after.with_attributes({name: value for name, value in sure.items() if value is not None})
+    return found
+
+
+def _new_space(item: Wanted, state: State) -> Iterator[Operation]:
+    if item.key not in state.namespaces:
+        yield CreateNetns(item.key)
+
+
+def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Operation]:
+    """The links first, so that a failure later in the plan can bring them back."""
+    space = state.namespaces.get(item.key)
+    if space is None:
+        return
+    if space.processes and not item.force:
+        some = ", ".join(str(process) for process in space.processes[:5]) + (", ..." if len(space.processes) > 5 else "")
+        raise Refused(
+            f"{item.key}: processes live in it ({some}). End them first, or write force: true to take the name away all the "
+            "same; they keep the namespace then"
+        )
+    inside = [link for link in state if link.key.netns == item.key.name and link.key.name != "lo"]
+    if not space.processes:
+        for link in inside:
+            current = state.get(link.key)
+            if current is not None and current.kind != PHYSICAL:
+                yield _delete(current, state, going, "", replaced=False)
+    loopback = state.get(LinkKey(item.key.name, "lo"))
+    yield DeleteNetns(item.key, loopback is not None and loopback.get("admin_state") == "up")
 
 
 def _ordered(items: Sequence[Wanted]) -> list[Wanted]:
@@ -116,10 +185,13 @@ def _ordered(items: Sequence[Wanted]) -> list[Wanted]:
     coming = {item.key: item for item in items if item.present}
     sorter: TopologicalSorter[LinkKey] = TopologicalSorter()
     for key, item in coming.items():
+        check_itself(item)
         needed = [item.attributes.get("lower_device")]
+        if item.attributes.get("peer") and item.leads:
+            sorter.add(item.attributes["peer"], key)
         if item.attributes.get("controller"):
             needed.append(LinkKey(key.netns, item.attributes["controller"]))
-        sorter.add(key, *(other for other in needed if other in coming))
+        sorter.add(key, *(other for other in needed if other is not None and other in coming))
     try:
         order = list(sorter.static_order())
     except CycleError as error:
@@ -127,8 +199,11 @@ def _ordered(items: Sequence[Wanted]) -> list[Wanted]:
     return [item for item in items if not item.present] + [coming[key] for key in order]
 
 
-def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, None]) -> Iterator[Operation]:
+def _steps(
+    item: Wanted, state: State, going: set[LinkKey], coming: Mapping[LinkKey, Wanted], notes: dict[str, None]
+) -> Iterator[Operation]:
     """The operations for one item; each is predicted before the next is asked for."""
+    yield from _renamed_ends(item, state)
     current = state.get(item.key)
     if current is not None and item.kind is not None and current.kind != item.kind:
         action = "changed" if item.present else "deleted"
@@ -140,8 +215,12 @@ def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, Non
         if current is not None:
             yield _delete(current, state, going, "", replaced=False)
         return
+    if current is None and item.kind is None:
+        raise link_missing(item.key, state)
     if current is None:
         check_name(item.key, state)
+    else:
+        check_view(item, current)
     item = _resolved(item, current, state)
     lower = state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
     if lower is not None and item.lower_device_state == "up" and lower.get("admin_state") == "down":
@@ -159,7 +238,10 @@ def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, Non
         notes[note] = None
     if current is None:
         check(case)
-        yield CreateLink(item.key, str(item.kind), item.attributes)
+        if item.attributes.get("peer"):
+            yield _pair(item, coming)
+        else:
+            yield CreateLink(item.key, str(item.kind), item.attributes)
         return
     reasons = [
         f"{row.name} {row.type.say(current.get(row.name))} -> {row.type.say(item.attributes[row.name])}"
@@ -169,7 +251,7 @@ def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, Non
     if reasons and not item.recreate:
         raise needs_recreate(item.key, reasons)
     if reasons:
-        yield from _recreate(item, current, case, state, going, reasons, notes)
+        yield from _recreate(item, current, case, state, going, coming, reasons, notes)
         return
     if changed:
         check(case)
@@ -181,15 +263,40 @@ def _steps(item: Wanted, state: State, going: set[LinkKey], notes: dict[str, Non
             yield UpdateLink(again, left)
 
 
+def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
+    """A pair is found by either of its ends: one that has another name where the wanted one is to be gets the wanted name."""
+    peer = item.attributes.get("peer")
+    if not peer:
+        return
+    for one, other in ((item.key, peer), (peer, item.key)):
+        there = state.get(one)
+        end = there.get("peer") if there is not None and there.kind == "veth" else None
+        link = state.get(end)
+        if link is not None and end is not None and end != other and end.netns == other.netns and state.get(other) is None:
+            check_name(other, state)
+            yield Rename(link, other.name)
+
+
+def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:
+    """Both ends in one request; what the second one gets besides, its own entry says."""
+    peer = coming[item.attributes["peer"]]
+    taken = [row.name for row in VETH.rows(peer.attributes) if row.store is Store.MESSAGE and row.at is not At.AFTER]
+    return CreateLink(item.key, str(item.kind), item.attributes, other={name: peer.attributes[name] for name in taken})
+
+
 def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
     """The item with the lower device that the kernel will report: a macvlan on a macvlan sits on the device below both."""
+    missing = [name for name in kind_of(item.kind or "").needs if item.attributes.get(name) is None]
+    if current is None and missing:
+        hint = ", with its name" if missing[0] == "peer" else ""
+        raise Refused(f"{item.key}: it does not exist, and {missing[0]} is needed to create it{hint}")
     written = item.attributes.get("lower_device")
     if written is None:
-        if current is None and "lower_device" in kind_of(item.kind or "").needs:
-            raise Refused(f"{item.key}: it does not exist, and lower_device is needed to create it")
         return item
     if state.get(written) is None:
         raise lower_missing(item.key, written, state)
+    if not kind_of(item.kind or "").flat:
+        return item
     return replace(item, attributes={**item.attributes, "lower_device": state.lower_of(written)})
 
 
@@ -222,14 +329,15 @@ def _with_flush(current: Link, changed: dict[str, Any]) -> dict[str, Any]:
 def _delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: bool) -> DeleteLink:
     plain = DeleteLink(link)
     along = [state.get(key) for key, after in plain.predict(state).items() if after is None and key != link.key]
-    strangers = sorted(str(other.key) for other in along if other is not None and other.key not in going)
+    expected = going | {link.get("peer")}
+    strangers = sorted(str(other.key) for other in along if other is not None and other.key not in expected)
     if strangers:
         action = "recreated" if replaced else "deleted"
         sit = "sits" if len(strangers) == 1 else "sit"
         raise Refused(
             f"{link.key}: {', '.join(strangers)} {sit} on it and would be deleted along with it, "
             f"so it is not {action}. "
-            "Name what sits on it in the same task, or delete that first"
+            f"{'Delete that first' if replaced else 'Name what sits on it in the same task, or delete that first'}"
         )
     return DeleteLink(
         link,
@@ -257,56 +365,80 @@ def _recreate(
     case: Situation,
     state: State,
     going: set[LinkKey],
+    coming: Mapping[LinkKey, Wanted],
     reasons: list[str],
     notes: dict[str, None],
 ) -> Iterator[Operation]:
     """Delete and create, with everything on it that the kernel lets us put back; sentences say what it does not."""
-    old = state.carried.get(current.key, Carried())
+    peer = state.get(current.get("peer"))
+    ports = state.attached(current.key)
     deletion = _delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
     yield deletion
+    attributes, back, lost = _furniture(item, current, state)
+    lower = state.get(attributes.get("lower_device"))
+    if lower is None and "lower_device" in kind_of(current.kind).needs:
+        place = attributes.get("lower_device") or "it is not known"
+        raise Refused(
+            f"{item.key}: it cannot be created again, for its lower device is out of reach: {place}. Write lower_device"
+        )
+    after = {**_initial(item, None, lower), **attributes}
+    check(replace(case, before=None, after=after, changed=attributes, lower=lower))
+    other = coming.get(attributes["peer"]) if "peer" in attributes else None
+    if other is None:
+        yield CreateLink(current.key, current.kind, attributes)
+    else:
+        second, back_there, lost_there = _furniture(other, peer, state) if peer else (dict(other.attributes), Carried(), [])
+        lost += lost_there
+        taken = [row.name for row in VETH.rows(second) if row.store is Store.MESSAGE and row.at is not At.AFTER]
+        yield CreateLink(current.key, current.kind, attributes, other={name: second[name] for name in taken})
+        end = state.get(other.key)
+        rest = {name: value for name, value in second.items() if name != "peer" and name not in taken}
+        if end is not None and rest:
+            yield UpdateLink(end, rest)
+        if back_there.addresses or back_there.routes:
+            yield Restore(other.key, back_there.addresses, back_there.routes)
+    for port in ports:
+        freed = state.get(port.key)
+        if freed is not None:
+            yield UpdateLink(freed, {"controller": current.key.name, **lasting(port, kind_of(port.kind).port)})
+    if back.addresses or back.routes:
+        yield Restore(current.key, back.addresses, back.routes)
+    if lost:
+        notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
+
+
+def _furniture(item: Wanted, current: Link, state: State) -> tuple[dict[str, Any], Carried, list[str]]:
+    """What a link that comes again is to have: attributes, what lives on it, and sentences for what cannot be put back."""
+    old = state.carried.get(current.key, Carried())
+    back = _writable(current, state)
     kept, lost = _kept(item, current, state)
     attributes = {**kept, **item.attributes}
-    settings = {**deletion.carried.sysctls, **item.attributes.get("sysctls", {})}
-    back = deletion.carried
-    after = {**_initial(item, None, state.get(attributes.get("lower_device"))), **attributes}
-    if (after["mtu"] or IPV6_MINIMUM_MTU) < IPV6_MINIMUM_MTU:
+    settings = {**back.sysctls, **item.attributes.get("sysctls", {})}
+    lower = state.get(attributes.get("lower_device"))
+    mtu = attributes.get("mtu") or (lower.get("mtu") if lower else None) or IPV6_MINIMUM_MTU
+    if mtu < IPV6_MINIMUM_MTU:
         written = item.attributes.get("sysctls", {})
         settings = {name: value for name, value in settings.items() if name in written or not name.startswith("ipv6.")}
         if "address_generation_mode" not in item.attributes:
             attributes.pop("address_generation_mode", None)
-        back = Carried(
-            tuple(address for address in back.addresses if address.family != socket.AF_INET6),
-            tuple(route for route in back.routes if route.family != socket.AF_INET6),
+        lost += [f"{one} (an MTU of {mtu} takes IPv6 off the link)" for one in back.addresses if one.family == socket.AF_INET6]
+        back = replace(
+            back,
+            addresses=tuple(address for address in back.addresses if address.family != socket.AF_INET6),
+            routes=tuple(route for route in back.routes if route.family != socket.AF_INET6),
         )
-        lost += [
-            f"{one} (an MTU of {after['mtu']} takes IPv6 off the link)"
-            for one in deletion.carried.addresses
-            if one not in back.addresses
-        ]
     if attributes.get("admin_state") != "up":
         lost += [f"the route to {route} (the link is down)" for route in back.routes]
         back = replace(back, routes=())
     if settings:
         attributes["sysctls"] = settings
-    lower = state.get(attributes["lower_device"])
-    if lower is None:
-        raise Refused(
-            f"{item.key}: it cannot be created again, for its lower device is out of reach: {attributes['lower_device']}. "
-            "Write another lower_device"
-        )
-    check(replace(case, before=None, after={**after, **attributes}, changed=attributes, lower=lower))
-    rows = kind_of(current.kind).rows(attributes)
-    yield CreateLink(current.key, current.kind, {row.name: attributes[row.name] for row in rows})
-    if back.addresses or back.routes:
-        yield Restore(current.key, back.addresses, back.routes)
     again = "comes back with the next router advertisement"
     lost += [f"{address} ({again})" for address in old.addresses if _from_router(address)]
     lost += [f"the route to {route} ({again})" for route in old.routes if route.protocol == _RTPROT_RA]
     lost += [
         f"the route to {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)
     ]
-    if lost:
-        notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
+    return {row.name: attributes[row.name] for row in kind_of(current.kind).rows(attributes)}, back, lost
 
 
 def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], list[str]]:
@@ -318,7 +450,7 @@ def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], lis
     lost: list[str] = []
     for row in kind_of(before.kind).attributes:
         value = before.get(row.name)
-        if value in (None, row.initial) or row.store is Store.SYSCTL or row.name in item.attributes:
+        if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in item.attributes:
             continue
         if row.name == "address" and PASSTHRU in (mode, before.get("mode")):
             continue  # the MAC of a passthru link is that of its lower device
@@ -351,7 +483,7 @@ def comes_by_itself(route: Route) -> bool:
 def _check_together(items: Sequence[Wanted], predicted: State) -> None:
     """Refuse wishes that undo each other: the second plan would never be empty."""
     for item in items:
-        link = predicted.get(item.key)
+        link = predicted.get(item.key) if isinstance(item.key, LinkKey) else None
         if not item.present or link is None:
             continue
         for row in kind_of(link.kind).rows(item.attributes):

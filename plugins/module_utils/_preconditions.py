@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
 
@@ -24,6 +24,7 @@ _LARGER_HOLDS = ("arp_ignore", "arp_announce", "rp_filter")
 _EITHER_HOLDS = ("arp_filter", "arp_notify", "ndisc_notify", "accept_local", "route_localnet", "proxy_arp")
 
 _CONTROLLERS = ("bridge", "vrf")
+_REFLECTED = ("private", "vepa", "bridge")  # modes between which only a switch outside passes frames
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,13 @@ class Situation:
     @property
     def key(self) -> LinkKey:
         """The wanted link."""
-        return self.item.key
+        key: LinkKey = self.item.key
+        return key
+
+    @property
+    def kind(self) -> str:
+        """Its kind: that of the link that is there, where a view names none."""
+        return self.before.kind if self.before is not None else str(self.item.kind)
 
     @property
     def created(self) -> bool:
@@ -54,13 +61,17 @@ class Situation:
 
 def check(case: Situation) -> None:
     """Raise Refused with a sentence if the kernel would not do what is wanted."""
-    if case.item.kind in ("macvlan", "macvtap"):
+    if case.kind in ("macvlan", "macvtap"):
         _check_lower(case)
         _check_passthru(case)
         _check_address(case)
         _check_sources(case)
+    _check_peer(case)
+    _check_node(case)
     _check_mtu(case)
     _check_controller(case)
+    _check_port(case)
+    _check_bridge(case)
     _check_altnames(case)
     _check_sysctls(case)
     _check_ipv6(case)
@@ -77,6 +88,7 @@ def warnings(case: Situation) -> Iterator[str]:
             )
         elif lower.carrier is False:
             yield f"{case.key}: its lower device {lower.key} has no carrier, so nothing passes, not even between links on it"
+        yield from _unheard(case, lower)
     for setting, value in (case.item.attributes.get("sysctls") or {}).items():
         over_all = case.state.sysctls.get((case.key.netns, "all", setting))
         name = setting.split(".")[1]
@@ -85,6 +97,20 @@ def warnings(case: Situation) -> Iterator[str]:
         if (name in _LARGER_HOLDS and over_all > value) or (name in _EITHER_HOLDS and over_all and not value):
             family = setting.split(".")[0]
             yield f"{case.key}: {setting} = {value} has no effect while net.{family}.conf.all.{name} is {over_all}"
+
+
+def _unheard(case: Situation, lower: Link) -> Iterator[str]:
+    """Two links of different modes on one lower device never hear each other directly."""
+    mode = case.after.get("mode")
+    if mode not in _REFLECTED or not (case.created or "mode" in case.changed):
+        return
+    others = [link for link in case.state.above(lower.key) if link.key != case.key and link.get("mode") in _REFLECTED]
+    strangers = sorted(f"{link.key} ({link.get('mode')})" for link in others if link.get("mode") != mode)
+    if strangers:
+        yield (
+            f"{case.key}: its mode is {mode}, so on {lower.key} it does not hear {_some(strangers)}, and is not heard there, "
+            "but for what a switch reflects (hairpin)"
+        )
 
 
 def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
@@ -99,6 +125,38 @@ def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
         f"There {'are: ' + ', '.join(there[:20]) if there else 'is none that could be one'}. "
         "lower_device_netns names another namespace"
     )
+
+
+def check_itself(item: Wanted) -> None:
+    """Raise Refused if a link is to sit on itself, or to be both ends of a pair."""
+    if item.attributes.get("lower_device") == item.key:
+        raise Refused(f"{item.key}: it cannot be its own lower device")
+    if item.attributes.get("controller") == item.key.name:
+        raise Refused(f"{item.key}: it cannot be attached to itself")
+    if item.attributes.get("peer") == item.key:
+        raise Refused(f"{item.key}: both ends of the pair have this name in the same namespace. Give peer another name or netns")
+
+
+def link_missing(key: LinkKey, state: State) -> Refused:
+    """The refusal of a wish for a link that has to be there already."""
+    owner = state.owner_of_altname(key)
+    if owner is not None:
+        return Refused(f"{key}: it is an alternative name of {owner}; write {owner.name}")
+    there = sorted(link.key.name for link in state if link.key.netns == key.netns)
+    return Refused(f"{key}: there is no such link, and none is created here. There are: {', '.join(there[:20])}")
+
+
+def check_view(item: Wanted, current: Link) -> None:
+    """Raise Refused if a link of this kind has no such attribute, or an asserted one differs."""
+    known = {row.name for row in kind_of(current.kind).attributes}
+    strange = [name for name in item.attributes if name not in known]
+    if strange:
+        raise Refused(f"{item.key}: its kind is {current.kind}, which has no {strange[0]}: it cannot be a port of a bridge")
+    for name, value in item.asserted.items():
+        if current.get(name) != value:
+            found = f"it is attached to {current.get(name)}" if current.get(name) else "it is not attached to any bridge"
+            advice = f"Attach it first (bridge_port: port={item.key.name} bridge={value})"
+            raise Refused(f"{item.key}: it is no port of {value}: {found}. {advice}")
 
 
 def check_name(key: LinkKey, state: State) -> None:
@@ -123,10 +181,15 @@ def _check_lower(case: Situation) -> None:
     lower = case.lower
     if lower is None or not (case.created or "mode" in case.changed):
         return
-    kind = case.item.kind
+    kind = case.kind
     if not lower.ethernet:
         why = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
         raise Refused(f"{case.key}: {lower.key} is {why}: a {kind} needs an Ethernet device as its lower_device")
+    if case.created and lower.get("wireless") and not case.item.allow_wireless:
+        raise Refused(
+            f"{case.key}: {lower.key} is wireless: the kernel would make a {kind} on it, but an access point takes frames "
+            "from no other MAC than that of the card. Use an Ethernet device, or write allow_wireless: true to try"
+        )
     controller = lower.get("controller")
     if controller and case.created:
         owner = case.state.get(LinkKey(lower.key.netns, controller))
@@ -135,8 +198,6 @@ def _check_lower(case: Situation) -> None:
             f"{case.key}: {lower.key} is {what}: a {kind} cannot sit on it. Use {controller} as lower_device, "
             f"or detach {lower.key.name} first"
         )
-    if case.created and case.key.name == lower.key.name and case.key.netns == lower.key.netns:
-        raise Refused(f"{case.key}: it cannot be its own lower device")
     ipvlan = [str(link.key) for link in case.state.above(lower.key) if link.kind in ("ipvlan", "ipvtap")]
     if case.created and ipvlan:
         raise Refused(
@@ -193,6 +254,31 @@ def _check_sources(case: Situation) -> None:
         )
 
 
+def _check_peer(case: Situation) -> None:
+    peer = case.item.attributes.get("peer")
+    if not peer or not case.created:
+        return
+    other = case.state.get(peer)
+    if other is not None and other.kind == "veth" and other.get("peer"):
+        raise Refused(
+            f"{case.key}: its peer {peer} is the other end of {other.get('peer')}, in another namespace. "
+            f"Choose another name, or delete {peer.name} first"
+        )
+    if other is not None:
+        raise Refused(f"{case.key}: the name of its peer {peer} is taken by a link of kind {other.kind}. Choose another name")
+    check_name(peer, case.state)
+
+
+def _check_node(case: Situation) -> None:
+    wanted = [name for name in case.changed if name.startswith("device_")]
+    if wanted and case.before is not None and case.before.get("device") is None:
+        node = f"/dev/tap{case.before.index}"
+        raise Refused(
+            f"{case.key}: it has no device node of its own: {node} is missing, or belongs to a link with the same index in "
+            f"another namespace. Nothing was changed on it. Delete that link first, or have {case.key.name} created again"
+        )
+
+
 def _check_mtu(case: Situation) -> None:
     mtu, lower = case.item.attributes.get("mtu"), case.lower
     if mtu is None or lower is None or not lower.get("mtu") or not (case.created or "mtu" in case.changed):
@@ -209,13 +295,85 @@ def _check_controller(case: Situation) -> None:
     if not name:
         return
     key = LinkKey(case.key.netns, name)
+    if case.kind == "macvtap":
+        raise Refused(
+            f"{case.key}: a macvtap cannot be attached to a bridge: its frames go to its device node. Use a macvlan or a veth"
+        )
     controller = case.state.get(key)
     if controller is None:
         raise Refused(f"{case.key}: its controller {key} does not exist; it is looked up in the namespace of the link")
     if controller.kind not in _CONTROLLERS:
         raise Refused(f"{case.key}: {key} is no bridge (its kind is {controller.kind}), so nothing can be attached to it")
+    if controller.kind == "bridge":
+        _check_bridge_takes(case, name)
     if case.lower is not None and case.lower.key == key:
         raise Refused(f"{case.key}: it sits on {key}, so it cannot be attached to it as well: that would be a loop")
+
+
+def _check_bridge_takes(case: Situation, bridge: str) -> None:
+    if case.kind == "bridge":
+        raise Refused(f"{case.key}: a bridge cannot be attached to another bridge ({bridge}): the kernel refuses that as a loop")
+    if case.key.name == "lo":
+        raise Refused(f"{case.key}: it is the loopback device, which cannot be a port of a bridge")
+    above = [link.key for link in case.state.above(case.key) if kind_of(link.kind).flat]
+    if above:
+        sit, them = ("sits", "that") if len(above) == 1 else ("sit", "them")
+        raise Refused(
+            f"{case.key}: {_some(above)} {sit} on it, so it cannot be a port of a bridge. "
+            f"Use {bridge} as lower_device of {_some(above)}, or delete {them} first"
+        )
+
+
+def _check_port(case: Situation) -> None:
+    wanted = [row.name for row in kind_of(case.kind).port if row.name in case.item.attributes]
+    if not wanted:
+        return
+    name = case.after.get("controller")
+    bridge = case.state.get(LinkKey(case.key.netns, name)) if name else None
+    if bridge is None or bridge.kind != "bridge":
+        bridges = sorted(link.key.name for link in case.state if link.kind == "bridge" and link.key.netns == case.key.netns)
+        there = f"There is {', '.join(bridges)}" if bridges else "There is no bridge in its namespace"
+        raise Refused(
+            f"{case.key}: it is no port of a bridge, and {wanted[0]} is a setting of one. {there}. "
+            f"Attach it first (bridge_port: port={case.key.name} bridge={bridges[0] if bridges else 'BRIDGE'})"
+        )
+    rows = {row.name: row for row in kind_of("").port}
+    before = case.before
+    for name in wanted:
+        if before is not None and before.get("controller") == bridge.key.name and before.get(name) is None:
+            since = rows[name].since
+            raise Refused(
+                f"{case.key}: this kernel has no {name} for bridge ports{f' (it came with Linux {since})' if since else ''}"
+            )
+    locked, learning = (
+        rows[name].initial if case.after.get(name) is None else case.after[name] for name in ("locked", "learning")
+    )
+    if case.after.get("mab") and not (locked and learning):
+        raise Refused(f"{case.key}: mab needs locked and learning as well. Write locked: true and learning: true")
+    backup = case.changed.get("backup_port")
+    if backup:
+        other = case.state.get(LinkKey(case.key.netns, backup))
+        if other is None or other.get("controller") != bridge.key.name or backup == case.key.name:
+            raise Refused(f"{case.key}: backup_port {backup} is no other port of {bridge.key.name}")
+    if case.changed.get("stp_state"):
+        if bridge.get("stp_state"):
+            raise Refused(
+                f"{case.key}: {bridge.key.name} runs STP, which sets stp_state itself. Write stp_state: false for the bridge"
+            )
+        if case.after.get("admin_state") == "down":
+            raise Refused(f"{case.key}: stp_state can be set only while the port is up. Write admin_state: up")
+
+
+def _check_bridge(case: Situation) -> None:
+    pvid = case.changed.get("vlan_default_pvid")
+    if case.kind == "bridge" and pvid is not None and case.before is not None and case.before.get("vlan_default_pvid") is None:
+        raise Refused(
+            f"{case.key}: vlan_default_pvid needs VLAN filtering on bridges, which this kernel has not "
+            "(CONFIG_BRIDGE_VLAN_FILTERING)"
+        )
+    delay = case.after.get("forward_delay")
+    if case.kind == "bridge" and case.after.get("stp_state") and delay is not None and not 200 <= delay <= 3000:
+        raise Refused(f"{case.key}: with STP, forward_delay has to be between 2 and 30 seconds; it is {delay / 100:g}")
 
 
 def _check_altnames(case: Situation) -> None:
@@ -246,9 +404,11 @@ def hint(request: Request, code: int) -> str:
     if not isinstance(request, (NewLink, SetLink)):
         return ""
     lower = request.attributes.get("lower_device")
+    if code == errno.EOPNOTSUPP and {"vlan_filtering", "vlan_default_pvid"} & set(request.attributes):
+        return "This kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FILTERING)"
     if isinstance(request, NewLink):
         if code == errno.EOPNOTSUPP:
-            return f"This kernel has no {request.kind} (module {request.kind} not there)"
+            return f"This kernel has no {request.kind}: try modprobe {kind_of(request.kind).module or request.kind}"
         if code == errno.EBUSY and lower:
             return f"Something else has taken {lower}: a bond, a team, Open vSwitch or an ipvlan (ip -d link show {lower.name})"
         if code == errno.EINVAL and lower:

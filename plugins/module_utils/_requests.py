@@ -16,12 +16,17 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import Addr
 
 @dataclass(frozen=True)
 class NewLink:
-    """Create a link whole, straight in its namespace; index None lets the kernel choose. All or nothing."""
+    """Create a link whole, straight in its namespace; index None lets the kernel choose. All or nothing.
+
+    peer: for a pair, the other end and its attributes, which comes in the same request; peer_index: its index, likewise.
+    """
 
     key: LinkKey
     kind: str
     attributes: Attributes
     index: int | None = None
+    peer: tuple[LinkKey, Attributes] | None = None
+    peer_index: int | None = None
 
     def __str__(self) -> str:
         return f"create {self.key}"
@@ -47,6 +52,27 @@ class RemoveLink:
 
     def __str__(self) -> str:
         return f"delete {self.key}"
+
+
+@dataclass(frozen=True)
+class RemoveLinks:
+    """Delete several links of one namespace at once: all or nothing. The kernel waits once for all of them, not once for each."""
+
+    keys: tuple[LinkKey, ...]
+
+    def __str__(self) -> str:
+        return f"delete {len(self.keys)} links"
+
+
+@dataclass(frozen=True)
+class RenameLink:
+    """Give a link another name in its namespace."""
+
+    key: LinkKey
+    name: str
+
+    def __str__(self) -> str:
+        return f"rename {self.key} to {self.name}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +110,17 @@ class WriteSysctl:
 
 
 @dataclass(frozen=True)
+class SetNode:
+    """Give the device node of a link an owner, a group or a mode; never that of another link."""
+
+    key: LinkKey
+    attributes: Attributes
+
+    def __str__(self) -> str:
+        return f"set {', '.join(self.attributes)} of {self.key}"
+
+
+@dataclass(frozen=True)
 class AddAddress:
     """Put an address on a link; one that is there already is no error."""
 
@@ -105,4 +142,38 @@ class AddRoute:
         return f"add route {self.route} by {self.key}"
 
 
-Request = Union[NewLink, SetLink, RemoveLink, AddAltname, RemoveAltname, WriteSysctl, AddAddress, AddRoute]
+@dataclass(frozen=True)
+class NewNetns:
+    """Make a named network namespace."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"create netns {self.name}"
+
+
+@dataclass(frozen=True)
+class RemoveNetns:
+    """Take the name of a network namespace away; the kernel deletes it once nothing refers to it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"delete netns {self.name}"
+
+
+Request = Union[
+    NewNetns,
+    RemoveNetns,
+    NewLink,
+    SetLink,
+    RemoveLink,
+    RemoveLinks,
+    RenameLink,
+    AddAltname,
+    RemoveAltname,
+    WriteSysctl,
+    SetNode,
+    AddAddress,
+    AddRoute,
+]

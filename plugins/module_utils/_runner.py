@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
+from xml.sax.saxutils import quoteattr
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
@@ -16,7 +17,6 @@ from ansible.module_utils.common.sys_info import get_distribution
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
     namespace,
-    wanted,
     wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
@@ -27,8 +27,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     NetdevError,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Kind, Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, Scope, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, NetnsKey, Scope, Wanted
 
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 PACKAGES = {
@@ -41,20 +41,21 @@ PACKAGES = {
 ENTERPRISE_LINUX = ("Almalinux", "Centos", "Oraclelinux", "Redhat", "Rocky")
 
 
-def run_module(module: AnsibleModule, kind: Kind) -> None:
-    """One link: a topology of one."""
+def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequence[Wanted]]) -> None:
+    """One link: a topology of one. `read` makes of the parameters what is wanted."""
 
     def shown(result: Result) -> dict[str, Any]:
-        return {"link": _returned(result, result.items[0])}
+        item = result.items[0]
+        return {"netns" if isinstance(item.key, NetnsKey) else "link": _returned(result, item)}
 
-    _run(module, lambda: wanted(kind, module.params), shown)
+    _run(module, lambda: read(module.params), shown)
 
 
 def run_topology(module: AnsibleModule) -> None:
     """Many links, planned together."""
 
     def shown(result: Result) -> dict[str, Any]:
-        return {"links": [_returned(result, item) for item in result.items]}
+        return {"links": [_returned(result, item) for item in result.items if isinstance(item.key, LinkKey)]}
 
     _run(module, lambda: wanted_topology(module.params), shown)
 
@@ -92,7 +93,7 @@ def _run(module: AnsibleModule, items: Callable[[], Sequence[Wanted]], shown: Ca
     try:
         asked = items()
         with _gateway(module) as gateway:
-            result = converge(gateway, asked, apply=not module.check_mode)
+            result = converge(gateway, asked, not module.check_mode, module.params["allow_lockout"])
     except NetdevError as error:
         _fail(module, error)
     for note in result.plan.warnings:
@@ -128,7 +129,9 @@ def _fail(module: AnsibleModule, error: NetdevError) -> NoReturn:
 
 
 def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
-    """The link of an item as it is (or will be); None when it is absent."""
+    """The link or namespace of an item as it is (or will be); None when it is absent."""
+    if isinstance(item.key, NetnsKey):
+        return {"name": item.key.name, "path": f"/run/netns/{item.key.name}"} if item.key in result.after.namespaces else None
     link = result.after.get(item.key)
     return _described(link, item) if link else None
 
@@ -142,13 +145,25 @@ def _described(link: Link, item: Wanted | None = None) -> dict[str, Any]:
     found["lower_device_netns"] = lower.netns or None if lower else None
     for row in kind.attributes:
         value = link.get(row.name)
-        if row.store is Store.SYSCTL:
+        if row.store is Store.PEER:
+            found["peer"] = {"name": value.name, "netns": value.netns or None} if value else None
+        elif row.store is Store.SYSCTL:
             if item is not None and "sysctls" in item.attributes:
                 found[row.name] = {key: (value or {}).get(key) for key in item.attributes["sysctls"]}
-        elif row.name != "lower_device":
+        elif row.name != "lower_device" and not (row.store is Store.PORT and value is None):  # as of what is no port
             found[row.name] = None if value is None else row.type.returned(value)
+    if link.kind == "macvtap":
+        found.update(device=link.get("device"), device_number=link.get("device_number"), libvirt_xml=_libvirt(link))
     found.update(index=link.index, oper_state=link.oper_state)
     return found
+
+
+def _libvirt(link: Link) -> str | None:
+    """The interface element that lets a libvirt domain use a link that is made here, and leave it there."""
+    if not link.get("address"):
+        return None
+    address, name = (quoteattr(text) for text in (link.get("address"), link.key.name))
+    return f"<interface type='ethernet'><mac address={address}/><target dev={name} managed='no'/></interface>"
 
 
 def _diff(result: Result) -> list[dict[str, Any]]:
@@ -158,6 +173,13 @@ def _diff(result: Result) -> list[dict[str, Any]]:
     touched = [key for operation in result.plan.operations for key in operation.predict(before)]
     found = []
     for key in dict.fromkeys([*items, *touched]):
+        if key not in items and isinstance(key, LinkKey) and key.name == "lo":  # comes and goes with its namespace
+            continue
+        if isinstance(key, NetnsKey):
+            sides = [{"state": "present" if key in state.namespaces else "absent"} for state in (before, after)]
+            headers = {"before_header": str(key), "after_header": str(key)}
+            found.append({**headers, "before": sides[0], "after": sides[1]})
+            continue
         written = set(items[key].attributes) if key in items else set()
         old, new = before.get(key), after.get(key)
         names = written | _differing(old, result.plan.after.get(key))  # as predicted: the same in check mode

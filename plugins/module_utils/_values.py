@@ -43,6 +43,14 @@ class Type:
         """The value as it stands in a result (made of what JSON has)."""
         return value
 
+    def encoded(self, value: Any) -> Any:
+        """The value as it stands in a netlink message."""
+        return value
+
+    def decoded(self, value: Any) -> Any:
+        """The normal form of what stands in a netlink message."""
+        return value
+
 
 @dataclass(frozen=True)
 class Boolean(Type):
@@ -52,20 +60,33 @@ class Boolean(Type):
         """A bool."""
         return {"type": "bool"}
 
+    def encoded(self, value: Any) -> int:
+        """1 or 0."""
+        return int(value)
+
+    def decoded(self, value: Any) -> bool:
+        """Whatever is not 0."""
+        return bool(value)
+
 
 @dataclass(frozen=True)
 class Choice(Type):
     """One of some words, each with the number that stands for it in a netlink message."""
 
     codes: Mapping[str, int]
+    offered: tuple[str, ...] = ()  # those that a user may write, when the kernel has more that it sets itself
 
     def argument(self) -> dict[str, Any]:
         """The choices as Ansible checks them."""
-        return {"type": "str", "choices": list(self.codes)}
+        return {"type": "str", "choices": list(self.offered or self.codes)}
 
-    def word(self, code: int | None) -> str | None:
+    def encoded(self, value: Any) -> int:
+        """The number."""
+        return int(self.codes[value])
+
+    def decoded(self, value: Any) -> str | None:
         """The word for a number; None for one that the kernel has and this table has not."""
-        return next((word for word, number in self.codes.items() if number == code), None)
+        return next((word for word, number in self.codes.items() if number == value), None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +105,50 @@ class Integer(Type):
         if not self.low <= value <= self.high:
             raise InvalidValue(f"{value} is not between {self.low} and {self.high}")
         return int(value)
+
+
+@dataclass(frozen=True)
+class Mask(Integer):
+    """A whole number whose bits are switches; `never`: bits that the kernel refuses."""
+
+    never: int = 0
+
+    def parse(self, value: Any) -> int:
+        """The number."""
+        if value & self.never:
+            raise InvalidValue(f"{value:#x} has bits of {self.never:#x}, which the kernel keeps for itself")
+        return super().parse(value)
+
+
+@dataclass(frozen=True)
+class Seconds(Type):
+    """A time, with decimals; normal form: hundredths of a second, as the kernel's clock_t."""
+
+    low: float
+    high: float
+
+    def argument(self) -> dict[str, Any]:
+        """A float."""
+        return {"type": "float"}
+
+    def parse(self, value: Any) -> int:
+        """The hundredths."""
+        if not self.low <= value <= self.high:
+            raise InvalidValue(f"{value:g} is not between {self.low:g} and {self.high:g} seconds")
+        return round(float(value) * 100)
+
+    def difference(self, current: Any, wanted: Any) -> Difference:
+        """None within a hundredth: the kernel counts in ticks of its own and rounds."""
+        same = current == wanted or (current is not None and abs(current - wanted) <= 1)
+        return None if same else (current, wanted)
+
+    def say(self, value: Any) -> str:
+        """Seconds."""
+        return f"{value / 100:g}"
+
+    def returned(self, value: Any) -> Any:
+        """Seconds."""
+        return value / 100
 
 
 @dataclass(frozen=True)
@@ -212,15 +277,44 @@ class SetOf(Type):
 
 
 @dataclass(frozen=True)
-class GroupNumber(Type):
-    """A link group: a number, or a name that the gateway looks up in iproute2's table; normal form: the number."""
+class NameOrNumber(Type):
+    """A number, or a name that the gateway looks up; normal form: the number. `database`: what the names are of."""
+
+    database: str
 
     def parse(self, value: Any) -> Any:
         """The number, or the name as it was written."""
         text = str(value)
-        if not text.isdigit():
+        if not (text.isascii() and text.isdigit()):
             return text
         return Integer(0, 0xFFFFFFFF).parse(int(text))
+
+
+LINK_GROUP, USER, USER_GROUP = (NameOrNumber(database) for database in ("link group", "user", "group"))
+
+
+@dataclass(frozen=True)
+class FileMode(Type):
+    """The permissions of a file, in octal; normal form: the number."""
+
+    def argument(self) -> dict[str, Any]:
+        """A number or a text: YAML reads 0660 as one and "0660" as the other."""
+        return {"type": "raw"}
+
+    def parse(self, value: Any) -> int:
+        """The number; a text is octal, as for chmod."""
+        text = f"{value:o}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        if not re.fullmatch(r"0*[0-7]{1,3}", text):
+            raise InvalidValue(f"{value!r} is no octal mode such as '0660'")
+        return int(text, 8)
+
+    def say(self, value: Any) -> str:
+        """Four octal digits."""
+        return f"{value:04o}"
+
+    def returned(self, value: Any) -> Any:
+        """Four octal digits."""
+        return self.say(value)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ description:
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
+  - patchbay.netdev.guard
   - patchbay.netdev.link
   - patchbay.netdev.on_lower_device
 seealso:
@@ -134,17 +135,19 @@ not_undone:
   elements: str
 """
 
+from functools import partial
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=argument_spec(MACVLAN), supports_check_mode=True)
-    run_module(module, MACVLAN)
+    module = AnsibleModule(argument_spec=guarded(argument_spec(MACVLAN)), supports_check_mode=True)
+    run_module(module, partial(wanted, MACVLAN))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ description:
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
+  - patchbay.netdev.guard
   - patchbay.netdev.topology
 seealso:
   - module: patchbay.netdev.macvlan
@@ -78,13 +79,13 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import topology_argument_spec
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, topology_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_topology
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=topology_argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=guarded(topology_argument_spec()), supports_check_mode=True)
     run_topology(module)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, bring_up, dump, in_sandbox, ip
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, bring_up, dump, in_sandbox, ip, make_netns
 
 _numbers = itertools.count()
 
@@ -29,10 +29,7 @@ def made_host() -> Iterator[Host]:
     wire = f"{name}-wire"
     try:
         for netns in (name, wire, "guest"):
-            ip("netns", "add", netns)
-            ip("link", "set", "lo", "up", netns=netns)
-            # no duplicate address detection: an address is what it will be at once
-            ip("netns", "exec", netns, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
+            make_netns(netns)
         for port in ("eth0", "eth1"):
             ip("link", "add", port, "type", "veth", "peer", "name", port, "netns", wire, netns=name)
             ip("link", "set", port, "up", netns=wire)

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.tests.integration.host import bring_up, ip
+from ansible_collections.patchbay.netdev.tests.integration.host import bring_up, ip, make_netns
 from ansible_collections.patchbay.netdev.tests.unit.gateway_contract import GatewayContract
 from ansible_collections.patchbay.netdev.tests.unit.world import World
 
@@ -29,8 +29,7 @@ class TestOnKernel(GatewayContract):
         here, other, wire = (f"{word}{next(_numbers)}" for word in ("here", "other", "wire"))
         try:
             for netns in (here, other, wire):
-                ip("netns", "add", netns)
-                ip("link", "set", "lo", "up", netns=netns)
+                make_netns(netns)
             ip("link", "add", "br0", "address", "02:00:5e:00:00:b0", "type", "bridge", netns=here)
             for port in ("eth0", "eth1", "port0"):
                 ip("link", "add", port, "type", "veth", "peer", "name", port, "netns", wire, netns=here)

@@ -5,25 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, dump
+from ansible_collections.patchbay.netdev.tests.integration.host import Host
+from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, refuse
 
 MAC1, MAC2 = "02:00:00:00:00:01", "02:00:00:00:00:02"
 ETH0 = "02:00:00:00:00:e0"
-
-
-@dataclass(frozen=True)
-class Case:
-    """What a user writes, what he is told, and what was there before: ip commands, and tasks of macvlan."""
-
-    params: dict[str, Any]
-    told: str
-    ip: tuple[str, ...] = ()
-    tasks: tuple[dict[str, Any], ...] = field(default=())
 
 
 def on_eth0(**params: Any) -> dict[str, Any]:
@@ -66,7 +56,7 @@ CASES = {
         on_eth0(mode="passthru"),
         "mv0: mode passthru takes eth0 for itself, but mv1 sits on it. "
         "Delete what sits there, use another lower_device, or another mode",
-        tasks=({"name": "mv1", "lower_device": "eth0"},),
+        tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0"}),),
     ),
     "passthru beside a macvtap": Case(
         on_eth0(mode="passthru"),
@@ -77,24 +67,24 @@ CASES = {
     "beside a passthru": Case(
         on_eth0(),
         "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
-        tasks=({"name": "mv1", "lower_device": "eth0", "mode": "passthru"},),
+        tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "on a passthru macvlan": Case(
         on_eth0(lower_device="mv1"),
         "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
-        tasks=({"name": "mv1", "lower_device": "eth0", "mode": "passthru"},),
+        tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "passthru and nopromisc while down": Case(
         {"name": "mv0", "nopromisc": True},
         "mv0: nopromisc false -> true: the kernel cannot change that on a living link. Write recreate: when_required "
         "to have it deleted and created again, with what lives on it where the kernel lets it",
-        tasks=({"name": "mv0", "lower_device": "eth0", "mode": "passthru"},),
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "another lower device": Case(
         {"name": "mv0", "lower_device": "eth1"},
         "mv0: lower_device eth0 -> eth1: the kernel cannot change that on a living link. Write recreate: when_required "
         "to have it deleted and created again, with what lives on it where the kernel lets it",
-        tasks=({"name": "mv0", "lower_device": "eth0"},),
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "MAC of the lower device": Case(
         on_eth0(address=ETH0, admin_state="up"),
@@ -105,25 +95,31 @@ CASES = {
         {"name": "mv0", "address": ETH0},
         f"mv0: {ETH0} is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
         "Write another address (the filter patchbay.netdev.stable_mac makes one)",
-        tasks=({"name": "mv0", "lower_device": "eth0"},),
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "MAC of a sibling": Case(
         on_eth0(address=MAC1, admin_state="up"),
         f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
         "two links with one MAC cannot both be up. Write another address, or take that link down first",
-        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"},),
+        tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),),
     ),
     "MAC changed to that of a sibling": Case(
         {"name": "mv0", "address": MAC1},
         f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
         "two links with one MAC cannot both be up. Write another address, or take that link down first",
-        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}, on_eth0(address=MAC2)),
+        tasks=(
+            ("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),
+            ("macvlan", on_eth0(address=MAC2)),
+        ),
     ),
     "brought up with the MAC of a sibling": Case(
         {"name": "mv0", "admin_state": "up"},
         f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
         "two links with one MAC cannot both be up. Write another address, or take that link down first",
-        tasks=({"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}, on_eth0(address=MAC1)),
+        tasks=(
+            ("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),
+            ("macvlan", on_eth0(address=MAC1)),
+        ),
     ),
     "MAC as a number": Case(
         on_eth0(address=41135085296),
@@ -145,7 +141,7 @@ CASES = {
         {"name": "mv0", "mtu": 9000},
         "mv0: mtu 9000 is above that of its lower device eth0 (1500), which bounds it. "
         "Raise the MTU of eth0 first, or write 1500 or less",
-        tasks=(on_eth0(),),
+        tasks=(("macvlan", on_eth0()),),
     ),
     "MTU too small": Case(on_eth0(mtu=67), "mtu: 67 is not between 68 and 65535"),
     "source addresses in another mode": Case(
@@ -155,7 +151,7 @@ CASES = {
     "source addresses for a living link of another mode": Case(
         {"name": "mv0", "source_addresses": [MAC1]},
         "mv0: source_addresses belong to mode source, its mode is vepa. Write mode: source, or leave them out",
-        tasks=(on_eth0(),),
+        tasks=(("macvlan", on_eth0()),),
     ),
     "multicast source address": Case(
         on_eth0(mode="source", source_addresses=["33:33:00:00:00:01"]),
@@ -217,7 +213,7 @@ CASES = {
         ip=("link property add dev eth1 altname uplink",),
     ),
     "altname that is its own name": Case(
-        {"name": "mv0", "altnames": ["mv0"]}, "mv0: altname mv0 is taken: mv0 has that name", tasks=(on_eth0(),)
+        {"name": "mv0", "altnames": ["mv0"]}, "mv0: altname mv0 is taken: mv0 has that name", tasks=(("macvlan", on_eth0()),)
     ),
     "long altname": Case(on_eth0(altnames=["x" * 128]), "altnames: it has 128 bytes, the kernel takes 127"),
     "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, the kernel takes 255"),
@@ -289,19 +285,9 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_refused(host: Host, case: Case) -> None:
-    """The whole sentence, in check mode (unless only the kernel knows) and for real; the full dumps are equal."""
+    """See refuse."""
     host.ip("link", "set", "eth0", "address", ETH0)
-    for command in case.ip:
-        host.ip(*command.split())
-    for task in case.tasks:
-        host.apply("macvlan", **task)
-    before = dump([host.netns, "guest"])
-    known_to_kernel_alone = "failed: the kernel refused" in case.told
-    for check in (False,) if known_to_kernel_alone else (True, False):
-        result = host.run("macvlan", check=check, **case.params)
-        assert result.get("failed"), result
-        assert result["msg"] == case.told
-    assert dump([host.netns, "guest"]) == before
+    refuse(host, "macvlan", case)
 
 
 def test_place_in_the_input(host: Host) -> None:

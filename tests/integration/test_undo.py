@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All or nothing: a plan of 20 operations, each made to fail in turn, on the real kernel."""
+"""All or nothing: plans of many operations, each made to fail in turn, on the real kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._converge import c
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLinks, Request, SetLink
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 
 REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below every device's minimum
@@ -41,6 +41,7 @@ class Saboteur(KernelGateway):
         """Count the requests, and spoil one."""
         self.sent += 1
         if self.sent == self.place:
+            self.place += isinstance(request, RemoveLinks)  # when it is refused, the links are deleted one by one
             if self.halfway and isinstance(request, SetLink):
                 request = replace(request, attributes={**request.attributes, "mtu": 1})
             else:
@@ -132,7 +133,11 @@ def run(items: Sequence[Wanted], place: int, halfway: bool) -> tuple[list[str], 
 @pytest.mark.parametrize("halfway", [False, True], ids=["between requests", "in the middle of a request"])
 def test_twenty_operations(host: Host, halfway: bool) -> None:
     """Wherever the plan fails, the host is as it was, and the error says so."""
-    items = twenty(host)
+    assert len(fail_everywhere(host, twenty(host), halfway)) >= 20
+
+
+def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool) -> list[str]:
+    """Let each request of a plan fail in turn, and then none; the sentences of the plan."""
     namespaces = [host.netns, "guest"]
     before = dump(namespaces)
     place = 1
@@ -142,8 +147,78 @@ def test_twenty_operations(host: Host, halfway: bool) -> None:
         assert told[0].endswith("Everything that had been done was undone")
         assert_equal(dump(namespaces), before, told)
         place += 1
-    assert len(told) >= 20, told
-    assert place > len(told), "some operations have several requests, and each of them failed once"
+    assert place >= len(told), "each operation has a request at least, and each of them failed once"
+    return told
+
+
+def cabled(host: Host) -> tuple[Wanted, ...]:
+    """Bridges, pairs across namespaces, a macvlan on an end, settings of ports: made, changed, renamed, made again, deleted."""
+    host.apply(
+        "topology",
+        # down, with MACs of their own: what a bridge takes from its ports comes at its own time
+        bridge=[{"name": f"br{number}", "address": mac(0xB0 + number), "alias": f"bridge {number}"} for number in range(3)],
+        veth=[
+            {
+                "name": f"old{number}",
+                "address": mac(number),
+                "mtu": 1400,
+                "alias": "near",
+                "peer": {"name": "far", "netns": "guest", "address": mac(0x10), "alias": "far end", "altnames": ["far away"]}
+                if number == 0
+                else {"name": f"end{number}", "address": mac(0x10 + number)},
+            }
+            for number in range(4)
+        ],
+        macvlan=[{"name": "mv0", "lower_device": "end3", "address": mac(0x20), "mode": "bridge"}],
+        bridge_port=[
+            {"port": "old0", "bridge": "br0", "isolated": True, "priority": 5, "cost": 9},
+            {"port": "old1", "bridge": "br0", "locked": True, "mab": True, "multicast_max_groups": 3},
+            {"port": "end1", "bridge": "br2", "hairpin": True, "backup_port": ""},
+        ],
+    )
+    host.ip("address", "add", "192.0.2.1/32", "dev", "old2")
+    host.ip("address", "add", "192.0.2.3/32", "dev", "mv0")
+    ip("address", "add", "192.0.2.2/32", "dev", "far", netns="guest")
+    return wanted_topology(
+        {
+            "bridge": [
+                entry("br2", state="absent"),
+                entry("br1", forward_delay=4, group_fwd_mask=8, alias=""),
+                entry("br3", address=mac(0xB3), stp_state=True, forward_delay=5, alias="new", admin_state="up"),
+            ],
+            "veth": [
+                entry(
+                    "new0",
+                    address=mac(0x30),
+                    alias="new",
+                    controller="br0",
+                    peer={"name": "new0", "netns": "guest", "address": mac(0x31), "alias": "new too", "admin_state": "up"},
+                ),
+                entry("new1", alias="short", peer={"name": "new2", "address": mac(0x33)}),
+                entry("old0", alias="", peer={"name": "renamed", "netns": "guest", "mtu": 1300}),
+                entry("old2", peer={"name": "end2", "netns": "guest"}),
+                entry("old3", mtu=1450, peer={"name": "end3", "mtu": 1350, "alias": "changed"}),
+            ],
+            "macvlan": [
+                entry("mv0", mode="private"),
+                entry("mv1", lower_device="new1", address=mac(0x32), alias="on an end", controller="br1"),
+            ],
+            "link": [entry("eth1", alias="card", tx_queue_len=5)],
+            "bridge_port": [
+                {"port": "old0", "bridge": "br1", "hairpin": True},
+                {"port": "old1", "hairpin": True, "mab": False, "locked": False, "learning": False},
+                {"port": "end1", "state": "absent"},
+            ],
+        }
+    )
+
+
+@pytest.mark.parametrize("halfway", [False, True], ids=["between requests", "in the middle of a request"])
+def test_cables_and_bridges(host: Host, halfway: bool) -> None:
+    """The same for pairs, bridges and their ports."""
+    told = fail_everywhere(host, cabled(host), halfway)
+    for words in ("create br3", "delete br2", "create new0: veth", "delete old2", "rename far in netns guest to renamed"):
+        assert any(sentence.startswith(words) for sentence in told), (words, told)
 
 
 def test_what_cannot_be_undone_is_named(host: Host) -> None:

@@ -7,7 +7,8 @@ Each file of plan_cases is a mapping of what a case shows to the case, which has
 
 current:     what is there, a list per kind. An entry is a name or the options of that kind, and `carrier: false` or
              `ethernet: false` for what is no option. A macvlan is down and the rest is up, with an MTU of 1500, unless written;
-             null is not known.
+             null is not known. A veth is written with its peer, which has options as well; a port has what it is given, and
+             for the rest what a new port has.
              `carried` says what lives on a link, `settings` has the values of `all` and `default`.
 desired:     the options of a topology task
 plan:        the operations, as sentences
@@ -43,6 +44,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
 KEYS = {"current", "desired", "plan", "refused", "invalid", "warnings", "after"}
+# What the kernel chooses where the table says nothing of a new link.
+_CHOSEN: Mapping[str, Mapping[str, Any]] = {
+    "bridge": {"vlan_filtering": False, "vlan_default_pvid": 1},
+    "veth": {"num_tx_queues": 2, "num_rx_queues": 2},
+}
 OUTCOMES = ("plan", "refused", "invalid")
 
 
@@ -67,8 +73,12 @@ class Case:
         """What is there."""
         kinds = {name: entries for name, entries in self.current.items() if name not in ("carried", "settings")}
         entries = [(kind, {"name": it} if isinstance(it, str) else it) for kind, them in kinds.items() for it in them]
-        links = {link.key: link for link in (_link(*entry, number) for number, entry in enumerate(entries, 1))}
-        for link in links.values():
+        ends = [end for entry in entries for end in _ends(*entry)]
+        links = {link.key: link for link in (_link(*end, number) for number, end in enumerate(ends, 1))}
+        for link, (_kind, entry) in zip(list(links.values()), ends):
+            controller = links.get(LinkKey(link.key.netns, link.get("controller") or ""))
+            if controller and controller.kind == "bridge":
+                links[link.key] = link = link.with_attributes(_port(link, entry))
             lower = links.get(link.get("lower_device"))
             if lower and link.get("mode") == "passthru":
                 links[link.key] = link.with_attributes({"address": lower.get("address")})
@@ -110,11 +120,29 @@ def _key(name: str) -> LinkKey:
     return LinkKey(netns or HERE, link)
 
 
+def _ends(kind: str, entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A pair is two links, each with the key of the other; anything else is one."""
+    if kind != "veth" or not isinstance(entry.get("peer"), dict):
+        return [(kind, entry)]
+    one, other = (LinkKey(end.get("netns", HERE), end["name"]) for end in (entry, entry["peer"]))
+    return [(kind, {**entry, "peer": other}), (kind, {**entry["peer"], "peer": one})]
+
+
+def _port(link: Link, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What it has as a port of a bridge: cost and state are up to the kernel."""
+    state = "forwarding" if link.carrier else "disabled"
+    rows = kind_of(link.kind).port
+    found = {**{row.name: row.initial for row in rows}, "cost": 2, "stp_state": state}
+    return {**found, **{row.name: link.get(row.name) for row in rows if row.name in entry}}
+
+
 def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
     macvlan = kind == "macvlan"
     table = kind_of(kind)
     options = {alias: row.name for row in table.attributes for alias in (row.name, *row.aliases)}
-    found: dict[str, Any] = {row.name: row.initial for row in table.attributes if row.initial is not None}
+    found: dict[str, Any] = {row.name: row.initial for row in table.options if row.initial is not None}
+    found.update({row.name: None for row in table.port})
+    found.update(_CHOSEN.get(kind, {}))
     found.update(mtu=1500, address=f"02:fa:ce:00:00:{number:02x}", address_generation_mode="eui64")
     found["admin_state"] = "down" if macvlan else "up"
     for option, value in entry.items():
@@ -123,7 +151,7 @@ def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
         row = table[options[option]] if option in options else None
         if option == "lower_device":
             value = LinkKey(entry.get("lower_device_netns", HERE), value)
-        written = row is not None and option != "lower_device" and value is not None
+        written = row is not None and option not in ("lower_device", "peer") and value is not None
         found[options.get(option, option)] = row.type.parse(value) if row and written else value
     if found["mtu"] < 1280:
         found["address_generation_mode"] = None

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, At, Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     PHYSICAL,
     Address,
     Attributes,
     Carried,
+    Connection,
     Link,
     LinkKey,
     Route,
@@ -40,6 +41,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     NewLink,
     RemoveAltname,
     RemoveLink,
+    RemoveLinks,
+    RenameLink,
     Request,
     SetLink,
     WriteSysctl,
@@ -61,7 +64,11 @@ SETTINGS = {
     "ipv6.disable_ipv6": 0,
     "ipv6.forwarding": 0,
 }
-LEAST_MTU, IPV6_LEAST_MTU = 68, 1280
+LEAST_MTU, IPV6_LEAST_MTU, ETHERNET_MTU = 68, 1280, 1500
+MOST_PORT_PRIORITY = 63
+BRIDGE_BOUNDS = {"hello_time": (100, 1000), "max_age": (600, 4000)}  # in hundredths of a second
+PROCESSORS = 2  # as many queues has a new pair
+FORWARD_DELAY_WITH_STP = (200, 3000)
 IFA_F_PERMANENT = 0x80
 RTPROT_KERNEL = 2
 UNICAST, LOCAL = 1, 2
@@ -83,7 +90,7 @@ class Device:
     """A link as the kernel holds it.
 
     attributes: by option name. own_address: what a device gets back when a passthru link leaves it. bc_cutoff: that of all
-    macvlans on this device.
+    macvlans on this device. own_mtu: of a bridge, that it was set, and so does not follow its ports any more; own_mac: the same.
     """
 
     key: LinkKey
@@ -96,6 +103,8 @@ class Device:
     cable: bool = True
     own_address: str | None = None
     bc_cutoff: int = 1
+    own_mtu: bool = False
+    own_mac: bool = False
 
     @property
     def up(self) -> bool:
@@ -123,6 +132,8 @@ class FakeGateway:
     def __init__(self, namespaces: Iterable[str] = (), settings: Mapping[tuple[str, str, str], int] | None = None) -> None:
         self.devices: dict[LinkKey, Device] = {}
         self.executed: list[Request] = []
+        self.reached_by = Connection()
+        self.vlan_filtering = True  # kernels can be built without, as CONFIG_BRIDGE_VLAN_FILTERING
         self._namespaces = [HERE, *namespaces]
         self._numbers = itertools.count(1)
         self._settings = {
@@ -141,17 +152,23 @@ class FakeGateway:
         device = self._new_device(key, kind)
         self.devices[key] = device
         device.cable = cable
-        device.attributes.update({"mtu": 1500, "admin_state": "up", **attributes})
+        device.attributes.update({"mtu": ETHERNET_MTU, "admin_state": "up", **attributes})
+        device.own_mac = "address" in attributes
+        if device.attributes["controller"]:
+            device.attributes.update({**self._new_port(device), **attributes})
         return key
 
     @classmethod
-    def holding(cls, state: State) -> FakeGateway:
-        """A kernel in this state, with what lives on its links."""
-        places = {place for link in state for place in (link.key.netns, getattr(link.get("lower_device"), "netns", HERE))}
-        places |= {netns for netns, _which, _name in state.sysctls}
+    def holding(cls, state: State, namespaces: Iterable[str] = ()) -> FakeGateway:
+        """A kernel in this state, with what lives on its links; `namespaces` may be empty ones."""
+        links = [key for link in state for key in (link.key, link.get("lower_device"), link.get("peer")) if key]
+        places = {key.netns for key in links}
+        places |= {netns for netns, _which, _name in state.sysctls} | set(namespaces)
         gateway = cls(sorted(places - {HERE}), {place: value for place, value in state.sysctls.items() if value is not None})
         for link in state:
             gateway._put(link, state.carried.get(link.key, Carried()))
+        for bridge in [device for device in gateway.devices.values() if device.kind == "bridge"]:
+            bridge.own_mtu = bridge.attributes["mtu"] != gateway._least_mtu(bridge)
         for device in gateway.devices.values():
             lower = gateway._lower(device)
             if lower and device.kind == "macvlan":
@@ -160,7 +177,8 @@ class FakeGateway:
         return gateway
 
     def _put(self, link: Link, carried: Carried) -> None:
-        attributes = {name: value for name, value in link.attributes.items() if name != "sysctls"}
+        missing = {row.name for row in kind_of(link.kind).port if link.get(row.name) is None}  # the kernel knows what a port has
+        attributes = {name: value for name, value in link.attributes.items() if name != "sysctls" and name not in missing}
         cable = link.carrier or link.get("admin_state") == "down"
         device = self.devices[self.add(link.key.name, link.key.netns, link.kind, cable, **attributes)]
         device.settings.update({**carried.sysctls, **(link.get("sysctls") or {})})
@@ -187,8 +205,9 @@ class FakeGateway:
     def _resolved(self, item: Wanted) -> Wanted:
         attributes = dict(item.attributes)
         self.canonical(item.key.netns)
-        if attributes.get("lower_device"):
-            self.canonical(attributes["lower_device"].netns)
+        for other in ("lower_device", "peer"):
+            if attributes.get(other):
+                self.canonical(attributes[other].netns)
         group = attributes.get("group")
         if isinstance(group, str):
             if group not in GROUPS:
@@ -209,14 +228,19 @@ class FakeGateway:
         """All."""
         return list(self._namespaces)
 
+    def connection(self) -> Connection:
+        """How the task reaches it: by no link that it has, unless a test says otherwise."""
+        return self.reached_by
+
     # Reading
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
         places = {self.canonical(place) for place in {key.netns for key in scope.links} | scope.namespaces}
         for key in scope.links & self.devices.keys():
-            lower = self.devices[key].attributes.get("lower_device")
-            places |= {lower.netns} & set(self._namespaces) if lower else set()  # it may be in one that has no name
+            for name in ("lower_device", "peer"):
+                other = self.devices[key].attributes.get(name)
+                places |= {other.netns} & set(self._namespaces) if other else set()  # it may be in one that has no name
         links = [self._link(device, scope) for device in self.devices.values() if device.key.netns in places]
         carried = {key: self._carried(key) for key in scope.details & self.devices.keys()}
         return State(links, self._read_settings(scope, carried), carried)
@@ -229,12 +253,16 @@ class FakeGateway:
         if device.key in scope.sysctls:
             found["sysctls"] = {name: self._setting(device, name) for name in sorted(scope.sysctls[device.key])}
         carrier = self._carrier(device)
-        state = "up" if carrier else "down" if not device.up or "lower_device" not in found else "lowerlayerdown"
+        other = found.get("peer")
+        below = "lower_device" in found or (other and other.netns == device.key.netns)
+        state = "up" if carrier else "lowerlayerdown" if device.up and below else "down"
         return Link(device.key, device.kind, found, device.index, device.key.name != LOOPBACK, carrier, state)
 
     def _carrier(self, device: Device) -> bool:
-        lower = self._lower(device)
-        return device.up and device.cable and (lower is None or self._carrier(lower))
+        lower, peer = self._lower(device), self._peer(device)
+        if not device.up or not device.cable or (peer and not peer.up):
+            return False
+        return lower is None or self._carrier(lower)
 
     def _carried(self, key: LinkKey) -> Carried:
         device = self.devices[key]
@@ -271,6 +299,7 @@ class FakeGateway:
         lower = self._device(named) if named else None
         self._check_new(request)
         device = self._new_device(request.key, request.kind, request.index)
+        end = self._other_end(device, request)
         if request.kind == "macvlan":
             if lower is None:
                 raise No(errno.EINVAL)
@@ -283,19 +312,45 @@ class FakeGateway:
         if lower and device.passthru:
             address = lower.own_address = lower.attributes["address"]
         device.attributes["address"] = address or device.attributes["address"]
+        device.own_mac = bool(address)
         device.attributes.update({name: attributes[name] for name in ("num_tx_queues", "num_rx_queues") if name in attributes})
         cutoff = lower.bc_cutoff if lower else 1
         self.devices[request.key] = device
+        if end:
+            self.devices[end.key] = end
         try:
             self._change(device, {name: value for name, value in attributes.items() if name not in ("alias", "altnames")})
+            device.own_mtu = False  # only one that is set later is the bridge's own
         except No:
             del self.devices[request.key]
+            if end:
+                del self.devices[end.key]
             if lower:
                 lower.bc_cutoff = cutoff
             raise
 
+    def _other_end(self, device: Device, request: NewLink) -> Device | None:
+        """Of a pair: it inherits nothing, and takes no flags and nothing that comes after creation."""
+        if request.kind != "veth":
+            return None
+        if request.peer is None:
+            raise NotImplementedError("the kernel would choose a name for the other end: nobody wants that")
+        key, attributes = request.peer
+        self.canonical(key.netns)
+        if key == device.key or self._name_taken(key):
+            raise No(errno.EEXIST)
+        taken = [row.name for row in kind_of("veth").attributes if row.store is Store.MESSAGE and row.at is not At.AFTER]
+        end = self._new_device(key, "veth")
+        end.attributes.update({name: value for name, value in attributes.items() if name in taken}, peer=device.key)
+        if _multicast(end.attributes["address"]):
+            raise No(errno.EADDRNOTAVAIL)
+        if end.attributes["mtu"] < LEAST_MTU:
+            raise No(errno.EINVAL)
+        device.attributes["peer"] = key
+        return end
+
     def _check_new(self, request: NewLink) -> None:
-        if request.kind not in (*KINDS, "bridge"):
+        if request.kind not in KINDS:
             raise No(errno.EOPNOTSUPP, "Unknown device type")
         if self._name_taken(request.key) or self._index_taken(request):
             raise No(errno.EEXIST)
@@ -311,7 +366,7 @@ class FakeGateway:
             raise No(errno.EINVAL)
         if lower.attributes["controller"]:
             raise No(errno.EBUSY)
-        others = self._above(lower)
+        others = self._macvlans(lower)
         if others and (mode == "passthru" or any(other.passthru for other in others)):
             raise No(errno.EINVAL)
 
@@ -320,10 +375,16 @@ class FakeGateway:
         attributes = {
             row.name: row.initial
             for row in kind_of(kind).attributes
-            if row.store is not Store.SYSCTL and (row.initial is not None or row.name == "lower_device")
+            if row.store not in (Store.SYSCTL, Store.PORT, Store.PEER) and row.initial is not None
         }
-        attributes.pop("lower_device", None)
-        attributes.update(mtu=1500, address=f"02:fa:ce:00:{number >> 8:02x}:{number & 0xFF:02x}", address_generation_mode="eui64")
+        attributes.update({row.name: None for row in kind_of(kind).port})
+        if kind == "bridge":
+            attributes.update(vlan_filtering=False, vlan_default_pvid=1 if self.vlan_filtering else None)
+        if kind == "veth":
+            attributes.update(num_tx_queues=PROCESSORS, num_rx_queues=PROCESSORS)
+        attributes.update(
+            mtu=ETHERNET_MTU, address=f"02:fa:ce:00:{number >> 8:02x}:{number & 0xFF:02x}", address_generation_mode="eui64"
+        )
         defaults = {
             name: value for (netns, which, name), value in self._settings.items() if netns == key.netns and which == "default"
         }
@@ -331,7 +392,13 @@ class FakeGateway:
 
     def _set(self, request: SetLink) -> None:
         """Not atomic: what was done before a failure stays."""
-        self._change(self._device(request.key), dict(request.attributes))
+        device = self._device(request.key)
+        rows = {row.name for row in kind_of(request.kind).port}
+        port = {name: value for name, value in request.attributes.items() if name in rows and value is not None}
+        if port:  # such a request is for the bridge, which looks at nothing else
+            self._change_port(device, port)
+        else:
+            self._change(device, dict(request.attributes))
 
     def _change(self, device: Device, attributes: dict[str, Any]) -> None:
         """In the order of the kernel (do_setlink)."""
@@ -339,10 +406,14 @@ class FakeGateway:
             self._check_generation_mode(device, attributes["address_generation_mode"])
         if device.kind == "macvlan":
             self._change_data(device, attributes)
+        if device.kind == "bridge":
+            self._change_bridge(device, attributes)
         if "address" in attributes:
             self._change_address(device, attributes["address"])
+            device.own_mac = True
         if "mtu" in attributes:
             self._change_mtu(device, attributes["mtu"])
+            device.own_mtu = True
         device.attributes.update({name: attributes[name] for name in ("group", "alias") if name in attributes})
         if "admin_state" in attributes:
             self._change_admin_state(device, attributes["admin_state"])
@@ -377,6 +448,79 @@ class FakeGateway:
         if "source_addresses" in attributes:
             self._change_sources(device, attributes["source_addresses"])
 
+    def _change_bridge(self, device: Device, attributes: Attributes) -> None:
+        """br_changelink: one after the other."""
+        for row in kind_of("bridge").rows(attributes):
+            if row.store is not Store.DATA:
+                continue
+            value = attributes[row.name]
+            if row.name in ("vlan_filtering", "vlan_default_pvid") and not self.vlan_filtering:
+                raise No(errno.EOPNOTSUPP)
+            low, high = BRIDGE_BOUNDS.get(row.name, (0, value))
+            if row.name == "forward_delay" and attributes.get("stp_state", device.attributes["stp_state"]):
+                low, high = FORWARD_DELAY_WITH_STP
+            if not low <= value <= high:
+                raise No(errno.ERANGE)
+            if (row.name == "group_fwd_mask" and value & 0x7) or (row.name == "vlan_default_pvid" and value > 4094):
+                raise No(errno.EINVAL)
+            device.attributes[row.name] = value
+
+    def _change_port(self, device: Device, attributes: Attributes) -> None:
+        """br_setport: only the port of a bridge has such settings."""
+        bridge = self._controller(device)
+        if bridge is None or bridge.kind != "bridge":
+            raise No(errno.EOPNOTSUPP)
+        after = {**device.attributes, **attributes}
+        if after["mab"] and not (after["locked"] and after["learning"]):
+            raise No(errno.EINVAL, "Bridge port must be locked and have learning enabled when MAB is enabled")
+        for row in kind_of(device.kind).rows(attributes):
+            value = attributes[row.name]
+            if row.name == "priority" and value > MOST_PORT_PRIORITY:
+                raise No(errno.ERANGE)
+            if row.name == "group_fwd_mask" and value & 0x2:
+                raise No(errno.EINVAL)
+            if row.name == "backup_port" and value:
+                self._check_backup(device, self._device(LinkKey(device.key.netns, value)))
+            if row.name == "stp_state":
+                if bridge.attributes["stp_state"]:
+                    raise No(errno.EBUSY)
+                if not device.up or (not self._carrier(device) and value != "disabled"):
+                    raise No(errno.ENETDOWN)
+                value = "disabled" if value == "disabled" else "forwarding"
+            device.attributes[row.name] = value
+
+    def _check_backup(self, device: Device, backup: Device) -> None:
+        if backup is device:
+            raise No(errno.EINVAL)
+        if not backup.attributes["controller"]:
+            raise No(errno.ENOENT)
+        if backup.attributes["controller"] != device.attributes["controller"]:
+            raise No(errno.EINVAL)
+
+    def _new_port(self, device: Device) -> dict[str, Any]:
+        """What a link has that has just become a port of a bridge."""
+        bridge = self._controller(device)
+        if bridge is None or bridge.kind != "bridge":
+            return {}
+        found = {row.name: row.initial for row in kind_of(device.kind).port}
+        return {**found, "cost": 2, "stp_state": self._stp_state(device, bridge)}
+
+    def _stp_state(self, device: Device, bridge: Device) -> str:
+        if not bridge.up or not self._carrier(device):
+            return "disabled"
+        return "listening" if bridge.attributes["stp_state"] and bridge.attributes["forward_delay"] else "forwarding"
+
+    def _follow_ports(self, bridge: Device) -> None:
+        """A bridge has the least MTU and the least MAC of its ports, unless it has been given one."""
+        ports = [port.attributes["address"] for port in self._ports(bridge)]
+        if not bridge.own_mac:
+            bridge.attributes["address"] = min(ports, default=bridge.attributes["address"])
+        if not bridge.own_mtu:
+            self._change_mtu(bridge, self._least_mtu(bridge))
+
+    def _least_mtu(self, bridge: Device) -> int:
+        return min((port.attributes["mtu"] for port in self._ports(bridge)), default=ETHERNET_MTU)
+
     def _change_sources(self, device: Device, addresses: Sequence[str]) -> None:
         if device.attributes["mode"] != "source":
             raise No(errno.EINVAL)
@@ -393,15 +537,16 @@ class FakeGateway:
         elif lower and address != device.attributes["address"] and self._in_use(device, address):
             raise No(errno.EADDRINUSE)
         device.attributes["address"] = address
-        for upper in self._above(device):
+        for upper in self._macvlans(device):
             if upper.passthru:
                 upper.attributes["address"] = device.own_address = address
+        self._tell_bridge(device)
 
     def _in_use(self, device: Device, address: str) -> bool:
         """By the lower device, or by a sibling that is up."""
         lower = self._lower(device)
         assert lower is not None
-        others = [other for other in self._above(lower) if other is not device and other.up and not other.passthru]
+        others = [other for other in self._macvlans(lower) if other is not device and other.up and not other.passthru]
         return address in [other.attributes["address"] for other in (lower, *others)]
 
     def _change_mtu(self, device: Device, mtu: int) -> None:
@@ -416,6 +561,12 @@ class FakeGateway:
         for upper in self._above(device):
             if upper.attributes["mtu"] > mtu:
                 self._change_mtu(upper, mtu)
+        self._tell_bridge(device)
+
+    def _tell_bridge(self, device: Device) -> None:
+        bridge = self._controller(device)
+        if bridge and bridge.kind == "bridge":
+            self._follow_ports(bridge)
 
     def _reset_ipv6(self, device: Device) -> None:
         device.attributes["address_generation_mode"] = "eui64" if device.ipv6 else None
@@ -443,6 +594,11 @@ class FakeGateway:
             self._drop_ipv6(device)
             device.routes = []
         self._add_own_routes(device)
+        ends = [end for end in (device, self._peer(device)) if end]
+        for port in [*ends, *self._ports(device)]:
+            bridge = self._controller(port)
+            if bridge and bridge.kind == "bridge":
+                port.attributes["stp_state"] = self._stp_state(port, bridge)
 
     def _change_controller(self, device: Device, name: str) -> None:
         """A link leaves its old controller before the new one is looked at."""
@@ -450,16 +606,32 @@ class FakeGateway:
         if name == device.attributes["controller"]:
             return
         controller = self._device(key) if name else None
-        device.attributes["controller"] = ""
+        self._leave(device)
         if controller is None:
             return
-        if controller.kind != "bridge":
+        if controller.kind == device.kind == "bridge":
+            raise No(errno.ELOOP, "Can not enslave a bridge to a bridge")
+        if controller.kind == "bridge" and device.key.name == LOOPBACK:
+            raise No(errno.EINVAL)
+        if controller.kind not in ("bridge", "vrf"):
             raise No(errno.EOPNOTSUPP)
         if device.attributes.get("lower_device") == key:
             raise No(errno.EBUSY)
-        if self._above(device):
+        if self._macvlans(device):
             raise No(errno.EBUSY)
         device.attributes["controller"] = name
+        device.attributes.update(self._new_port(device))
+        self._tell_bridge(device)
+
+    def _leave(self, device: Device) -> None:
+        """With its controller a link loses all that it had as a port."""
+        bridge = self._controller(device)
+        device.attributes.update({row.name: None for row in kind_of(device.kind).port}, controller="")
+        if bridge and bridge.kind == "bridge":
+            for port in self._ports(bridge):
+                if port.attributes["backup_port"] == device.key.name:
+                    port.attributes["backup_port"] = ""
+            self._follow_ports(bridge)
 
     def _remove(self, request: RemoveLink) -> None:
         device = self._device(request.key)
@@ -467,18 +639,49 @@ class FakeGateway:
             raise No(errno.EOPNOTSUPP)
         self._take_out(device)
 
+    def _remove_all(self, request: RemoveLinks) -> None:
+        """All or nothing; one that goes along with another does not count twice."""
+        devices = [self._device(key) for key in request.keys]
+        if any(device.key.name == LOOPBACK for device in devices):
+            raise No(errno.EOPNOTSUPP)
+        for device in devices:
+            if device.key in self.devices:
+                self._take_out(device)
+
     def _take_out(self, device: Device) -> None:
         for upper in self._above(device):
             self._take_out(upper)
+        self._leave(device)
         del self.devices[device.key]
+        peer = self._peer(device)
+        if peer:
+            self._take_out(peer)
         lower = self._lower(device)
         if lower and device.passthru and lower.own_address:
             lower.attributes["address"] = lower.own_address
-        if lower and not self._above(lower):
+        if lower and not self._macvlans(lower):
             lower.bc_cutoff = 1
-        for port in self.devices.values():
-            if port.key.netns == device.key.netns and port.attributes["controller"] == device.key.name:
-                port.attributes["controller"] = ""
+        for port in self._ports(device):
+            self._leave(port)
+
+    def _rename(self, request: RenameLink) -> None:
+        """Up or down; whatever refers to it goes by its index, and so follows."""
+        device, new = self._device(request.key), replace(request.key, name=request.name)
+        if new == device.key:
+            return
+        if self._name_taken(new):
+            raise No(errno.EEXIST)
+        for port in self._ports(device):
+            port.attributes["controller"] = new.name
+        for other in self.devices.values():
+            for name in ("lower_device", "peer"):
+                if other.attributes.get(name) == device.key:
+                    other.attributes[name] = new
+            if other.key.netns == new.netns and other.attributes.get("backup_port") == device.key.name:
+                other.attributes["backup_port"] = new.name
+        del self.devices[device.key]
+        device.key = new
+        self.devices[new] = device
 
     def _add_altname(self, request: AddAltname) -> None:
         device = self._device(request.key)
@@ -537,6 +740,19 @@ class FakeGateway:
         key = device.attributes.get("lower_device")
         return self.devices.get(key) if key else None
 
+    def _peer(self, device: Device) -> Device | None:
+        key = device.attributes.get("peer")
+        return self.devices.get(key) if key else None
+
+    def _controller(self, device: Device) -> Device | None:
+        name = device.attributes["controller"]
+        return self.devices.get(LinkKey(device.key.netns, name)) if name else None
+
+    def _ports(self, controller: Device) -> list[Device]:
+        key = controller.key
+        found = [device for device in self.devices.values() if device.attributes["controller"] == key.name]
+        return [device for device in found if device.key.netns == key.netns]
+
     def _flattened(self, device: Device) -> Device:
         """What a macvlan on this one sits on; the kernel refuses one on a passthru link."""
         if device.passthru:
@@ -545,6 +761,10 @@ class FakeGateway:
 
     def _above(self, lower: Device) -> list[Device]:
         return [device for device in self.devices.values() if device.attributes.get("lower_device") == lower.key]
+
+    def _macvlans(self, lower: Device) -> list[Device]:
+        """Those that share what the kernel keeps for all of them together (its "port")."""
+        return [device for device in self._above(lower) if device.kind in ("macvlan", "macvtap")]
 
     def _name_taken(self, key: LinkKey) -> bool:
         here = [device for device in self.devices.values() if device.key.netns == key.netns]
@@ -555,6 +775,8 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     NewLink: FakeGateway._create,
     SetLink: FakeGateway._set,
     RemoveLink: FakeGateway._remove,
+    RemoveLinks: FakeGateway._remove_all,
+    RenameLink: FakeGateway._rename,
     AddAltname: FakeGateway._add_altname,
     RemoveAltname: FakeGateway._remove_altname,
     WriteSysctl: FakeGateway._write_setting,

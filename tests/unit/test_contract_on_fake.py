@@ -14,10 +14,11 @@ from ansible_collections.patchbay.netdev.tests.unit.gateway_contract import Gate
 class TestFakeGateway(GatewayContract):
     """Everything of the contract."""
 
-    @pytest.fixture
-    def world(self) -> World:
-        """The links that it asks for."""
+    @pytest.fixture(params=[True, False], ids=["VLAN filtering", "no VLAN filtering"])
+    def world(self, request: pytest.FixtureRequest) -> World:
+        """The links that it asks for, on either kind of kernel."""
         gateway = FakeGateway(["here", "other"])
+        gateway.vlan_filtering = request.param
         for name in ("eth0", "eth1"):
             gateway.add(name, "here")
         gateway.add("br0", "here", "bridge", address="02:00:00:00:00:b0")

@@ -23,7 +23,7 @@ FLOORS = (
     ("_values",),
     ("_kinds", "_requests"),
     ("_argspec", "_preconditions", "_operations", "_gateway"),
-    ("_plan",),
+    ("_plan", "_guard"),
     ("_converge",),
     ("_runner",),
 )

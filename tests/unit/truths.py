@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, Scope, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import CreateLink, DeleteLink, Operation, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    CreateLink,
+    DeleteLink,
+    Operation,
+    Rename,
+    UpdateLink,
+)
 from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World
 
 Make = Callable[[World], Operation]  # operations refer to links as they are observed at the time
@@ -24,6 +30,26 @@ def creation(name: str, lower: str = "eth0", netns: str | None = None, **attribu
         return CreateLink(world.key(name, netns and world.other), "macvlan", {"lower_device": world.key(lower), **attributes})
 
     return make
+
+
+def bridge(name: str, **attributes: Any) -> Make:
+    """The operation that makes a bridge."""
+    return lambda world: CreateLink(world.key(name), "bridge", attributes)
+
+
+def pair(name: str, peer: str, netns: str | None = None, other: Mapping[str, Any] | None = None, **attributes: Any) -> Make:
+    """The operation that makes a pair; `other` is what the request says of the second end."""
+
+    def make(world: World) -> Operation:
+        end = world.key(peer, netns and world.other)
+        return CreateLink(world.key(name), "veth", {"peer": end, **attributes}, other=dict(other or {}))
+
+    return make
+
+
+def rename(name: str, new: str) -> Make:
+    """The operation that gives a link another name."""
+    return lambda world: Rename(world.link(name), new)
 
 
 def change(name: str, **attributes: Any) -> Make:
@@ -185,6 +211,155 @@ TRUTHS: dict[str, Truth] = {
     "delete the lower device": Truth(
         deletion("eth1"), (creation("mv0", "eth1"), creation("mv1", "eth1", netns="other"), creation("mv2")), None
     ),
+    # bridges
+    "create a bridge": Truth(bridge("br1")),
+    "create a bridge with all": Truth(
+        bridge(
+            "br1",
+            stp_state=True,
+            forward_delay=400,
+            hello_time=100,
+            max_age=600,
+            ageing_time=0,
+            priority=1,
+            multicast_snooping=False,
+            multicast_querier=True,
+            group_fwd_mask=0xFFF8,
+            address=ONE,
+            mtu=1400,
+            tx_queue_len=5,
+            group=7,
+            alias="all",
+            address_generation_mode="none",
+            altnames=("one", "two"),
+            admin_state="up",
+        )
+    ),
+    **{
+        f"set {name} of a bridge": Truth(change("br0", **{name: value}))
+        for name, value in {
+            "stp_state": True,
+            "forward_delay": 0,
+            "hello_time": 100,
+            "max_age": 600,
+            "ageing_time": 0,
+            "priority": 1,
+            "multicast_snooping": False,
+            "multicast_querier": True,
+            "group_fwd_mask": 0xFFF8,
+            "address": ONE,
+            "mtu": 1400,
+        }.items()
+    },
+    "bridge with ports goes down": Truth(change("br0", admin_state="down"), (change("port0", hairpin=True),)),
+    "bridge with ports comes up": Truth(change("br0", admin_state="up"), (change("br0", admin_state="down"),)),
+    "delete a bridge": Truth(deletion("br1"), (bridge("br1", stp_state=True, forward_delay=400, address=ONE, alias="x"),)),
+    "delete a bridge with ports": Truth(
+        deletion("br0"), (change("eth0", controller="br0"), change("eth0", hairpin=True, learning=False), change("eth0", cost=77))
+    ),
+    "delete a bridge with ports and a link on it": Truth(deletion("br0"), (creation("mv0", "br0"),)),
+    # ports
+    "become a port": Truth(change("eth0", controller="br0")),
+    "become a port with settings": Truth(change("eth0", controller="br0", hairpin=True, learning=False, cost=9)),
+    "become a port and come up": Truth(
+        change("eth0", controller="br0", hairpin=True, admin_state="up"), (change("eth0", admin_state="down"),)
+    ),
+    "become a port of a small bridge": Truth(
+        change("eth0", controller="br1"), (bridge("br1", mtu=1400, address=ONE),), frozenset({("br1", "mtu")})
+    ),
+    "leave a bridge": Truth(change("port0", controller="")),
+    "leave a bridge with settings": Truth(change("port0", controller=""), (change("port0", hairpin=True, priority=5, cost=9),)),
+    "leave a bridge while down": Truth(change("port0", controller=""), (change("port0", admin_state="down"),)),
+    "leave a bridge with STP": Truth(change("port0", controller=""), (change("br0", stp_state=True),)),
+    "leave a bridge as the backup of another": Truth(
+        change("eth0", controller=""),
+        (change("eth0", controller="br0"), change("port0", backup_port="eth0")),
+        frozenset({("port0", "backup_port")}),
+    ),
+    "change the bridge": Truth(
+        change("port0", controller="br1", isolated=True), (bridge("br1", address=ONE), change("port0", hairpin=True))
+    ),
+    **{
+        f"set {name} of a port": Truth(change("port0", **{name: value}))
+        for name, value in {
+            **{row.name: not row.initial for row in kind_of("").port if isinstance(row.initial, bool) and row.name != "mab"},
+            "multicast_router": 2,
+            "priority": 5,
+            "cost": 77,
+            "group_fwd_mask": 0xFFFD,
+            "stp_state": "disabled",
+        }.items()
+    },
+    "set backup_port of a port": Truth(change("port0", backup_port="eth0"), (change("eth0", controller="br0"),)),
+    "set many of a port": Truth(change("port0", alias="x", hairpin=True, learning=False, mtu=1400, stp_state="disabled"), STEADY),
+    "mtu of a port": Truth(change("port0", mtu=1400)),
+    "mtu of a port of a bridge with a link on it": Truth(
+        change("port0", mtu=1400), (creation("mv0", "br0"),), frozenset({("mv0", "mtu")})
+    ),
+    "address of a port": Truth(change("eth0", address=ONE), (bridge("br1"), change("eth0", controller="br1"))),
+    "port goes down": Truth(change("port0", admin_state="down")),
+    "port with stp_state goes down": Truth(
+        change("port0", admin_state="down"), (change("port0", stp_state="disabled"),), frozenset({("port0", "stp_state")})
+    ),
+    "delete a port": Truth(
+        deletion("mv0"), (creation("mv0", admin_state="up"), change("mv0", controller="br0"), change("mv0", hairpin=True))
+    ),
+    "delete a port that is down": Truth(deletion("mv0"), (creation("mv0", controller="br0"),)),
+    "delete a port of a bridge with STP": Truth(
+        deletion("mv0"), (change("br0", stp_state=True), creation("mv0", admin_state="up", controller="br0"))
+    ),
+    # pairs
+    "create a pair": Truth(pair("v0", "v1")),
+    "create a pair across namespaces": Truth(
+        pair("v0", "v0", "other", {"address": TWO, "mtu": 1300}, mtu=1400, admin_state="up")
+    ),
+    "create a pair with all": Truth(
+        pair(
+            "v0",
+            "v1",
+            None,
+            {"address": TWO, "mtu": 1400, "tx_queue_len": 5, "num_tx_queues": 2, "num_rx_queues": 3, "group": 7},
+            address=ONE,
+            mtu=1300,
+            tx_queue_len=6,
+            num_tx_queues=3,
+            num_rx_queues=2,
+            group=8,
+            alias="all",
+            controller="br0",
+            altnames=("one", "two"),
+            admin_state="up",
+        ),
+        STEADY,
+    ),
+    "one end up": Truth(change("v0", admin_state="up"), (pair("v0", "v1", admin_state="down"),)),
+    "one end down": Truth(change("v0", admin_state="down"), (pair("v0", "v1", admin_state="up"), change("v1", admin_state="up"))),
+    "other end of a port goes down": Truth(
+        change("v1", admin_state="down"),
+        (pair("v0", "v1", admin_state="up"), change("v1", admin_state="up"), change("v0", controller="br0")),
+    ),
+    "delete a pair": Truth(deletion("v0"), (pair("v0", "v1", None, {"mtu": 1400}, alias="x"), change("v1", alias="y", group=7))),
+    "delete a pair by its second end": Truth(deletion("v1"), (pair("v0", "v1", None, {"mtu": 1400}, mtu=1300),)),
+    "delete a pair across namespaces": Truth(deletion("v0"), (pair("v0", "v0", "other", {"address": TWO}, address=ONE),)),
+    "delete a pair with links on both": Truth(
+        deletion("v0"), (pair("v0", "v1"), creation("mv0", "v0"), creation("mv1", "v1", address=ONE))
+    ),
+    "delete a pair with ports": Truth(
+        deletion("v0"),
+        (
+            pair("v0", "v1", admin_state="up"),
+            change("v1", admin_state="up"),
+            change("v0", controller="br0", hairpin=True),
+            change("v1", controller="br0", isolated=True),
+        ),
+    ),
+    # other names
+    "rename": Truth(rename("mv0", "mv1"), (MV0_UP,)),
+    "rename a bridge": Truth(rename("br0", "br9"), (creation("mv0", "br0"),)),
+    "rename an end": Truth(rename("v0", "v9"), (pair("v0", "v0", "other"), creation("mv0", "v0"))),
+    "rename a backup port": Truth(
+        rename("eth0", "eth9"), (change("eth0", controller="br0"), change("port0", backup_port="eth0"))
+    ),
 }
 
 
@@ -197,7 +372,8 @@ def whole(world: World) -> State:
     """All links, with some settings of those that an operation may be about."""
     names = ("mv0", "mv1", "mv2")
     keys = [world.key(name, netns) for name in names for netns in (world.netns, world.other)]
-    scope = Scope(frozenset(keys), frozenset({world.netns, world.other}), dict.fromkeys(keys, SETTINGS))
+    places = frozenset({world.netns, world.other})
+    scope = Scope(frozenset(keys), namespaces=places, sysctls=dict.fromkeys(keys, SETTINGS))
     found: State = world.gateway.observe(scope)
     return found
 
@@ -212,7 +388,7 @@ def different(claimed: State, found: State, lasting: frozenset[tuple[str, str]] 
             continue
         for name, value in link.attributes.items():
             row = kind_of(link.kind)[name] if name != "lower_device" else None
-            if value is None or (link.key.name, name) in lasting:
+            if value is None or (link.key.name, name) in lasting or (row is not None and row.derived):
                 continue
             if row is not None and row.store is Store.SYSCTL:
                 same = all((now.get(name) or {}).get(key) == number for key, number in value.items())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -87,6 +87,14 @@ class World:
     def create(self, name: str, lower: str = "eth0", **attributes: Any) -> None:
         """Make a macvlan."""
         self.execute(self.new(name, lower, **attributes))
+
+    def bridge(self, name: str, **attributes: Any) -> None:
+        """Make a bridge."""
+        self.execute(NewLink(self.key(name), "bridge", attributes))
+
+    def pair(self, name: str, peer: str, second: Mapping[str, Any] | None = None, **attributes: Any) -> None:
+        """Make a pair, both ends here; `second` is what the other end has."""
+        self.execute(NewLink(self.key(name), "veth", attributes, peer=(self.key(peer), second or {})))
 
     def change(self, name: str, **attributes: Any) -> None:
         """Change a link, in one request."""

@@ -27,7 +27,7 @@ RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 
 Message = Any  # a message class of pyroute2, which has no types
-Attrs = list[list[Any]]
+Attrs = list[Any]  # of [name, value], or of (name, value, flags)
 
 
 class Codec:
@@ -48,6 +48,7 @@ class Codec:
         nla = importlib.import_module(f"{self._base}.netlink").nla
         for kind in ("macvlan", "macvtap"):
             link.ifinfo.data_map[kind] = _macvlan_data(nla, kind.upper())
+        _complete_port(self._module("ifinfmsg").protinfo_bridge, link.ifinfo.bridge_slave_data)
         have = [row[-2] for row in self.address.nla_map]
         missing = (("IFA_RT_PRIORITY", "uint32"), ("IFA_TARGET_NETNSID", "int32"), ("IFA_PROTO", "uint8"))
         self.address.nla_map = tuple(self.address.nla_map) + tuple(row for row in missing if row[0] not in have)
@@ -136,6 +137,32 @@ def _message_classes() -> str:
         if present is None:
             del sys.modules["pyroute2"]
     return "pyroute2"
+
+
+# linux/if_link.h, from the last that every release has
+_PORT_ATTRIBUTES = (
+    (32, "NEIGH_SUPPRESS", "uint8"),
+    (33, "ISOLATED", "uint8"),
+    (34, "BACKUP_PORT", "uint32"),
+    (35, "MRP_RING_OPEN", "uint8"),
+    (36, "MRP_IN_OPEN", "uint8"),
+    (37, "MCAST_EHT_HOSTS_LIMIT", "uint32"),
+    (38, "MCAST_EHT_HOSTS_CNT", "uint32"),
+    (39, "LOCKED", "uint8"),
+    (40, "MAB", "uint8"),
+    (41, "MCAST_N_GROUPS", "uint32"),
+    (42, "MCAST_MAX_GROUPS", "uint32"),
+    (43, "NEIGH_VLAN_SUPPRESS", "uint8"),
+    (44, "BACKUP_NHID", "uint32"),
+)
+
+
+def _complete_port(*classes: Any) -> None:
+    """Give the classes for a bridge port the attributes that came after their release."""
+    have = list(classes[0].nla_map)
+    have += [(f"IFLA_BRPORT_{name}", kind) for place, name, kind in _PORT_ATTRIBUTES if place >= len(have)]
+    for each in classes:
+        each.nla_map = tuple(have)
 
 
 def _macvlan_data(nla: Any, kind: str) -> Any:

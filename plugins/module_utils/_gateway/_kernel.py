@@ -5,26 +5,42 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import grp
+import itertools
 import os
+import pwd
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._management import ssh_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
     Namespace,
+    exists,
+    make,
     named,
+    processes_in,
+    remove,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     Address,
+    Attributes,
     Carried,
+    Connection,
     Link,
     LinkKey,
+    Netns,
+    NetnsKey,
     Route,
     Scope,
     State,
@@ -34,13 +50,21 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
     NewLink,
+    NewNetns,
     RemoveAltname,
     RemoveLink,
+    RemoveLinks,
+    RemoveNetns,
+    RenameLink,
     Request,
     SetLink,
+    SetNode,
     WriteSysctl,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import USER, USER_GROUP, NameOrNumber
 
+RTN_UNICAST, RT_TABLE_MAIN = 1, 254
+_FIRST_GROUP = 0x50420000  # far from the numbers that people choose
 RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
 _GROUP_FILES = ("/etc/iproute2/group", "/usr/lib/iproute2/group", "/usr/share/iproute2/group")
 # Settings that say nothing of their own: the kernel derives them, keeps them elsewhere, or lets nobody write them.
@@ -55,6 +79,7 @@ class KernelGateway:
         self._codec = codec.Codec()
         self._namespaces: dict[str, Namespace] = {}
         self._indexes: dict[LinkKey, int] = {}
+        self._coming: set[str] = set()
 
     def __enter__(self) -> KernelGateway:
         return self
@@ -72,17 +97,27 @@ class KernelGateway:
 
     def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
         """The items with one name for each namespace, and numbers for the names of groups."""
-        return tuple(replace(item, key=self._one_name(item.key), attributes=self._resolved(item)) for item in items)
+        self._coming = {item.key.name for item in items if isinstance(item.key, NetnsKey)}
+        return tuple(
+            replace(item, key=self._one_name(item.key), attributes=self._resolved(item))
+            if isinstance(item.key, LinkKey)
+            else item
+            for item in items
+        )
 
     def _resolved(self, item: Wanted) -> dict[str, Any]:
         attributes = dict(item.attributes)
-        if attributes.get("lower_device"):
-            attributes["lower_device"] = self._one_name(attributes["lower_device"])
-        if isinstance(attributes.get("group"), str):
-            attributes["group"] = _group_number(attributes["group"], item)
+        for name in ("lower_device", "peer"):
+            if attributes.get(name):
+                attributes[name] = self._one_name(attributes[name])
+        for row in kind_of(item.kind or "").rows(attributes):
+            if isinstance(row.type, NameOrNumber) and isinstance(attributes[row.name], str):
+                attributes[row.name] = _number(row.type, attributes[row.name], f"{item.key}: {row.name}")
         return attributes
 
     def _one_name(self, key: LinkKey) -> LinkKey:
+        if key.netns in self._coming and not exists(key.netns):
+            return key
         return replace(key, netns=self._namespace(key.netns).name)
 
     def canonical(self, name: str) -> str:
@@ -116,7 +151,14 @@ class KernelGateway:
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
+        try:
+            return self._observe(scope)
+        except NetlinkError as error:
+            raise RequestFailed(f"the links cannot be read: {error.text}", error.errno, error.text) from error
+
+    def _observe(self, scope: Scope) -> State:
         places = sorted({key.netns for key in scope.links} | scope.namespaces)
+        places = [place for place in places if place not in scope.coming or exists(place)]
         to_read = list(dict.fromkeys(self._namespace(place).name for place in places))
         raw: dict[str, dict[int, messages.RawLink]] = {}
         references: dict[tuple[str, int], str | None] = {}
@@ -124,6 +166,8 @@ class KernelGateway:
         while to_read:
             netns = to_read.pop(0)
             raw[netns] = self._dump_links(self._namespace(netns))
+            self._namespace(netns).forget()
+            self._indexes = {key: index for key, index in self._indexes.items() if key.netns != netns}
             for found in raw[netns].values():
                 key = LinkKey(netns, found.name)
                 self._indexes[key] = found.index
@@ -140,9 +184,60 @@ class KernelGateway:
                     values["sysctls"] = {
                         setting: namespace.read_setting(found.name, setting) for setting in sorted(scope.sysctls[key])
                     }
+                if netns == HERE:
+                    values["wireless"] = devices.is_wireless(found.name)
+                if found.kind == "macvtap":
+                    values.update(devices.read(found.index, self._namespace(netns).tap_numbers().get(found.name)))
                 links.append(found.link(key, values))
         carried = {key: self._carried(key) for key in sorted(scope.details) if key in self._indexes}
-        return State(links, self._settings(scope, carried), carried)
+        spaces = [Netns(NetnsKey(name), processes_in(name)) for name in sorted(scope.coming) if exists(name)]
+        return State(links, self._settings(scope, carried), carried, spaces)
+
+    def connection(self) -> Connection:
+        """The links that have our address of the ssh connection or lead to the client; without ssh, those of default routes."""
+        ssh = ssh_addresses()
+        if ssh is None:
+            indexes = self._default_route_links()
+            return Connection(self._keys_here(indexes), "the way out of it (the default route)")
+        client, server = ssh
+        indexes = [address["index"] for address in self._dump_addresses(HERE) if messages.read_address(address).ip == server]
+        indexes += self._links_to(client)
+        return Connection(self._keys_here(indexes), f"the connection from {client}")
+
+    def _keys_here(self, indexes: Sequence[int]) -> tuple[LinkKey, ...]:
+        self._namespace(HERE)
+        names = {link.index: link.name for link in self._dump_links(self._namespace(HERE)).values()} if indexes else {}
+        return tuple(LinkKey(HERE, names[index]) for index in dict.fromkeys(indexes) if index in names)
+
+    def _links_to(self, address: str) -> list[int]:
+        """The link that a packet to an address leaves by."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        header = {"family": family, "dst_len": 128 if family == socket.AF_INET6 else 32}
+        request = self._codec.encode(self._codec.route, codec.RTM_GETROUTE, 0, header, [["RTA_DST", address]])
+        try:
+            parts = self._namespace(HERE).socket.request(request)
+        except NetlinkError:  # unreachable
+            return []
+        found = (self._codec.decode(self._codec.route, part).get("RTA_OIF") for part in parts)
+        return [index for index in found if index]
+
+    def _default_route_links(self) -> list[int]:
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            request = self._codec.encode(self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [])
+            for part in self._namespace(HERE).socket.dump(request):
+                route = self._codec.decode(self._codec.route, part)
+                if (
+                    route["dst_len"] == 0
+                    and (route["type"], route["table"]) == (RTN_UNICAST, RT_TABLE_MAIN)
+                    and route.get("RTA_OIF")
+                ):
+                    found.append(route.get("RTA_OIF"))
+        return found
+
+    def _dump_addresses(self, netns: str) -> list[codec.Decoded]:
+        request = self._codec.encode(self._codec.address, codec.RTM_GETADDR, codec.NLM_F_DUMP, {}, [])
+        return [self._codec.decode(self._codec.address, part) for part in self._namespace(netns).socket.dump(request)]
 
     def _dump_links(self, namespace: Namespace) -> dict[int, messages.RawLink]:
         request = self._codec.encode(
@@ -158,19 +253,20 @@ class KernelGateway:
         raw: dict[str, dict[int, messages.RawLink]],
         references: dict[tuple[str, int], str | None],
     ) -> dict[str, Any]:
-        controller = raw[netns].get(found.controller or 0)
-        values: dict[str, Any] = {"controller": controller.name if controller else ""}
+        values: dict[str, Any] = {}
+        for name, other in found.numbers.items():
+            values[name] = raw[netns][other].name if other in raw[netns] else f"(link {other})"
         if found.lower is None:
             return values
         index, number = found.lower
         place = netns if number is None else self._name_of(netns, number, references)
         if place is None:  # a namespace that has no name
-            values["lower_device"] = LinkKey(f"(unnamed namespace {number})", f"(link {index})")
+            values[found.reference] = LinkKey(f"(unnamed namespace {number})", f"(link {index})")
         elif place in raw:
             lower = raw[place].get(index)
-            values["lower_device"] = LinkKey(place, lower.name) if lower else None
+            values[found.reference] = LinkKey(place, lower.name) if lower else None
         else:
-            values["lower_device"] = LinkKey(place, self._name_by_index(place, index))
+            values[found.reference] = LinkKey(place, self._name_by_index(place, index))
         return values
 
     def _name_of(self, netns: str, number: int, known: dict[tuple[str, int], str | None]) -> str | None:
@@ -198,6 +294,7 @@ class KernelGateway:
         return {
             (netns, which, setting): self._namespace(netns).read_setting(which, setting)
             for netns, setting in sorted(wanted)
+            if netns not in scope.coming or exists(netns)
             for which in ("all", "default")
         }
 
@@ -211,12 +308,11 @@ class KernelGateway:
                 settings[setting] = value
         addresses: list[Address] = []
         routes: list[Route] = []
-        for part in namespace.socket.dump(self._codec.encode(self._codec.address, codec.RTM_GETADDR, codec.NLM_F_DUMP, {}, [])):
-            address = self._codec.decode(self._codec.address, part)
+        for address in self._dump_addresses(key.netns):
             if address["index"] == index:
                 addresses.append(messages.read_address(address))
         with namespace.strict_socket() as strict:
-            for family in (2, 10):  # AF_INET, AF_INET6
+            for family in (socket.AF_INET, socket.AF_INET6):
                 request = self._codec.encode(
                     self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [["RTA_OIF", index]]
                 )
@@ -236,10 +332,22 @@ class KernelGateway:
             elif isinstance(request, NewLink):
                 self._create(request)
             elif isinstance(request, SetLink):
-                self._send_link(codec.RTM_NEWLINK, request.key, request.attributes, request.kind)
+                self._set(request)
             elif isinstance(request, RemoveLink):
                 self._send(request.key.netns, self._codec.link, codec.RTM_DELLINK, 0, {"index": self._index(request.key)}, [])
                 self._indexes.pop(request.key)
+            elif isinstance(request, NewNetns):
+                make(request.name)
+            elif isinstance(request, RemoveNetns):
+                self._forget(request.name)
+                remove(request.name)
+            elif isinstance(request, RemoveLinks):
+                self._remove_all(request.keys)
+            elif isinstance(request, RenameLink):
+                self._rename(request)
+            elif isinstance(request, SetNode):
+                number = self._namespace(request.key.netns).tap_numbers(fresh=True).get(request.key.name)
+                devices.write(self._index(request.key), number, request.attributes)
             elif isinstance(request, (AddAltname, RemoveAltname)):
                 self._send_altname(request)
             else:
@@ -250,14 +358,24 @@ class KernelGateway:
             text = str(error.strerror)
             raise RequestFailed(f"the kernel refused to {request}: {text}", error.errno or 0, text) from error
 
+    def _forget(self, name: str) -> None:
+        """Close a namespace, which lives on as long as anybody has it open."""
+        opened = self._namespaces.pop(name, None)
+        if opened is not None:
+            opened.close()
+        self._indexes = {key: index for key, index in self._indexes.items() if key.netns != name}
+
     def _create(self, request: NewLink) -> None:
         """Sent where the lower device is, into the namespace where the link is to be: it is never seen elsewhere."""
         lower = request.attributes.get("lower_device")
         start, target = (self._namespace(netns) for netns in ((lower or request.key).netns, request.key.netns))
         header, attrs = messages.write_link(request.kind, request.attributes, self._index, request.key)
-        if not any(item[0] == "IFLA_LINKINFO" for item in attrs):
+        if not request.peer and not any(item[0] == "IFLA_LINKINFO" for item in attrs):
             attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind]]}])
         attrs.insert(0, ["IFLA_IFNAME", request.key.name])
+        if request.peer is not None:
+            data = self._other_end(request, *request.peer)
+            attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind], data]}])
         if start is not target:
             attrs.append(["IFLA_NET_NS_FD", target.descriptor])
         if request.index is not None:
@@ -265,9 +383,53 @@ class KernelGateway:
         self._indexes.pop(request.key, None)
         self._send(start.name, self._codec.link, codec.RTM_NEWLINK, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
 
-    def _send_link(self, kind: int, key: LinkKey, attributes: Any, link_kind: str) -> None:
-        header, attrs = messages.write_link(link_kind, attributes, self._index, key)
-        self._send(key.netns, self._codec.link, kind, 0, {**header, "index": self._index(key)}, attrs)
+    def _other_end(self, request: NewLink, key: LinkKey, attributes: Attributes) -> list[Any]:
+        """The data of a pair that is made in a namespace: the whole of its other end, and where that is to be."""
+        _header, attrs = messages.write_link(request.kind, attributes, self._index, key)
+        attrs.insert(0, ["IFLA_IFNAME", key.name])
+        if key.netns != request.key.netns:
+            attrs.append(["IFLA_NET_NS_FD", self._namespace(key.netns).descriptor])
+        self._indexes.pop(key, None)
+        fixed = {} if request.peer_index is None else {"index": request.peer_index}
+        return ["IFLA_INFO_DATA", {"attrs": [["VETH_INFO_PEER", {**fixed, "attrs": attrs}]]}]
+
+    def _remove_all(self, keys: Sequence[LinkKey]) -> None:
+        """By a group that nothing else is in: the kernel deletes a group as a whole, or, when it may not, nothing of it."""
+        namespace = self._namespace(keys[0].netns)
+        links = {link.index: link for link in self._dump_links(namespace).values()}
+        group = next(
+            number for number in itertools.count(_FIRST_GROUP) if number not in {_group(link) for link in links.values()}
+        )
+        ours = [self._index(key) for key in keys]
+        changed: list[int] = []
+        try:
+            for index in ours:
+                changed.append(index)
+                self._send(namespace.name, self._codec.link, codec.RTM_SETLINK, 0, {"index": index}, [["IFLA_GROUP", group]])
+            members = {link.index for link in self._dump_links(namespace).values() if _group(link) == group}
+            if members != set(ours):  # somebody else took that group at the same moment
+                raise NetlinkError(errno.EAGAIN, "the group is not ours alone")
+            self._send(namespace.name, self._codec.link, codec.RTM_DELLINK, 0, {}, [["IFLA_GROUP", group]])
+        except NetlinkError:
+            for index in changed:
+                with contextlib.suppress(NetlinkError):  # it may have gone meanwhile
+                    attrs: codec.Attrs = [["IFLA_GROUP", _group(links[index])]]
+                    self._send(namespace.name, self._codec.link, codec.RTM_SETLINK, 0, {"index": index}, attrs)
+            raise
+        for key in keys:
+            self._indexes.pop(key, None)
+
+    def _rename(self, request: RenameLink) -> None:
+        index = self._index(request.key)
+        self._send(request.key.netns, self._codec.link, codec.RTM_SETLINK, 0, {"index": index}, [["IFLA_IFNAME", request.name]])
+        self._indexes.pop(request.key)
+        self._indexes[replace(request.key, name=request.name)] = index
+
+    def _set(self, request: SetLink) -> None:
+        header, attrs = messages.write_link(request.kind, request.attributes, self._index, request.key)
+        # Only RTM_NEWLINK changes the data of a kind, only RTM_SETLINK that of a port.
+        kind = codec.RTM_SETLINK if header.get("family") == messages.AF_BRIDGE else codec.RTM_NEWLINK
+        self._send(request.key.netns, self._codec.link, kind, 0, {**header, "index": self._index(request.key)}, attrs)
 
     def _send_altname(self, request: Any) -> None:
         adding = isinstance(request, AddAltname)
@@ -305,11 +467,26 @@ class KernelGateway:
         return self._indexes[key]
 
 
+def _group(link: messages.RawLink) -> int:
+    number: int = link.attributes["group"]
+    return number
+
+
 def _leaves_by(route: Any, index: int) -> bool:
     return any(hop["oif"] == index for hop in route.get("RTA_MULTIPATH") or ())
 
 
-def _group_number(name: str, item: Wanted) -> int:
+def _number(type_: NameOrNumber, name: str, where: str) -> int:
+    """The number of a user, of a group of users, or of a group of links; InvalidValue when there is none of that name."""
+    try:
+        if type_ is USER:
+            return pwd.getpwnam(name).pw_uid
+        if type_ is USER_GROUP:
+            return grp.getgrnam(name).gr_gid
+    except KeyError as error:
+        raise InvalidValue(
+            f"{where}: there is no {type_.database} {name} on this host; create it first, or write a number"
+        ) from error
     for path in _GROUP_FILES:
         try:
             with open(path, encoding="utf-8") as file:
@@ -321,4 +498,4 @@ def _group_number(name: str, item: Wanted) -> int:
                 return int(words[0], 0)
     if name == "default":
         return 0
-    raise InvalidValue(f"{item.key}: group: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")
+    raise InvalidValue(f"{where}: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")

@@ -23,8 +23,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LinkKey,
     Route,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import Choice
 
+AF_BRIDGE = 7
+NLA_F_NESTED = 0x8000  # without it the kernel takes the attribute for the state alone, in an old format
 ARPHRD_ETHER = 1
 IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
 IFLA_MACADDR_MODE_FLUSH, IFLA_MACADDR_MODE_SET = 2, 3
@@ -32,7 +33,7 @@ RTNH_F_ONLINK = 0x4
 _FOREVER = 0xFFFFFFFF
 _OPER_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 # Kinds whose IFLA_LINK is the other end, or nothing that they sit on.
-_LINK_IS_NO_LOWER = ("veth", "netkit", "vxcan")
+_LINK_IS_NO_LOWER = ("netkit", "vxcan")
 # Kinds that go with a device below them which stands elsewhere.
 _LOWER_IN_DATA = {"vxlan": "IFLA_VXLAN_LINK"}
 # What a route may have to be written again from a Route; anything else makes it one of those that others manage.
@@ -53,7 +54,8 @@ _PLAIN_ROUTE = {
 class RawLink:
     """A link message as far as it can be read alone: where it refers to other links, it has their numbers.
 
-    lower: (number, number of its namespace as seen here, or None for this one).
+    numbers: by attribute, of links in the same namespace. lower: (number, number of its namespace, or
+    None for the same one).
     """
 
     name: str
@@ -63,8 +65,13 @@ class RawLink:
     ethernet: bool
     carrier: bool
     oper_state: str
-    controller: int | None
+    numbers: Mapping[str, int]
     lower: tuple[int, int | None] | None
+
+    @property
+    def reference(self) -> str:
+        """What the lower device is called: for one end of a pair, it is the other end."""
+        return "peer" if self.kind == "veth" else "lower_device"
 
     def link(self, key: LinkKey, references: Attributes) -> Link:
         """The link, once its references are known."""
@@ -78,11 +85,13 @@ def read_link(message: Decoded) -> RawLink:
     kind_name = (info.get("IFLA_INFO_KIND") if info else None) or PHYSICAL
     kind = kind_of(kind_name)
     data = info.inside("IFLA_INFO_DATA") if info and (kind.name == kind_name or kind_name in _LOWER_IN_DATA) else None
-    attributes = {}
-    for row in kind.attributes:
-        reader = _READERS.get(row.store)
-        if reader and row.name not in ("controller", "lower_device"):
-            attributes[row.name] = reader(row, message, data)
+    port = info.inside("IFLA_INFO_SLAVE_DATA") if info and info.get("IFLA_INFO_SLAVE_KIND") == "bridge" else None
+    read = {
+        row.name: _READERS[row.store](row, message, port if row.store is Store.PORT else data)
+        for row in kind.attributes
+        if row.store in _READERS and row.name != "lower_device"
+    }
+    numbers = {row.name: read.pop(row.name) for row in kind.attributes if row.names_link and isinstance(read[row.name], int)}
     lower, place = message.get("IFLA_LINK"), message.get("IFLA_LINK_NETNSID")
     itself = lower == message["index"] and place is None  # the same number in another namespace is another link
     if kind_name in (PHYSICAL, *_LINK_IS_NO_LOWER) or itself:
@@ -93,11 +102,11 @@ def read_link(message: Decoded) -> RawLink:
         name=message.get("IFLA_IFNAME"),
         index=message["index"],
         kind=kind_name,
-        attributes=attributes,
+        attributes=read,
         ethernet=message["ifi_type"] == ARPHRD_ETHER and not message["flags"] & IFF_LOOPBACK,
         carrier=bool(message["flags"] & IFF_LOWER_UP),
         oper_state=_oper_state(message.get("IFLA_OPERSTATE")),
-        controller=message.get("IFLA_MASTER") or None,
+        numbers=numbers,
         lower=(lower, place) if lower else None,
     )
 
@@ -110,30 +119,35 @@ def write_link(
     header = {"flags": 0, "change": 0}
     attrs: Attrs = []
     data: Attrs = []
+    port: Attrs = []
     words: dict[str, int] = {}
     for row in kind.rows(attributes):
         value = attributes[row.name]
-        if row.name == "controller":
-            attrs.append([row.nla, index_of(LinkKey(key.netns, value)) if value else 0])
-        elif row.name == "lower_device":
+        if row.names_link:
+            value = index_of(LinkKey(key.netns, value)) if value else 0
+        if row.name == "lower_device":
             attrs.append([row.nla, index_of(value)])
         elif row.store is Store.MESSAGE:
             attrs.append([row.nla, value])
+        elif row.store is Store.PORT and value is not None:
+            port.append([row.nla, row.type.encoded(value)])
         elif row.store is Store.FLAG:
             header["change"] |= row.bit
-            header["flags"] |= row.bit if value in (True, "up") else 0
+            header["flags"] |= row.bit if row.type.encoded(value) else 0
         elif row.store is Store.DATA:
-            data.append([row.nla, row.type.codes[value] if isinstance(row.type, Choice) else value])
+            data.append([row.nla, row.type.encoded(value)])
         elif row.store is Store.DATA_FLAG:
             words[row.nla] = words.get(row.nla, 0) | (row.bit if value else 0)
         elif row.store is Store.SOURCES:
             data += _write_sources(row, value)
         elif row.store is Store.INET6:
-            code = row.type.codes[value] if isinstance(row.type, Choice) else value
-            attrs.append(["IFLA_AF_SPEC", {"attrs": [["AF_INET6", {"attrs": [[row.nla, code]]}]]}])
+            attrs.append(["IFLA_AF_SPEC", {"attrs": [["AF_INET6", {"attrs": [[row.nla, row.type.encoded(value)]]}]]}])
     data += [[nla, word] for nla, word in words.items()]
     if data:
         attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", kind.name], ["IFLA_INFO_DATA", {"attrs": data}]]}])
+    if port:
+        header["family"] = AF_BRIDGE
+        attrs.append(("IFLA_PROTINFO", {"attrs": port}, NLA_F_NESTED))
     return header, attrs
 
 
@@ -143,15 +157,24 @@ def _read_message(row: Attribute, message: Decoded, _data: Decoded | None) -> An
 
 
 def _read_flag(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
-    found = bool(message["flags"] & row.bit)
-    return row.type.word(int(found)) if isinstance(row.type, Choice) else found
+    return row.type.decoded(int(bool(message["flags"] & row.bit)))
 
 
 def _read_data(row: Attribute, _message: Decoded, data: Decoded | None) -> Any:
     value = data.get(row.nla) if data is not None else None
     if value is None and row.per_lower_device:
         return row.initial  # the kernel leaves bc_cutoff out where it is the default
-    return row.type.word(value) if isinstance(row.type, Choice) else value
+    return None if value is None else row.type.decoded(value)
+
+
+def _read_port(row: Attribute, _message: Decoded, port: Decoded | None) -> Any:
+    """None when the link is no port, or the kernel has no such attribute."""
+    if port is None:
+        return None
+    value = port.get(row.nla)
+    if value is None:  # the kernel leaves it out where there is no backup port
+        return "" if row.names_link else None
+    return row.type.decoded(value)
 
 
 def _read_data_flag(row: Attribute, _message: Decoded, data: Decoded | None) -> bool:
@@ -166,7 +189,7 @@ def _read_sources(row: Attribute, _message: Decoded, data: Decoded | None) -> tu
 def _read_inet6(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
     settings = message.inside("IFLA_AF_SPEC", "AF_INET6")
     code = settings.get(row.nla) if settings else None
-    return row.type.word(code) if isinstance(row.type, Choice) else code
+    return None if code is None else row.type.decoded(code)
 
 
 def _read_altnames(_row: Attribute, message: Decoded, _data: Decoded | None) -> tuple[str, ...]:
@@ -182,6 +205,7 @@ _READERS: Mapping[Store, Callable[[Attribute, Decoded, Decoded | None], Any]] = 
     Store.SOURCES: _read_sources,
     Store.INET6: _read_inet6,
     Store.ALTNAME: _read_altnames,
+    Store.PORT: _read_port,
 }
 
 

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Network namespaces: entered only to open what stays there, so that nothing else of the process ever moves.
 
-A namespace is opened, never created: a name that was mistyped is an error.
+To look into a namespace never creates it: a name that was mistyped is an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
+import json
 import os
 import struct
 from collections.abc import Iterator
@@ -20,7 +22,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket i
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE
 
 FOLDER = "/run/netns"  # where iproute2 keeps named namespaces
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MNT_DETACH = 0x1000, 0x4000, 0x40000, 0x100000, 0x2
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 _OWN = "/proc/self/ns/net"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -32,6 +35,7 @@ class Namespace:
     def __init__(self, name: str) -> None:
         """Open it; Refused when it does not exist."""
         self.name = name
+        self._tap_numbers: dict[str, str] | None = None
         path = path_of(name)
         try:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -121,6 +125,42 @@ class Namespace:
                 os.close(descriptor)
         return found
 
+    def forget(self) -> None:
+        """Read the numbers of devices again when they are asked for next."""
+        self._tap_numbers = None
+
+    def tap_numbers(self, fresh: bool = False) -> dict[str, str]:
+        """The device number ("246:1") of each macvtap here, by name.
+
+        The kernel names it only in sysfs, which shows the namespace that it was mounted in: so a process of its own mounts it.
+        """
+        if self._tap_numbers is None or fresh:
+            reader, writer = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.write(writer, json.dumps(self._read_tap_numbers()).encode())
+                finally:
+                    os._exit(0)
+            os.close(writer)
+            with os.fdopen(reader, encoding="utf-8") as output:
+                self._tap_numbers = json.loads(output.read() or "{}")
+            os.waitpid(child, 0)
+        return self._tap_numbers or {}
+
+    def _read_tap_numbers(self) -> dict[str, str]:
+        _enter(self.descriptor)
+        library = ctypes.CDLL(None, use_errno=True)
+        if library.unshare(CLONE_NEWNS) or library.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None):
+            return {}
+        if library.mount(b"sysfs", b"/sys", b"sysfs", 0, None):
+            return {}
+        found = {}
+        for path in glob.glob("/sys/class/net/*/macvtap/tap*/dev"):
+            with open(path, encoding="utf-8") as file:
+                found[path.split("/")[4]] = file.read().strip()
+        return found
+
     def number_of(self, other: Namespace) -> int | None:
         """The number by which links here refer to another namespace; None when they have none. Assigns nothing."""
         attribute = struct.pack("=HHI", 8, NETNSA_FD, other.descriptor)
@@ -144,6 +184,69 @@ def path_of(name: str) -> str:
     if name == HERE:
         return _OWN
     return name if name.startswith("/") else f"{FOLDER}/{name}"
+
+
+def exists(name: str) -> bool:
+    """Whether there is a namespace of this name: a file that was left behind is none."""
+    try:
+        return os.stat(path_of(name)).st_dev == os.stat(_OWN).st_dev
+    except FileNotFoundError:
+        return False
+
+
+def make(name: str) -> None:
+    """Make a named namespace, as iproute2 does: a mount of the new namespace on a file, in a folder that all mounts share."""
+    os.makedirs(FOLDER, mode=0o755, exist_ok=True)
+    _share_folder()
+    path = path_of(name)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    library = ctypes.CDLL(None, use_errno=True)
+    back = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(library.unshare(CLONE_NEWNET))
+        try:
+            _checked(library.mount(b"/proc/thread-self/ns/net", path.encode(), b"none", MS_BIND, None))
+        finally:
+            _enter(back)
+    except OSError:
+        os.unlink(path)
+        raise
+    finally:
+        os.close(back)
+
+
+def remove(name: str) -> None:
+    """Take the name away; OSError when there is none."""
+    path = path_of(name)
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.umount2(path.encode(), MNT_DETACH) and ctypes.get_errno() != errno.EINVAL:  # not a mount: left behind
+        _checked(-1)
+    os.unlink(path)
+
+
+def processes_in(name: str) -> tuple[int, ...]:
+    """The ids of the processes whose namespace it is, sorted."""
+    wanted = identity(os.stat(path_of(name)))
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            if identity(os.stat(f"/proc/{entry}/ns/net")) == wanted:
+                found.append(int(entry))
+        except OSError:  # it ended meanwhile, or is not ours to look into
+            continue
+    return tuple(sorted(found))
+
+
+def _share_folder() -> None:
+    """Mounts below the folder have to reach every mount namespace, as those of `ip netns` do."""
+    library = ctypes.CDLL(None, use_errno=True)
+    folder = FOLDER.encode()
+    if library.mount(b"", folder, b"none", MS_SHARED | MS_REC, None) == 0:
+        return
+    _checked(library.mount(folder, folder, b"none", MS_BIND | MS_REC, None))
+    _checked(library.mount(b"", folder, b"none", MS_SHARED | MS_REC, None))
 
 
 def named() -> list[str]:
@@ -170,9 +273,13 @@ def _settings_folders() -> dict[str, int]:
     return found
 
 
+def _checked(code: int) -> None:
+    if code:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
 def _enter(descriptor: int) -> None:
     # os.setns is there from Python 3.12; find_library would start a compiler
     library = ctypes.CDLL(None, use_errno=True)
-    if library.setns(descriptor, CLONE_NEWNET):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    _checked(library.setns(descriptor, CLONE_NEWNET))

@@ -103,7 +103,10 @@ class NetlinkSocket:
 
     def _receive(self) -> list[tuple[int, int, bytes]]:
         """The messages of one datagram that answer the last request: type, flags, and the whole of it."""
-        data = self._socket.recv(1 << 20)
+        try:
+            data = self._socket.recv(1 << 20)
+        except socket.timeout as error:
+            raise NetlinkError(errno.ETIMEDOUT, f"the kernel did not answer within {_SECONDS} seconds") from error
         found = []
         offset = 0
         while offset + _HEADER.size <= len(data):

@@ -45,13 +45,13 @@ def test_only_the_name_is_required() -> None:
 def test_no_attribute_has_a_default() -> None:
     """Not written means not managed."""
     spec = argument_spec(MACVLAN)
-    assert {name for name, option in spec.items() if "default" in option} == {"state", "recreate"}
+    assert {name for name, option in spec.items() if "default" in option} == {"state", "recreate", "allow_wireless"}
 
 
 def test_topology_has_a_list_per_kind() -> None:
     """Each entry has the options of the module of that kind."""
     spec = topology_argument_spec()
-    assert spec.keys() == KINDS.keys()
+    assert spec.keys() == {*KINDS, "netns", "link", "bridge_port"}
     for name, kind in KINDS.items():
         assert spec[name] == {"type": "list", "elements": "dict", "options": argument_spec(kind)}
 
@@ -102,7 +102,7 @@ def test_all_attributes() -> None:
         "admin_state": "up",
     }
     item = read(**dict(reversed(list(written.items()))))
-    assert list(item.attributes) == list(written) == [row.name for row in MACVLAN.attributes]
+    assert list(item.attributes) == list(written) == [row.name for row in MACVLAN.options]
     assert item.attributes == {
         **written,
         "lower_device": LinkKey("", "eth0"),

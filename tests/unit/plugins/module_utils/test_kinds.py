@@ -15,12 +15,14 @@ import yaml
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     INFO_ARGUMENTS,
     argument_spec,
+    guarded,
+    hairpin_argument_spec,
+    port_argument_spec,
     topology_argument_spec,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     KINDS,
     LINK,
-    MACVLAN,
     At,
     Kind,
     Store,
@@ -46,12 +48,12 @@ def test_every_name_is_used_once(kind: Kind) -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_row_is_complete(row: Any) -> None:
     """What is a netlink attribute has its name, a flag has one bit, and what a new link has is a value of the type."""
-    named = row.store not in (Store.FLAG, Store.ALTNAME, Store.SYSCTL)
+    named = row.store not in (Store.FLAG, Store.ALTNAME, Store.SYSCTL, Store.PEER, Store.NODE)
     assert bool(re.fullmatch(r"IFLA_[A-Z0-9]+(_[A-Z0-9]+)*", row.nla)) == named, row.nla
     flagged = row.store in (Store.FLAG, Store.DATA_FLAG)
     assert (bin(row.bit).count("1") == 1) == flagged, row.bit
     if row.initial is not None:
-        assert row.type.parse(row.initial) == row.initial
+        assert row.type.parse(row.type.returned(row.initial)) == row.initial
     assert re.fullmatch(r"|\d+\.\d+", row.since)
 
 
@@ -65,9 +67,11 @@ def test_bits_of_one_word_differ(kind: Kind) -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_netlink_names_are_those_of_the_kind(kind: Kind) -> None:
     """Data of the kind begins with its name, all else does not, and no two rows share one but flags."""
+    word = {"bridge": "BR"}.get(kind.name, kind.name.upper())
     for row in kind.attributes:
         own = row.store in (Store.DATA, Store.DATA_FLAG, Store.SOURCES)
-        assert row.nla.startswith(f"IFLA_{kind.name.upper()}_") == own, row.name
+        assert row.nla.startswith(f"IFLA_{word}_") == own, row.name
+        assert row.nla.startswith("IFLA_BRPORT_") == (row.store is Store.PORT), row.name
     names = [row.nla for row in kind.attributes if row.nla and row.store is not Store.DATA_FLAG]
     assert len(names) == len(set(names))
 
@@ -80,11 +84,14 @@ def test_what_creation_fixes_needs_another_creation(row: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_kind_knows_its_rows(kind: Kind) -> None:
-    """It has those of every link, and those that it needs to be created."""
+    """It has those of every link, and of a port if it can be one, and those that it needs to be created."""
     assert kind_of(kind.name) is kind
-    assert all(row in kind.attributes for row in LINK.attributes)
+    assert {row.name for row in LINK.options} <= {row.name for row in kind.options}
+    assert kind.port == (() if kind.name in ("bridge", "macvtap", "vrf") else LINK.port)
+    assert kind.attributes == kind.options + kind.port
     assert all(kind[name].name == name for name in kind.needs)
-    assert [row.name for row in kind.rows({"mtu": 1, "mode": "x", "nothing": 2})] == ["mode", "mtu"]
+    first = kind.attributes[0].name
+    assert [row.name for row in kind.rows({"mtu": 1, first: "x", "nothing": 2})] == [first, "mtu"]
     with pytest.raises(KeyError):
         kind["nothing"]
 
@@ -102,8 +109,9 @@ def documented(*fragments: str) -> Options:
     """The options of a module from its doc fragments, merged as Ansible does."""
     found: Options = {}
     for name in fragments:
-        fragment = importlib.import_module(f"{COLLECTION}.doc_fragments.{name}").ModuleDocFragment
-        options = yaml.safe_load(fragment.DOCUMENTATION)["options"]
+        file, _dot, variant = name.partition(".")
+        fragment = importlib.import_module(f"{COLLECTION}.doc_fragments.{file}").ModuleDocFragment
+        options = yaml.safe_load(getattr(fragment, variant.upper() or "DOCUMENTATION"))["options"]
         assert not found.keys() & options.keys(), found.keys() & options.keys()
         found.update(options)
     return found
@@ -112,7 +120,8 @@ def documented(*fragments: str) -> Options:
 def of_module(name: str) -> Options:
     """The options that a module documents itself, and those of the fragments that it names."""
     documentation = yaml.safe_load(importlib.import_module(f"{COLLECTION}.modules.{name}").DOCUMENTATION)
-    fragments = [item.split(".")[2] for item in documentation["extends_documentation_fragment"] if item.split(".")[2] != "module"]
+    named = [item.split(".", 2)[2] for item in documentation["extends_documentation_fragment"]]
+    fragments = [name for name in named if name.split(".")[0] != "module"]
     return {**documentation.get("options", {}), **documented(*fragments)}
 
 
@@ -129,8 +138,11 @@ def contract(options: Options, inner: str) -> Options:
 
 
 SPECIFICATIONS = {
-    "macvlan": argument_spec(MACVLAN),
-    "topology": topology_argument_spec(),
+    **{name: guarded(argument_spec(kind)) for name, kind in KINDS.items()},
+    "link": guarded(argument_spec(LINK)),
+    "bridge_port": guarded(port_argument_spec()),
+    "bridge_hairpin": guarded(hairpin_argument_spec()),
+    "topology": guarded(topology_argument_spec()),
     "link_info": INFO_ARGUMENTS,
 }
 
@@ -146,7 +158,7 @@ def test_every_row_is_documented(kind: Kind) -> None:
     """In its module and in topology, with the same text."""
     alone = of_module(kind.name)
     together = of_module("topology")[kind.name]["suboptions"]
-    for row in kind.attributes:
+    for row in kind.options:
         assert alone[row.name]["description"]
         assert alone[row.name] == together[row.name]
 

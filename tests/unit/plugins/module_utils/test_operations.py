@@ -54,14 +54,15 @@ VALUES: dict[str, Any] = {
     "allmulticast": True,
 }
 AT_CREATION = {"num_tx_queues": 2, "num_rx_queues": 2}
-AFTER_CREATION = [row.name for row in MACVLAN.attributes if row.at is At.AFTER]
+AFTER_CREATION = [row.name for row in MACVLAN.options if row.at is At.AFTER]
 FLAGS = [row.name for row in MACVLAN.attributes if row.store is Store.FLAG]
 WORD = [row.name for row in MACVLAN.attributes if row.store is Store.DATA_FLAG]
 
 
 def link(key: LinkKey = MV0, **attributes: Any) -> Link:
     """A macvlan on eth0 as a new one is, but for these attributes."""
-    found = {row.name: row.initial for row in MACVLAN.attributes if row.initial is not None}
+    found = {row.name: row.initial for row in MACVLAN.options if row.initial is not None}
+    found.update(dict.fromkeys((row.name for row in MACVLAN.port), None))
     return Link(
         key,
         "macvlan",
@@ -100,7 +101,7 @@ def comes_up(requests: list[Request]) -> int:
 def test_every_attribute_has_a_value_here() -> None:
     """A new row of the table is tested by all of these."""
     tested = {*VALUES, *AT_CREATION, "lower_device", "source_addresses", "admin_state"}
-    assert tested == {row.name for row in MACVLAN.attributes}
+    assert tested == {row.name for row in MACVLAN.options}
 
 
 # --- creation ---

@@ -9,7 +9,8 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge, plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
 from ansible_collections.patchbay.netdev.tests.unit.truths import different
 
@@ -48,7 +49,13 @@ def test_inverses_lead_back(case: Case) -> None:
     for operation in reversed(found.operations):
         for inverse in operation.inverse():
             state.update(inverse.predict(state))
-    unknown = {(link.key.name, name) for link in state for name, value in link.attributes.items() if value is None}
+    again = {link.key: link for link in state}
+    unknown = {
+        (link.key.name, name)
+        for link in before
+        for name in link.attributes
+        if link.key in again and again[link.key].get(name) is None
+    }
     assert different(before, state, frozenset(unknown)) == []
 
 
@@ -68,6 +75,19 @@ def test_no_plan(case: Case) -> None:
     with pytest.raises({"refused": Refused, "invalid": InvalidValue}[case.outcome]) as caught:
         plan(case.items(), case.state())
     assert str(caught.value) == case.expected
+
+
+def test_two_kinds_for_one_link() -> None:
+    """In one task a link is of one kind; an entry without a kind is about whatever is there."""
+    key = LinkKey(HERE, "mv0")
+    one = Wanted(key, "macvlan", True, {"mtu": 1400}, origin="macvlan[0] (mv0)")
+    view = Wanted(key, None, True, {"alias": "x"}, origin="link[0] (mv0)")
+    (both,) = merge([view, one])
+    assert (both.kind, both.attributes) == ("macvlan", {"alias": "x", "mtu": 1400})
+    other = Wanted(key, "macvtap", True, {}, origin="macvtap[0] (mv0)")
+    with pytest.raises(InvalidValue) as caught:
+        merge([one, other])
+    assert str(caught.value) == "macvlan[0] (mv0) and macvtap[0] (mv0) name the same link mv0, one as macvlan and one as macvtap"
 
 
 @pytest.mark.parametrize(

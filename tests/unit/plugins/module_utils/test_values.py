@@ -14,14 +14,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Inv
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+    LINK_GROUP,
     AltName,
     Boolean,
     Choice,
-    GroupNumber,
     Integer,
     LinkName,
     Mac,
+    Mask,
     Reference,
+    Seconds,
     SetOf,
     Sysctls,
     Text,
@@ -56,10 +58,10 @@ NORMAL_FORMS: list[tuple[Type, Any, Any]] = [
     (SetOf(Mac()), ["00:16:3e:11:11:02", "00-16-3e-11-11-01", "0016.3e11.1102"], ("00:16:3e:11:11:01", "00:16:3e:11:11:02")),
     (SetOf(AltName()), ["b", "a", "b"], ("a", "b")),
     (SetOf(AltName(), most=2), ["b", "a", "b"], ("a", "b")),
-    (GroupNumber(), "7", 7),
-    (GroupNumber(), 7, 7),
-    (GroupNumber(), "0", 0),
-    (GroupNumber(), "voice", "voice"),
+    (LINK_GROUP, "7", 7),
+    (LINK_GROUP, 7, 7),
+    (LINK_GROUP, "0", 0),
+    (LINK_GROUP, "voice", "voice"),
     (Sysctls(), {}, {}),
     (Sysctls(), {"ipv6.accept_ra": 2, "ipv4.arp_ignore": "1"}, {"ipv4.arp_ignore": 1, "ipv6.accept_ra": 2}),
     (Sysctls(), {"ipv4.arp_filter": True, "ipv6.autoconf": False}, {"ipv4.arp_filter": 1, "ipv6.autoconf": 0}),
@@ -67,8 +69,21 @@ NORMAL_FORMS: list[tuple[Type, Any, Any]] = [
     (Sysctls(), {"ipv4.not_in_the_table": -(1 << 31)}, {"ipv4.not_in_the_table": -(1 << 31)}),
 ]
 
+NORMAL_FORMS += [
+    (Seconds(0, 30), 15, 1500),
+    (Seconds(0, 30), 0, 0),
+    (Seconds(0, 30), 1.5, 150),
+    (Seconds(0, 30), 0.29, 29),
+    (Mask(0, 0xFFFF, never=0x7), 0xFFF8, 0xFFF8),
+    (Mask(0, 0xFFFF, never=0x7), 0, 0),
+]
+
 NAME = "cannot be the name of a link"
 REFUSALS: list[tuple[Type, Any, str]] = [
+    (Seconds(2, 30), 1.99, "1.99 is not between 2 and 30 seconds"),
+    (Seconds(2, 30), 31, "31 is not between 2 and 30 seconds"),
+    (Mask(0, 0xFFFF, never=0x7), 0xC, "0xc has bits of 0x7, which the kernel keeps for itself"),
+    (Mask(0, 0xFFFF, never=0x7), 0x10000, "65536 is not between 0 and 65535"),
     (Integer(1, 3), 0, "0 is not between 1 and 3"),
     (Integer(1, 3), 4, "4 is not between 1 and 3"),
     (Text(5), "ünïc", "it has 6 bytes, the kernel takes 5"),
@@ -117,7 +132,7 @@ REFUSALS: list[tuple[Type, Any, str]] = [
     ),
     (SetOf(Mac()), ["00:16:3e:11:11:01", "hello"], "'hello' is not a MAC address such as 00:16:3e:11:11:01"),
     (SetOf(AltName(), most=2), ["a", "b", "c"], "it has 3 entries, more than 2"),
-    (GroupNumber(), "4294967296", "4294967296 is not between 0 and 4294967295"),
+    (LINK_GROUP, "4294967296", "4294967296 is not between 0 and 4294967295"),
     *(
         (Sysctls(), {key: 1}, f"{key!r} is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra")
         for key in ("arp_ignore", "net.ipv4.conf.all.arp_ignore", "ipv5.arp_ignore", "ipv4.../../x", "ipv4.", "ipv4.a/b")
@@ -142,11 +157,11 @@ REFUSALS: list[tuple[Type, Any, str]] = [
 
 @pytest.mark.parametrize(("type_", "written", "normal"), NORMAL_FORMS)
 def test_normal_form(type_: Type, written: Any, normal: Any) -> None:
-    """The same for every notation, and for the normal form itself."""
+    """The same for every notation, and for what stands in a result."""
     found = type_.parse(written)
     assert found == normal
     assert type(found) is type(normal)
-    assert type_.parse(found) == normal
+    assert type_.parse(type_.returned(found)) == normal
 
 
 @pytest.mark.parametrize(("type_", "written", "sentence"), REFUSALS)
@@ -261,4 +276,19 @@ def test_argument(type_: Type, argument: dict[str, Any]) -> None:
 
 def test_words_and_numbers() -> None:
     """Both ways; a number that the kernel has and the table has not is not known."""
-    assert [COLOURS.word(code) for code in (1, 4, 2, None)] == ["red", "green", None, None]
+    assert [COLOURS.decoded(code) for code in (1, 4, 2, None)] == ["red", "green", None, None]
+    assert [COLOURS.encoded(word) for word in ("red", "green")] == [1, 4]
+    assert [Boolean().encoded(value) for value in (True, False)] == [1, 0]
+    assert [Boolean().decoded(number) for number in (0, 1, 255)] == [False, True, True]
+
+
+def test_choices_that_only_the_kernel_makes() -> None:
+    """They are read, but nobody may write them."""
+    some = Choice({"off": 0, "between": 1, "on": 2}, offered=("off", "on"))
+    assert some.argument() == {"type": "str", "choices": ["off", "on"]}
+    assert some.decoded(1) == "between"
+
+
+def test_seconds_in_a_result() -> None:
+    """As they are written; the kernel and the engine count hundredths."""
+    assert [Seconds(0, 30).returned(value) for value in (0, 50, 1500)] == [0.0, 0.5, 15.0]

@@ -17,7 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import MissingLibrary
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, MACVLAN, PORT, VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
@@ -118,7 +118,7 @@ def test_create(run: Run) -> None:
 def test_result_has_the_options_of_the_module(run: Run) -> None:
     """All of them, but for what says how it is done."""
     result = run("macvlan", name="mv0", lower_device="eth0", sysctls={"ipv4.arp_ignore": 1})
-    options = {row.name for row in MACVLAN.attributes}
+    options = {row.name for row in MACVLAN.options}  # and those of a port only where it is one
     assert result["link"].keys() == options | {"name", "netns", "kind", "lower_device_netns", "index", "oper_state"}
 
 
@@ -518,3 +518,150 @@ def test_link_info_of_a_missing_namespace(run: Run) -> None:
     """An error with a way out."""
     assert run("link_info", netns="nowhere")["msg"].startswith("There is no network namespace nowhere")
     assert run("link_info", netns="a/b")["msg"].startswith("netns: 'a/b' is neither the name of a network namespace nor")
+
+
+# --- bridge, veth, and the views of links that are there ---
+
+
+def test_bridge(run: Run) -> None:
+    """Times in seconds; no attribute of a port."""
+    result = run("bridge", name="br1", forward_delay=4, hello_time=1.5, address=ONE)
+    assert result["operations"] == [f"create br1: bridge, forward_delay 4, hello_time 1.5, address {ONE}"]
+    link = result["link"]
+    assert link.keys() == {row.name for row in BRIDGE.options} - {"sysctls"} | {
+        *("name", "netns", "kind", "lower_device", "lower_device_netns", "index", "oper_state")
+    }
+    assert (link["kind"], link["forward_delay"], link["hello_time"], link["max_age"]) == ("bridge", 4.0, 1.5, 20.0)
+    result = run("bridge", name="br1", forward_delay=0.5)
+    (entry,) = result["diff"]
+    assert (entry["before"], entry["after"]) == (
+        {"state": "present", "forward_delay": 4.0},
+        {"state": "present", "forward_delay": 0.5},
+    )
+    assert not run("bridge", name="br1", forward_delay=0.5)["changed"]
+
+
+def test_bridge_that_goes_frees_its_ports(run: Run) -> None:
+    """The diff shows what becomes of them."""
+    run("bridge_port", port="eth0", bridge="br0", hairpin=True)
+    result = run("bridge", name="br0", state="absent")
+    assert (result["operations"], result["link"]) == (["delete br0"], None)
+    (entry,) = (entry for entry in result["diff"] if entry["before_header"] == "eth0")
+    assert (entry["before"]["controller"], entry["after"]["controller"]) == ("br0", "")
+
+
+def test_veth(run: Run) -> None:
+    """The first end, with the second as its peer."""
+    options = {"name": "v0", "peer": {"name": "v0", "netns": "guest", "admin_state": "up"}, "admin_state": "up"}
+    result = run("veth", **options)
+    assert result["operations"] == [
+        "create v0: veth with peer v0 in netns guest, admin_state up",
+        "set v0 in netns guest: admin_state down -> up",
+    ]
+    assert (result["link"]["kind"], result["link"]["peer"]) == ("veth", {"name": "v0", "netns": "guest"})
+    assert result["link"].keys() == {row.name for row in VETH.options} - {"sysctls"} | {
+        *("name", "netns", "kind", "lower_device", "lower_device_netns", "index", "oper_state")
+    }
+    assert [entry["after_header"] for entry in result["diff"]] == ["v0", "v0 in netns guest"]
+    assert not run("veth", **options)["changed"]
+    (found,) = run("link_info", name="v0", netns="guest")["links"]
+    assert found["peer"] == {"name": "v0", "netns": None}
+    result = run("veth", name="v0", netns="guest", state="absent")
+    assert (result["operations"], result["link"]) == (["delete v0 in netns guest"], None)
+    assert {entry["before_header"] for entry in result["diff"]} == {"v0", "v0 in netns guest"}
+
+
+def test_veth_with_a_peer_of_another_name(run: Run) -> None:
+    """It is renamed, and the pair stays what it is."""
+    first = run("veth", name="v0", peer={"name": "old"})
+    result = run("veth", name="v0", peer={"name": "v1"})
+    assert result["operations"] == ["rename old to v1"]
+    assert (result["link"]["index"], result["link"]["peer"]["name"]) == (first["link"]["index"], "v1")
+
+
+def test_link(run: Run) -> None:
+    """Whatever is there, with the attributes of its kind."""
+    result = run("link", name="eth0", mtu=1400, alias="uplink")
+    assert result["operations"] == ['set eth0: mtu 1500 -> 1400, alias "" -> uplink']
+    assert (result["link"]["kind"], result["link"]["mtu"]) == ("physical", 1400)
+    assert "hairpin" not in result["link"]
+    assert not run("link", name="eth0", mtu=1400)["changed"]
+    assert run("link", name="br0", alias="office")["link"]["forward_delay"] == 15.0
+    assert run("link", name="eth9", mtu=1400)["msg"].startswith("eth9: there is no such link, and none is created here.")
+
+
+def test_bridge_port(run: Run) -> None:
+    """A port has its settings in the result, and nothing else has."""
+    result = run("bridge_port", port="eth0", bridge="br0", hairpin=True, learning=False)
+    assert result["operations"] == ['set eth0: controller "" -> br0, hairpin true, learning false']
+    assert {row.name for row in PORT} <= result["link"].keys()
+    assert (result["link"]["controller"], result["link"]["hairpin"], result["link"]["learning"]) == ("br0", True, False)
+    assert not run("bridge_port", port="eth0", bridge="br0", hairpin=True)["changed"]
+    result = run("bridge_port", port="eth0", state="absent")
+    assert result["operations"] == ['set eth0: controller br0 -> ""']
+    assert "hairpin" not in result["link"]
+    assert not run("bridge_port", port="eth0", state="absent")["changed"]
+
+
+def test_bridge_hairpin(run: Run) -> None:
+    """Of a port; the bridge, if it is written, has to be the one that it is attached to."""
+    assert run("bridge_hairpin", port="eth0", hairpin=True)["msg"].startswith("eth0: it is no port of a bridge, and hairpin")
+    assert run("bridge_hairpin", port="eth0", bridge="br0", hairpin=True)["msg"] == (
+        "eth0: it is no port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth0 bridge=br0)"
+    )
+    run("bridge_port", port="eth0", bridge="br0")
+    for options in ({}, {"bridge": "br0"}):
+        result = run("bridge_hairpin", port="eth0", hairpin=True, **options)
+        assert result["operations"] == ([] if options else ["set eth0: hairpin false -> true"])
+        assert result["link"]["hairpin"] is True
+    assert run("bridge_hairpin", port="eth0", bridge="br1", hairpin=False)["msg"] == (
+        "eth0: it is no port of br1: it is attached to br0. Attach it first (bridge_port: port=eth0 bridge=br1)"
+    )
+    assert "missing required arguments: hairpin" in run("bridge_hairpin", port="eth0")["msg"]
+
+
+OTHER_TASKS: dict[str, list[tuple[str, dict[str, Any]]]] = {
+    "a bridge": [("bridge", {"name": "br1", "stp_state": True, "admin_state": "up"})],
+    "change of a bridge": [("bridge", {"name": "br0", "ageing_time": 1.5, "group_fwd_mask": 8})],
+    "a bridge goes": [("bridge_port", {"port": "eth0", "bridge": "br0"}), ("bridge", {"name": "br0", "state": "absent"})],
+    "a pair": [("veth", {"name": "v0", "peer": {"name": "v1", "alias": "x"}, "controller": "br0"})],
+    "change of a pair": [
+        ("veth", {"name": "v0", "peer": {"name": "v1"}}),
+        ("veth", {"name": "v0", "mtu": 1400, "peer": {"name": "v2", "admin_state": "up"}}),
+    ],
+    "a pair is made again": [
+        ("veth", {"name": "v0", "peer": {"name": "v1", "alias": "x"}}),
+        ("veth", {"name": "v0", "peer": {"name": "v1", "netns": "guest"}, "recreate": "when_required"}),
+    ],
+    "a pair goes": [("veth", {"name": "v0", "peer": {"name": "v1"}}), ("veth", {"name": "v1", "state": "absent"})],
+    "a link": [("link", {"name": "eth1", "mtu": 1400, "admin_state": "up"})],
+    "a port": [("bridge_port", {"port": "eth0", "bridge": "br0", "hairpin": True})],
+    "a port in another bridge": [
+        ("bridge", {"name": "br1", "admin_state": "up"}),
+        ("bridge_port", {"port": "eth0", "bridge": "br0", "hairpin": True}),
+        ("bridge_port", {"port": "eth0", "bridge": "br1", "isolated": True}),
+    ],
+    "a port no more": [("bridge_port", {"port": "eth0", "bridge": "br0"}), ("bridge_port", {"port": "eth0", "state": "absent"})],
+    "hairpin": [("bridge_port", {"port": "eth0", "bridge": "br0"}), ("bridge_hairpin", {"port": "eth0", "hairpin": True})],
+}
+
+
+@pytest.mark.parametrize("tasks", OTHER_TASKS.values(), ids=OTHER_TASKS)
+def test_check_mode_of_other_modules(run: Run, gateway: FakeGateway, tasks: list[tuple[str, dict[str, Any]]]) -> None:
+    """The same as for macvlan: nothing is touched, then the same is said, and what was known is so."""
+    *before, (module, options) = tasks
+    for other, its_options in before:
+        run(other, **its_options)
+    devices = copy.deepcopy(gateway.devices)
+    checked = run(module, check=True, **options)
+    assert checked["changed"]
+    assert gateway.devices == devices
+    applied = run(module, **options)
+    for name in ("changed", "operations", "warnings"):
+        assert checked[name] == applied[name]
+    predicted, found = checked["link"] or {}, applied["link"] or {}
+    assert {name: value for name, value in predicted.items() if value is not None} == {
+        name: found[name] for name, value in predicted.items() if value is not None
+    }
+    again = run(module, **options)
+    assert (again["changed"], again["operations"]) == (False, [])

@@ -1,0 +1,87 @@
+#!/usr/bin/python
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge
+short_description: Manage a bridge
+version_added: 1.0.0
+description:
+  - Creates, changes and deletes a bridge.
+  - Its ports are attached with M(patchbay.netdev.bridge_port), or with the option C(controller) of their own modules.
+extends_documentation_fragment:
+  - patchbay.netdev.module
+  - patchbay.netdev.module.changes
+  - patchbay.netdev.guard
+  - patchbay.netdev.link
+  - patchbay.netdev.bridge
+seealso:
+  - module: patchbay.netdev.bridge_port
+  - module: patchbay.netdev.topology
+"""
+
+EXAMPLES = r"""
+- name: A bridge for guests
+  patchbay.netdev.bridge:
+    name: br0
+    address: "52:54:00:00:00:b0"
+    forward_delay: 0
+    multicast_snooping: false
+    admin_state: up
+
+- name: Delete it; its ports stay, attached to nothing
+  patchbay.netdev.bridge:
+    name: br0
+    state: absent
+"""
+
+RETURN = r"""
+operations:
+  description: The plan, one sentence per operation. The same in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "set br0: forward_delay 15 -> 0"
+link:
+  description:
+    - The bridge as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
+    - In check mode, what the kernel will choose is V(null).
+  returned: success
+  type: dict
+  sample:
+    name: br0
+    kind: bridge
+    forward_delay: 0.0
+    address: "52:54:00:00:00:b0"
+undone:
+  description: The operations that were taken back after a failure, newest first.
+  returned: failure while applying
+  type: list
+  elements: str
+not_undone:
+  description: What could not be taken back after a failure.
+  returned: failure while applying
+  type: list
+  elements: str
+"""
+
+from functools import partial
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=guarded(argument_spec(BRIDGE)), supports_check_mode=True)
+    run_module(module, partial(wanted, BRIDGE))
+
+
+if __name__ == "__main__":
+    main()

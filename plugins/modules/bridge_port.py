@@ -1,0 +1,88 @@
+#!/usr/bin/python
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge_port
+short_description: Manage a port of a bridge
+version_added: 1.0.0
+description:
+  - Attaches a link to a bridge, detaches it, and changes the settings of the port.
+  - Only what differs is written. The port does not flap, and a link that is attached already stays so.
+extends_documentation_fragment:
+  - patchbay.netdev.module
+  - patchbay.netdev.module.changes
+  - patchbay.netdev.guard
+  - patchbay.netdev.port
+seealso:
+  - module: patchbay.netdev.bridge
+  - module: patchbay.netdev.bridge_hairpin
+  - module: patchbay.netdev.topology
+"""
+
+EXAMPLES = r"""
+- name: Attach a link, with settings
+  patchbay.netdev.bridge_port:
+    port: eth1
+    bridge: br0
+    isolated: true
+    learning: false
+
+- name: Change one setting of a port, whatever its bridge is
+  patchbay.netdev.bridge_port:
+    port: eth1
+    hairpin: true
+
+- name: Detach it
+  patchbay.netdev.bridge_port:
+    port: eth1
+    state: absent
+"""
+
+RETURN = r"""
+operations:
+  description: The plan, one sentence per operation. The same in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "set eth1: controller \"\" -> br0"
+link:
+  description:
+    - The link as it is after the task (in check mode, as it will be), with the names of the options. Its bridge is its C(controller).
+    - In check mode, what the kernel will choose is V(null).
+  returned: success
+  type: dict
+  sample:
+    name: eth1
+    controller: br0
+    isolated: true
+    learning: false
+undone:
+  description: The operations that were taken back after a failure, newest first.
+  returned: failure while applying
+  type: list
+  elements: str
+not_undone:
+  description: What could not be taken back after a failure.
+  returned: failure while applying
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, port_argument_spec, wanted_port
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=guarded(port_argument_spec()), supports_check_mode=True)
+    run_module(module, wanted_port)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: veth
+short_description: Manage a veth pair
+version_added: 1.0.0
+description:
+  - Creates, changes and deletes a pair of links that pass frames to each other, often into another network namespace.
+  - An existing pair is found by either of its ends. Deleting one end deletes both.
+extends_documentation_fragment:
+  - patchbay.netdev.module
+  - patchbay.netdev.module.changes
+  - patchbay.netdev.guard
+  - patchbay.netdev.link
+  - patchbay.netdev.veth
+seealso:
+  - module: patchbay.netdev.bridge_port
+  - module: patchbay.netdev.topology
+"""
+
+EXAMPLES = r"""
+- name: A cable into a namespace, with the same name on both sides
+  patchbay.netdev.veth:
+    name: veth0
+    admin_state: up
+    peer:
+      name: veth0
+      netns: guest
+      admin_state: up
+
+- name: One end attached to a bridge
+  patchbay.netdev.veth:
+    name: port0
+    controller: br0
+    admin_state: up
+    peer:
+      name: eth0
+      netns: guest
+      address: "52:54:00:00:00:01"
+      admin_state: up
+
+- name: Delete both ends
+  patchbay.netdev.veth:
+    name: port0
+    state: absent
+"""
+
+RETURN = r"""
+operations:
+  description: The plan, one sentence per operation. The same in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "create veth0: veth with peer veth0 in netns guest, admin_state up"
+link:
+  description:
+    - The first end as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
+    - In check mode, what the kernel will choose is V(null).
+  returned: success
+  type: dict
+  sample:
+    name: veth0
+    kind: veth
+    peer: {name: veth0, netns: guest}
+    admin_state: up
+undone:
+  description: The operations that were taken back after a failure, newest first.
+  returned: failure while applying
+  type: list
+  elements: str
+not_undone:
+  description: What could not be taken back after a failure.
+  returned: failure while applying
+  type: list
+  elements: str
+"""
+
+from functools import partial
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=guarded(argument_spec(VETH)), supports_check_mode=True)
+    run_module(module, partial(wanted, VETH))
+
+
+if __name__ == "__main__":
+    main()

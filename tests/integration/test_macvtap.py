@@ -1,0 +1,428 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Macvtap on the real kernel: its device node, which is told by its number, and the options that it shares with macvlan."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import grp
+import os
+import pwd
+import re
+import select
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip
+from ansible_collections.patchbay.netdev.tests.integration.ladder import (
+    Case,
+    Oracle,
+    Rung,
+    climb,
+    common_ladders,
+    data,
+    refuse,
+    stay,
+    sysfs,
+)
+
+MAC1, MAC2, MAC3 = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
+NOBODY, USERS = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("users").gr_gid
+VNET_HEADER = bytes(10)  # no checksum to be made, nothing to be cut in pieces
+ETHERTYPE = 0x88B5  # for local experiments: no other frame on the cable has it
+
+
+@pytest.fixture(autouse=True)
+def nodes(host: Host) -> Iterator[None]:
+    """See own_nodes."""
+    with own_nodes(host.netns, "guest"):
+        yield
+
+
+@contextlib.contextmanager
+def own_nodes(*namespaces: str) -> Iterator[None]:
+    """Nobody else's macvtap has the number of a link that is made here: all namespaces of a machine share one /dev.
+
+    One run at a time makes macvtaps, and in these namespaces new links get numbers above those of the nodes that are there.
+    """
+    folder = os.open("/dev", os.O_RDONLY)
+    try:
+        end = time.monotonic() + 60
+        while not _locked(folder):
+            assert time.monotonic() < end, "another run holds /dev"
+            time.sleep(0.05)
+        skip_taken_nodes(*namespaces)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def skip_taken_nodes(*namespaces: str) -> None:
+    """Use up the numbers of all nodes in /dev."""
+    highest = max((int(path.name[3:]) for path in Path("/dev").glob("tap*") if path.name[3:].isdigit()), default=0)
+    for netns in namespaces if highest else ():
+        last = 0
+        while last < highest:
+            ip("link", "add", "burnt", "type", "bridge", netns=netns)
+            last = int(ip("-o", "link", "show", "dev", "burnt", netns=netns).split(":")[0])
+            ip("link", "del", "burnt", netns=netns)
+
+
+def node_of(host: Host, name: str = "mt0", netns: str | None = None) -> Path:
+    """Where the kernel puts the node of a link."""
+    return Path(f"/dev/tap{host.link(name, netns)['ifindex']}")
+
+
+def number_of(host: Host, name: str = "mt0", netns: str | None = None) -> str:
+    """The device number that the kernel names for a link."""
+    return sysfs(host, f"{name}/macvtap/tap{host.link(name, netns)['ifindex']}/dev", netns)
+
+
+def owner(host: Host) -> int:
+    """An oracle: the node's owner."""
+    return os.stat(node_of(host)).st_uid
+
+
+def group(host: Host) -> int:
+    """An oracle: the node's group."""
+    return os.stat(node_of(host)).st_gid
+
+
+def mode(host: Host) -> int:
+    """An oracle: the node's permissions."""
+    return stat.S_IMODE(os.stat(node_of(host)).st_mode)
+
+
+def senders(host: Host) -> set[str]:
+    """An oracle: the list of source mode."""
+    return {item["mac"] if isinstance(item, dict) else item for item in host.kind_data("mt0").get("macaddr_data", [])}
+
+
+_LINK: Callable[[str], Oracle] = lambda name: data("mt0", name)  # noqa: E731 # an oracle is a value here
+_SHARED = common_ladders("mt0")
+
+LADDERS: dict[str, tuple[dict[str, Any], list[Rung]]] = {
+    "device_owner": ({}, [("nobody", owner, NOBODY), ("12345", owner, 12345), ("root", owner, 0)]),
+    "device_group": ({}, [("users", group, USERS), ("23456", group, 23456), ("0", group, 0)]),
+    "device_mode": ({}, [("0660", mode, 0o660), (0o640, mode, 0o640), ("606", mode, 0o606), ("0600", mode, 0o600)]),
+    **{option: ({}, _SHARED[option]) for option in ("address", "mtu", "tx_queue_len", "alias", "admin_state", "sysctls")},
+    "mode": ({}, [(word, _LINK("mode"), word) for word in ("private", "vepa", "bridge", "source")]),
+    "source_addresses": (
+        {"mode": "source"},
+        [([MAC2, MAC1], senders, {MAC1, MAC2}), ([MAC3, MAC2], senders, {MAC2, MAC3}), ([], senders, set())],
+    ),
+    "bc_queue_len": ({}, [(500, _LINK("bcqueuelen"), 500), (2000, _LINK("bcqueuelen"), 2000)]),
+}
+
+
+@pytest.mark.parametrize("option", LADDERS)
+def test_option(host: Host, option: str) -> None:
+    """Create with the first value, change to each other one, delete, delete again."""
+    base, values = LADDERS[option]
+    common = {"name": "mt0", "lower_device": "eth0", **base}
+    for value, read, expected in values:
+        climb(host, "macvtap", **{**common, option: value})
+        assert read(host) == expected
+    node = node_of(host)
+    climb(host, "macvtap", name="mt0", state="absent")
+    assert host.link("mt0") == {}
+    assert not node.exists()
+    stay(host, "macvtap", name="mt0", state="absent")
+
+
+def test_node_options_are_independent(host: Host) -> None:
+    """Each leaves the others alone, also when somebody else set them."""
+    host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0660")
+    os.chown(node_of(host), NOBODY, USERS)
+    climb(host, "macvtap", name="mt0", device_mode="0600")
+    assert (owner(host), group(host), mode(host)) == (NOBODY, USERS, 0o600)
+    climb(host, "macvtap", name="mt0", device_group="root")
+    assert (owner(host), group(host), mode(host)) == (NOBODY, 0, 0o600)
+
+
+def test_special_bits_are_seen(host: Host) -> None:
+    """A mode is the whole mode: a bit above the nine is a difference."""
+    host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0660")
+    os.chmod(node_of(host), 0o2660)
+    climb(host, "macvtap", name="mt0", device_mode="0660")
+    assert mode(host) == 0o660
+
+
+def test_result(host: Host) -> None:
+    """The node, its number as sysfs has it, and an element for libvirt."""
+    done = climb(host, "macvtap", name="mt0", lower_device="eth0", address=MAC1, device_group="users", device_mode="0660")
+    link = done["link"]
+    assert link["device"] == str(node_of(host))
+    assert link["device_number"] == number_of(host)
+    node = os.stat(link["device"])
+    assert stat.S_ISCHR(node.st_mode)
+    assert link["device_number"] == f"{os.major(node.st_rdev)}:{os.minor(node.st_rdev)}"
+    assert (link["device_owner"], link["device_group"], link["device_mode"]) == (0, USERS, "0660")
+    assert host.link("mt0")["linkinfo"]["info_kind"] == "macvtap"
+    element = ElementTree.fromstring(link["libvirt_xml"])
+    assert (element.tag, element.attrib) == ("interface", {"type": "ethernet"})
+    assert {child.tag: child.attrib for child in element} == {
+        "mac": {"address": MAC1},
+        "target": {"dev": "mt0", "managed": "no"},
+    }
+
+
+def test_name_of_a_link_is_escaped_for_libvirt(host: Host) -> None:
+    """A link may be named with signs that mean something in XML."""
+    name = "a<'&\">b"
+    done = host.apply("macvtap", name=name, lower_device="eth0")
+    target = ElementTree.fromstring(done["link"]["libvirt_xml"]).find("target")
+    assert target is not None
+    assert target.get("dev") == name
+
+
+def test_info_names_the_node(host: Host) -> None:
+    """link_info shows the same node, for a macvtap in another namespace too."""
+    host.apply("macvtap", name="mt0", netns="guest", lower_device="eth0", device_mode="0640")
+    (found,) = host.apply("link_info", netns="guest", kind="macvtap")["links"]
+    assert found["device"] == str(node_of(host, netns="guest"))
+    assert (found["device_number"], found["device_mode"]) == (number_of(host, netns="guest"), "0640")
+
+
+@pytest.mark.parametrize(("before", "after"), [("private", "passthru"), ("passthru", "bridge")])
+def test_recreation_keeps_the_node(host: Host, before: str, after: str) -> None:
+    """The kernel makes a new node for root alone: owner, group and mode are set again on it."""
+    rights = {"device_owner": "nobody", "device_group": "users", "device_mode": "0660"}
+    host.apply("macvtap", name="mt0", lower_device="eth0", mode=before, **rights)
+    old = node_of(host)
+    refused = host.run("macvtap", name="mt0", mode=after)
+    assert refused["msg"] == (
+        f"mt0: mode {before} -> {after}: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it"
+    )
+    done = climb(host, "macvtap", name="mt0", mode=after, recreate="when_required")
+    assert node_of(host) != old
+    assert not old.exists()
+    assert done["link"]["device"] == str(node_of(host))
+    assert host.kind_data("mt0")["mode"] == after
+    assert (owner(host), group(host), mode(host)) == (NOBODY, USERS, 0o660)
+
+
+def test_other_namespace(host: Host) -> None:
+    """All namespaces share one /dev."""
+    common = {"name": "mt0", "netns": "guest", "lower_device": "eth0"}
+    done = climb(host, "macvtap", **common, device_mode="0660", admin_state="up")
+    node = node_of(host, netns="guest")
+    assert done["link"]["device"] == str(node)
+    assert done["link"]["device_number"] == number_of(host, netns="guest")
+    assert stat.S_IMODE(node.stat().st_mode) == 0o660
+    climb(host, "macvtap", **common, device_mode="0666", device_owner="nobody")
+    assert (stat.S_IMODE(node.stat().st_mode), node.stat().st_uid) == (0o666, NOBODY)
+    climb(host, "macvtap", name="mt0", netns="guest", state="absent")
+    assert not node.exists()
+
+
+@pytest.fixture
+def twins(host: Host) -> Path:
+    """mt0 here and mt1 in guest have the same number, so there is one node for both: that of mt0, the first."""
+    host.ip("link", "set", "eth1", "netns", "guest")
+    index = "7654321"
+    host.ip("link", "add", "mt0", "link", "eth0", "index", index, "type", "macvtap")
+    ip("link", "add", "mt1", "link", "eth1", "index", index, "type", "macvtap", netns="guest")
+    node = Path(f"/dev/tap{index}")
+    assert number_of(host) != number_of(host, "mt1", "guest")
+    return node
+
+
+def test_same_number_in_two_namespaces(host: Host, twins: Path) -> None:
+    """The node of another link is never touched, nor passed off as one's own."""
+    before = twins.stat()
+    refuse(
+        host,
+        "macvtap",
+        Case(
+            {"name": "mt1", "netns": "guest", "device_mode": "0666"},
+            f"mt1 in netns guest: it has no device node of its own: {twins} is missing, or belongs to a link with the same "
+            "index in another namespace. Nothing was changed on it. Delete that link first, or have mt1 created again",
+        ),
+    )
+    now = twins.stat()
+    assert (now.st_mode, now.st_uid, now.st_gid, now.st_ctime_ns) == (
+        before.st_mode,
+        before.st_uid,
+        before.st_gid,
+        before.st_ctime_ns,
+    )
+    climb(host, "macvtap", name="mt1", netns="guest", alias="without the node, all is well")
+    (found,) = host.apply("link_info", name="mt1", netns="guest")["links"]
+    assert (found["device"], found["device_mode"]) == (None, None)
+    assert found["device_number"] == number_of(host, "mt1", "guest")
+    climb(host, "macvtap", name="mt0", device_mode="0640")
+    assert stat.S_IMODE(twins.stat().st_mode) == 0o640
+    host.apply("macvtap", name="mt0", state="absent")
+    assert not twins.exists(), "the second link has no node even then"
+
+
+def test_new_link_gets_a_taken_number(host: Host) -> None:
+    """The kernel's choice of a number cannot be foreseen: the link goes again, and the other's node is untouched."""
+    host.ip("link", "set", "eth1", "netns", "guest")
+    last = 0
+    while last <= host.link("eth1", "guest")["ifindex"]:  # which kept its number, so that the next one is passed over
+        name = f"last{last}"
+        ip("link", "add", name, "type", "bridge", netns="guest")
+        last = host.link(name, "guest")["ifindex"]
+    index = last + 1
+    host.ip("link", "add", "mt0", "link", "eth0", "index", str(index), "type", "macvtap")
+    before = node_of(host).stat()
+    wanted = {"name": "mt1", "netns": "guest", "lower_device": "eth1", "lower_device_netns": "guest", "device_mode": "0666"}
+    result = host.run("macvtap", **wanted)
+    assert result["msg"] == (
+        "create mt1 in netns guest: macvtap on eth1 in netns guest, device_mode 0666 failed: the kernel refused to set "
+        f"device_mode of mt1 in netns guest: /dev/tap{index} is not the device node of this link. "
+        "Everything that had been done was undone"
+    )
+    assert host.link("mt1", "guest") == {}
+    assert node_of(host).stat().st_ctime_ns == before.st_ctime_ns
+    climb(host, "macvtap", **wanted)  # the next number is free
+
+
+def test_node_that_is_no_node(host: Host) -> None:
+    """A file that somebody put in the place of the node is not it, and is not touched."""
+    host.apply("macvtap", name="mt0", lower_device="eth0")
+    node = node_of(host)
+    aside = node.rename(f"{node}-aside")  # the kernel takes away only what it made itself
+    node.write_text("somebody's")
+    try:
+        told = host.run("macvtap", name="mt0", device_mode="0666")
+        assert told["msg"].startswith(f"mt0: it has no device node of its own: {node} is missing, or belongs to")
+        assert node.read_text() == "somebody's"
+        assert stat.S_IMODE(node.stat().st_mode) != 0o666
+    finally:
+        node.unlink()
+        aside.rename(node)
+    climb(host, "macvtap", name="mt0", device_mode="0640", alias="its own again")
+    assert mode(host) == 0o640
+    climb(host, "macvtap", name="mt0", state="absent")
+    assert not node.exists()
+
+
+REFUSALS = {
+    "controller": Case(
+        {"name": "mt0", "lower_device": "eth0", "controller": "br0"},
+        "mt0: a macvtap cannot be attached to a bridge: its frames go to its device node. Use a macvlan or a veth",
+        ip=("link add br0 type bridge",),
+    ),
+    "unknown user": Case(
+        {"name": "mt0", "lower_device": "eth0", "device_owner": "no-such-user"},
+        "mt0: device_owner: there is no user no-such-user on this host; create it first, or write a number",
+    ),
+    "unknown group": Case(
+        {"name": "mt0", "lower_device": "eth0", "device_group": "no-such-group"},
+        "mt0: device_group: there is no group no-such-group on this host; create it first, or write a number",
+    ),
+    "no octal mode": Case(
+        {"name": "mt0", "lower_device": "eth0", "device_mode": "rw-rw----"},
+        "device_mode: 'rw-rw----' is no octal mode such as '0660'",
+    ),
+    "a macvlan has this name": Case(
+        {"name": "mt0", "lower_device": "eth0"},
+        "mt0: the link that has this name is a macvlan, no macvtap, and is not changed. "
+        "Choose another name, or delete that link first",
+        ip=("link add mt0 link eth0 type macvlan",),
+    ),
+    "passthru beside a macvlan": Case(
+        {"name": "mt0", "lower_device": "eth0", "mode": "passthru"},
+        "mt0: mode passthru takes eth0 for itself, but mv0 sits on it. "
+        "Delete what sits there, use another lower_device, or another mode",
+        ip=("link add mv0 link eth0 type macvlan",),
+    ),
+    "bridge port below": Case(
+        {"name": "mt0", "lower_device": "eth0"},
+        "mt0: eth0 is a port of bridge br0: a macvtap cannot sit on it. Use br0 as lower_device, or detach eth0 first",
+        ip=("link add br0 type bridge", "link set eth0 master br0"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusal(host: Host, name: str) -> None:
+    """The whole sentence, and nothing changed."""
+    refuse(host, "macvtap", REFUSALS[name])
+
+
+def in_namespace(netns: str, work: Callable[[], Any]) -> Any:
+    """What `work` returns in a thread that is in this namespace: a socket stays there."""
+    found: list[Any] = []
+
+    def run() -> None:
+        enter(netns)
+        found.append(work())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def _cable_end() -> socket.socket:
+    opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETHERTYPE))
+    opened.bind(("eth0", ETHERTYPE))
+    opened.settimeout(5)
+    return opened
+
+
+def _frame(target: str, sender: str, text: str) -> bytes:
+    addresses = bytes.fromhex((target + sender).replace(":", ""))
+    return (addresses + ETHERTYPE.to_bytes(2, "big") + text.encode()).ljust(60, b"\0")
+
+
+def test_frames_through_the_node(host: Host) -> None:
+    """What a virtual machine does: it reads and writes frames, each after a header of 10 bytes."""
+    device = host.apply(
+        "macvtap", name="mt0", lower_device="eth0", mode="bridge", address=MAC1, device_mode="0660", admin_state="up"
+    )["link"]["device"]
+    wire = f"{host.netns}-wire"
+    far = host.link("eth0", wire)["address"]
+    node = os.open(device, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        with in_namespace(wire, _cable_end) as cable:
+            sent = _frame(far, MAC1, "from the guest")
+            assert os.write(node, VNET_HEADER + sent) == len(VNET_HEADER + sent)
+            assert cable.recv(2000) == sent
+            answer = _frame(MAC1, far, "to the guest")
+            cable.send(answer)
+            assert _read_frame(node) == answer
+    finally:
+        os.close(node)
+
+
+def _read_frame(node: int) -> bytes:
+    """The next frame of this test: the neighbours' own traffic comes by as well."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if select.select([node], [], [], 0.1)[0]:
+            frame = os.read(node, 2000)[len(VNET_HEADER) :]
+            if frame[12:14] == ETHERTYPE.to_bytes(2, "big"):
+                return frame
+    raise AssertionError("no frame came")
+
+
+def test_sentence_of_a_change(host: Host) -> None:
+    """The node's rights are told as people write them."""
+    host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0640", device_owner="nobody")
+    done = climb(host, "macvtap", name="mt0", device_mode="0660", device_owner="root")
+    (sentence,) = done["operations"]
+    assert re.fullmatch(rf"set mt0: device_owner {NOBODY} -> 0, device_mode 0640 -> 0660", sentence)

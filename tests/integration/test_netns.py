@@ -1,0 +1,346 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Named network namespaces on the real kernel: those of iproute2 and ours are the same thing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveNetns, Request
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, ip
+from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, refuse, stay
+from ansible_collections.patchbay.netdev.tests.integration.test_undo import REFUSED_BY_KERNEL, in_host, mac
+
+ROOM = Path("/run/netns/room")
+
+
+@pytest.fixture(autouse=True)
+def clean(host: Host) -> Iterator[None]:
+    """No namespace of a test outlives it."""
+    there = set(os.listdir("/run/netns"))
+    yield
+    for name in set(os.listdir("/run/netns")) - there:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+        with contextlib.suppress(FileNotFoundError):
+            Path("/run/netns", name).unlink()
+
+
+def known(names: list[str]) -> list[str]:
+    """Those that ip can look into."""
+    return [name for name in names if name in ip("netns", "list").split()]
+
+
+def climb(host: Host, /, **params: Any) -> dict[str, Any]:
+    """The four rungs; the result of applying it."""
+    namespaces = known([host.netns, "guest", "room"])
+    before = dump(namespaces)
+    told = host.run("netns", check=True, **params)
+    assert told.get("changed"), told
+    assert_equal(dump(namespaces), before, "check mode changed something")
+    done = host.run("netns", **params)
+    assert done.get("changed"), done
+    assert (done["operations"], done["netns"], done["diff"]) == (told["operations"], told["netns"], told["diff"])
+    stay(host, "netns", **params)
+    return done
+
+
+@contextlib.contextmanager
+def living_in(netns: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in a namespace."""
+    with subprocess.Popen(["ip", "netns", "exec", netns, "sleep", "60"]) as process:
+        try:
+            end = time.monotonic() + 10
+            while ip("netns", "pids", netns).split() != [str(process.pid)]:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            yield process
+        finally:
+            process.kill()
+
+
+def test_present_and_absent(host: Host) -> None:
+    """Make it, use it, take it away; everything is as before."""
+    before = dump([host.netns, "guest"])
+    done = climb(host, name="room")
+    assert done["operations"] == ["create netns room"]
+    assert done["netns"] == {"name": "room", "path": "/run/netns/room"}
+    assert done["diff"] == [
+        {
+            "before_header": "netns room",
+            "after_header": "netns room",
+            "before": {"state": "absent"},
+            "after": {"state": "present"},
+        }
+    ]
+    done = climb(host, name="room", state="absent")
+    assert done["operations"] == ["delete netns room"]
+    assert done["netns"] is None
+    assert not ROOM.exists()
+    assert_equal(dump([host.netns, "guest"]), before)
+
+
+def test_made_by_iproute2(host: Host) -> None:
+    """What `ip netns add` makes is there; ours can take it away."""
+    ip("netns", "add", "room")
+    stay(host, "netns", name="room")
+    climb(host, name="room", state="absent")
+    assert "room" not in ip("netns", "list").split()
+
+
+def test_usable_by_iproute2(host: Host) -> None:
+    """ip looks into ours, runs programs in it, and takes it away."""
+    climb(host, name="room")
+    assert "room" in ip("netns", "list").split()
+    inside = subprocess.run(["ip", "netns", "exec", "room", "ip", "-o", "link"], capture_output=True, text=True, check=True)
+    assert [line.split(": ")[1] for line in inside.stdout.splitlines()] == ["lo"]
+    assert os.stat(ROOM).st_ino != os.stat(f"/run/netns/{host.netns}").st_ino
+    ip("netns", "del", "room")
+    stay(host, "netns", name="room", state="absent")
+
+
+def test_seen_in_every_mount_namespace(host: Host) -> None:
+    """As those of iproute2: a process that lives apart from before sees what is made later, and sees it go."""
+    with subprocess.Popen(["ip", "netns", "exec", "guest", "sleep", "60"]) as apart:  # it has mounts of its own
+        try:
+            end = time.monotonic() + 10
+            while os.stat(f"/proc/{apart.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            host.apply("netns", name="room")
+            assert f" {ROOM} " in Path(f"/proc/{apart.pid}/mounts").read_text()
+            host.apply("netns", name="room", state="absent")
+            assert f" {ROOM} " not in Path(f"/proc/{apart.pid}/mounts").read_text()
+        finally:
+            apart.kill()
+
+
+def test_processes_live_in_it(host: Host) -> None:
+    """Refused with their ids; with force the name goes, and they live on with their links."""
+    host.apply("topology", netns=[{"name": "room"}], veth=[{"name": "v0", "peer": {"name": "v1", "netns": "room"}}])
+    with living_in("room") as process:
+        inside = os.stat(f"/proc/{process.pid}/ns/net").st_ino
+        refuse(
+            host,
+            "netns",
+            Case(
+                {"name": "room", "state": "absent"},
+                f"netns room: processes live in it ({process.pid}). End them first, or write force: true to take the name away "
+                "all the same; they keep the namespace then",
+            ),
+            others=["room"],
+        )
+        done = climb(host, name="room", state="absent", force=True)
+        assert done["operations"] == ["delete netns room"]
+        assert not ROOM.exists()
+        assert process.poll() is None
+        assert os.stat(f"/proc/{process.pid}/ns/net").st_ino == inside
+        assert host.link("v0")["linkinfo"]["info_kind"] == "veth", "the other end keeps the pair"
+    end = time.monotonic() + 10
+    while host.link("v0"):  # nobody keeps the namespace any more
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_force_without_processes(host: Host) -> None:
+    """Then it changes nothing of how a namespace goes."""
+    host.apply("netns", name="room")
+    assert climb(host, name="room", state="absent", force=True)["operations"] == ["delete netns room"]
+
+
+def test_file_left_behind(host: Host) -> None:
+    """A namespace whose mount is gone is absent; its file is in the way of a new one, which is said, and is not touched."""
+    ROOM.touch()
+    stay(host, "netns", name="room", state="absent")
+    result = host.run("netns", name="room")
+    assert result["msg"] == (
+        "create netns room failed: the kernel refused to create netns room: File exists. Everything that had been done was undone"
+    )
+    assert ROOM.is_file()
+
+
+def test_links_in_it_go(host: Host) -> None:
+    """With them the other ends of pairs, at once and not some time later; links that sit on others elsewhere go alone."""
+    before = dump([host.netns, "guest"])
+    host.apply(
+        "topology",
+        netns=[{"name": "room"}],
+        bridge=[{"name": "br0", "netns": "room", "admin_state": "up"}],
+        veth=[
+            {"name": "v0", "peer": {"name": "v1", "netns": "room", "controller": "br0"}},
+            {"name": "w0", "netns": "guest", "peer": {"name": "w1", "netns": "room"}},
+        ],
+        macvlan=[{"name": "mv0", "netns": "room", "lower_device": "eth0"}],
+        macvtap=[{"name": "mt0", "netns": "room", "lower_device": "eth1"}],
+    )
+    done = climb(host, name="room", state="absent")
+    assert sorted(done["operations"]) == [
+        "delete br0 in netns room",
+        "delete mt0 in netns room",
+        "delete mv0 in netns room",
+        "delete netns room",
+        "delete v1 in netns room",
+        "delete w1 in netns room",
+    ]
+    assert done["operations"][-1] == "delete netns room"
+    assert_equal(dump([host.netns, "guest"]), before)
+
+
+def test_links_elsewhere_sit_on_links_in_it(host: Host) -> None:
+    """They would go along, so they have to be named."""
+    host.apply(
+        "topology",
+        netns=[{"name": "room"}],
+        bridge=[{"name": "br0", "netns": "room"}],
+        macvlan=[{"name": "mv0", "lower_device": "br0", "lower_device_netns": "room"}],
+    )
+    params = {"netns": [{"name": "room", "state": "absent"}], "macvlan": [{"name": "mv0", "state": "absent"}]}
+    told = (
+        "br0 in netns room: mv0 sits on it and would be deleted along with it, so it is not deleted. "
+        "Name what sits on it in the same task, or delete that first"
+    )
+    refuse(host, "netns", Case({"name": "room", "state": "absent"}, told), others=["room"])
+    done = host.apply("topology", **params)
+    assert done["operations"] == ["delete mv0", "delete br0 in netns room", "delete netns room"]
+    stay(host, "topology", **params)
+
+
+class Spoiler(KernelGateway):
+    """The real gateway, which makes the kernel refuse where a namespace is to go."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def execute(self, request: Request) -> None:
+        """Ask for something impossible first."""
+        if isinstance(request, RemoveNetns) and request.name == self.name:
+            super().execute(REFUSED_BY_KERNEL)
+        super().execute(request)
+
+
+def fail(items: Sequence[Wanted], name: str) -> tuple[str, list[str]]:
+    """What the user reads, and what could not be undone."""
+    with Spoiler(name) as gateway, pytest.raises(ApplyFailed) as caught:
+        converge(gateway, items, apply=True)
+    return str(caught.value), caught.value.left
+
+
+@pytest.mark.parametrize("loopback", ["down", "up"])
+@pytest.mark.parametrize("spoiled", ["room", "side"])
+def test_failing_plan_brings_all_back(host: Host, spoiled: str, loopback: str) -> None:
+    """The links of a namespace are gone, or it is gone too, when something fails: all is as before, with what lived there."""
+    for name in ("room", "side"):
+        ip("netns", "add", name)
+    if loopback == "up":
+        ip("link", "set", "lo", "up", netns="room")
+    host.apply(
+        "topology",
+        bridge=[{"name": "br0", "netns": "room", "address": mac(1)}],
+        veth=[
+            {"name": "v0", "address": mac(2), "peer": {"name": "v1", "netns": "room", "address": mac(3), "alias": "inside"}},
+        ],
+        macvlan=[{"name": "mv0", "netns": "room", "lower_device": "eth0", "address": mac(4), "mode": "bridge"}],
+        bridge_port=[{"port": "v1", "netns": "room", "bridge": "br0", "hairpin": True}],
+    )
+    ip("address", "add", "192.0.2.1/24", "dev", "mv0", netns="room")
+    ip("link", "set", "mv0", "up", netns="room")
+    ip("route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "mv0", netns="room")
+    items = wanted_topology({"netns": [{"name": name, "state": "absent"} for name in ("room", "side")]})
+    namespaces = [host.netns, "guest", "room", "side"]
+    before = dump(namespaces)
+    told, left = in_host(host.netns, partial(fail, items, spoiled))
+    assert left == [], told
+    assert told.startswith(f"delete netns {spoiled} failed: ")
+    assert told.endswith("Everything that had been done was undone")
+    assert_equal(dump(namespaces), before, told)
+
+
+def test_with_links_in_one_task(host: Host) -> None:
+    """topology makes a namespace and links in it; check mode says the same and makes nothing."""
+    params: dict[str, Any] = {
+        "netns": [{"name": "room"}],
+        "veth": [{"name": "v0", "peer": {"name": "v1", "netns": "room", "admin_state": "up"}}],
+        "macvlan": [
+            {"name": "mv0", "netns": "room", "lower_device": "eth0", "address": mac(1), "sysctls": {"ipv4.arp_ignore": 1}}
+        ],
+        "bridge": [{"name": "br0", "netns": "room"}],
+    }
+    before = dump([host.netns, "guest"])
+    told = host.run("topology", check=True, **params)
+    assert told.get("changed"), told
+    assert_equal(dump([host.netns, "guest"]), before, "check mode changed something")
+    done = host.apply("topology", **params)
+    assert done["operations"] == told["operations"]
+    assert done["operations"][0] == "create netns room"
+    assert host.link("mv0", "room")["address"] == mac(1)
+    assert host.setting("ipv4/conf/mv0/arp_ignore", "room") == "1"
+    assert "UP" in host.link("v1", "room")["flags"]
+    stay(host, "topology", **params)
+    gone = {
+        name: [{key: entry[key] for key in ("name", "netns") if key in entry} | {"state": "absent"} for entry in entries]
+        for name, entries in params.items()
+    }
+    host.apply("topology", **gone)
+    assert_equal(dump([host.netns, "guest"]), before)
+    stay(host, "topology", **gone)
+
+
+def test_two_entries_contradict(host: Host, untouched: None) -> None:
+    """One present and one absent."""
+    result = host.run("topology", netns=[{"name": "room"}, {"name": "room", "state": "absent"}])
+    assert result["msg"] == "netns[0] (room) and netns[1] (room) name the same link netns room, one present and one absent"
+
+
+def test_link_wanted_in_a_namespace_that_goes(host: Host) -> None:
+    """A contradiction too."""
+    ip("netns", "add", "room")
+    result = host.run(
+        "topology",
+        netns=[{"name": "room", "state": "absent"}],
+        macvlan=[{"name": "mv0", "netns": "room", "lower_device": "eth0"}],
+    )
+    assert result.get("failed"), result
+    assert "mv0 in netns room" in result["msg"]
+    assert "undone" not in result["msg"], "it is seen before anything is done"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a/b", "name: 'a/b' is neither the name of a network namespace nor an absolute path to one"),
+        ("..", "name: '..' is neither the name of a network namespace nor an absolute path to one"),
+        ("", "name: '' is neither the name of a network namespace nor an absolute path to one"),
+        ("/tmp/room", "name: '/tmp/room' is not the name of a network namespace"),
+        ("/run/netns/../room", "name: '/run/netns/../room' is not the name of a network namespace"),
+    ],
+)
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_bad_name(host: Host, untouched: None, name: str, told: str, state: str) -> None:
+    """A namespace is told by its name."""
+    for check in (True, False):
+        result = host.run("netns", check=check, name=name, state=state)
+        assert result.get("failed"), result
+        assert result["msg"] == told
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_name_too_long(host: Host, untouched: None, state: str) -> None:
+    """No file has such a name: a sentence, and no traceback."""
+    result = host.run("netns", name="x" * 300, state=state)
+    assert state == "absent" or result.get("failed"), result
+    assert "Traceback" not in str(result)

@@ -1,0 +1,465 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every option of either end of a pair on the real kernel, how a pair is found, renamed and created again, what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, bring_up, dump, ip
+from ansible_collections.patchbay.netdev.tests.integration.ladder import (
+    Case,
+    Rung,
+    bridge_link,
+    climb,
+    common_ladders,
+    flag,
+    refuse,
+    shown,
+    stay,
+    sysfs,
+)
+
+MAC1, MAC2 = "02:00:00:00:00:01", "02:00:00:00:00:02"
+OPTIONS = (*common_ladders("va"), "controller")
+
+
+def rungs(option: str, name: str, netns: str | None) -> list[Rung]:
+    """The ladder of an option for one end."""
+    if option != "controller":
+        return common_ladders(name, netns)[option]
+    read = shown(name, "master", netns=netns)
+    return [("br0", read, "br0"), ("br1", read, "br1"), ("", read, None)]
+
+
+@pytest.mark.parametrize("others", ["down", "up"])
+@pytest.mark.parametrize(("end", "netns"), [("own", "guest"), ("peer", None), ("peer", "guest")])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_option(host: Host, option: str, end: str, netns: str | None, others: str) -> None:
+    """Create with the first value on one end, change to each other one, delete, delete again; the other end is left alone."""
+    for bridge in ("br0", "br1"):
+        for place in (host.netns, "guest"):
+            ip("link", "add", bridge, "address", "02:00:00:00:00:b0", "type", "bridge", netns=place)
+    name, place = ("va", None) if end == "own" else ("vb", netns)
+    base = {"admin_state": others} if others == "up" else {}
+    for value, read, expected in rungs(option, name, place):
+        written = {**base, option: value}
+        params: dict[str, Any] = {"name": "va", "peer": {"name": "vb", "netns": netns}}
+        if end == "own":
+            params.update(written)
+        else:
+            params["peer"].update(written)
+        climb(host, "veth", **params)
+        assert read(host) == expected
+        if option != "admin_state":
+            assert flag(name, "UP", place)(host) == (others == "up")
+        other = host.link("vb", netns) if end == "own" else host.link("va")
+        assert other["mtu"] == 1500
+        assert "UP" not in other["flags"]
+    climb(host, "veth", name="va", state="absent")
+    assert (host.link("va"), host.link("vb", netns)) == ({}, {})
+    stay(host, "veth", name="va", state="absent")
+
+
+@pytest.mark.parametrize("end", ["own", "peer"])
+@pytest.mark.parametrize("option", ["num_tx_queues", "num_rx_queues"])
+def test_queues(host: Host, option: str, end: str) -> None:
+    """Taken at creation only; not written, they are as many as the machine has processors, and no drift."""
+    name = "va" if end == "own" else "vb"
+
+    def params(value: int) -> dict[str, Any]:
+        written = {option: value}
+        return {"name": "va", "peer": {"name": "vb", **(written if end == "peer" else {})}, **(written if end == "own" else {})}
+
+    climb(host, "veth", **params(3))
+    assert host.link(name)[option] == 3
+    stay(host, "veth", name="va", peer={"name": "vb"})
+    refused = host.run("veth", **params(5))
+    assert refused["msg"] == (
+        f"{name}: {option} 3 -> 5: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it"
+    )
+    climb(host, "veth", **params(5), recreate="when_required")
+    assert host.link(name)[option] == 5
+
+
+def _everything(number: int) -> dict[str, Any]:
+    return {
+        "address": f"02:00:00:00:0a:0{number}",
+        "mtu": 1400 + number,
+        "tx_queue_len": 10 + number,
+        "num_tx_queues": 2 + number,
+        "num_rx_queues": 3 + number,
+        "group": str(number),
+        "alias": f"end {number}",
+        "address_generation_mode": "none",
+        "altnames": [f"alternative {number}"],
+        "sysctls": {"ipv4.arp_ignore": number, "ipv6.accept_ra": 0},
+        "promiscuous": True,
+        "allmulticast": True,
+        "admin_state": "up",
+    }
+
+
+@pytest.mark.parametrize("places", [(None, None), (None, "guest"), ("guest", None), ("guest", "guest")])
+def test_everything_at_once(host: Host, places: tuple[str | None, str | None]) -> None:
+    """All options of both ends in one task, each end straight in its namespace."""
+    own, other = places
+    climb(host, "veth", name="va", netns=own, **_everything(1), peer={"name": "vb", "netns": other, **_everything(2)})
+    for number, (name, netns) in enumerate((("va", own), ("vb", other)), 1):
+        link = host.link(name, netns)
+        assert link["address"] == f"02:00:00:00:0a:0{number}"
+        assert (link["mtu"], link["txqlen"], link["group"]) == (1400 + number, 10 + number, str(number))
+        assert (link["num_tx_queues"], link["num_rx_queues"]) == (2 + number, 3 + number)
+        assert (link["ifalias"], link["altnames"]) == (f"end {number}", [f"alternative {number}"])
+        assert {"UP", "PROMISC", "ALLMULTI"} <= set(link["flags"])
+        assert host.setting(f"ipv4/conf/{name}/arp_ignore", netns) == str(number)
+        assert "fe80" not in ip("address", "show", "dev", name, netns=netns or host.netns), "the mode came too late"
+    climb(host, "veth", name="va", netns=own, state="absent")
+
+
+def test_mac_is_in_the_creating_request(host: Host) -> None:
+    """Both MACs are noted as set by somebody (3), which keeps udev's hands off; random ones as such (1)."""
+    host.apply("veth", name="va", address=MAC1, peer={"name": "vb", "netns": "guest", "address": MAC2})
+    assert sysfs(host, "va/addr_assign_type") == "3"
+    assert sysfs(host, "vb/addr_assign_type", "guest") == "3"
+    host.apply("veth", name="vc", peer={"name": "vd"})
+    assert [sysfs(host, f"{name}/addr_assign_type") for name in ("vc", "vd")] == ["1", "1"]
+
+
+def test_same_name_on_both_sides(host: Host) -> None:
+    """One step; found again from either side; frames pass."""
+    climb(
+        host,
+        "veth",
+        name="veth0",
+        admin_state="up",
+        peer={"name": "veth0", "netns": "guest", "admin_state": "up"},
+    )
+    stay(host, "veth", name="veth0", netns="guest", peer={"name": "veth0"})
+    stay(host, "veth", name="veth0", netns="guest", peer={"name": "veth0", "netns": host.netns})
+    stay(host, "veth", name="veth0")
+    for netns in (host.netns, "guest"):
+        bring_up("veth0", netns)
+    host.ip("address", "add", "192.0.2.1/24", "dev", "veth0")
+    ip("address", "add", "192.0.2.2/24", "dev", "veth0", netns="guest")
+    ping = ["ip", "netns", "exec", host.netns, "ping", "-c1", "-W5", "192.0.2.2"]
+    with contextlib.suppress(FileNotFoundError):
+        if subprocess.run(["ping", "-V"], capture_output=True, check=False).returncode == 0:
+            assert subprocess.run(ping, capture_output=True, check=False).returncode == 0
+    climb(host, "veth", name="veth0", netns="guest", state="absent")
+    assert host.link("veth0") == {}
+
+
+@pytest.mark.parametrize("netns", [None, "guest"])
+def test_found_from_either_end(host: Host, netns: str | None) -> None:
+    """The roles of the ends do not matter: nothing to do, changes on both, deletion."""
+    host.apply("veth", name="va", address=MAC1, peer={"name": "vb", "netns": netns, "address": MAC2})
+    stay(host, "veth", name="vb", netns=netns, address=MAC2, peer={"name": "va", "address": MAC1})
+    climb(host, "veth", name="vb", netns=netns, alias="b", peer={"name": "va", "alias": "a"})
+    assert (host.link("va")["ifalias"], host.link("vb", netns)["ifalias"]) == ("a", "b")
+    stay(host, "veth", name="va", alias="a", peer={"name": "vb", "netns": netns, "alias": "b"})
+    climb(host, "veth", name="vb", netns=netns, state="absent")
+    assert (host.link("va"), host.link("vb", netns)) == ({}, {})
+    stay(host, "veth", name="va", state="absent")
+
+
+def test_one_end_alone(host: Host) -> None:
+    """An existing pair needs no peer in the task, and one attribute of the peer needs its name."""
+    host.ip("link", "add", "va", "type", "veth", "peer", "name", "vb")
+    climb(host, "veth", name="vb", alias="alone")
+    stay(host, "veth", name="va", peer={"name": "vb", "alias": "alone"})
+
+
+@pytest.mark.parametrize("state", ["down", "up"])
+@pytest.mark.parametrize("netns", [None, "guest"])
+def test_rename_of_the_peer(host: Host, netns: str | None, state: str) -> None:
+    """Live: the same link under another name, with a change on the way."""
+    host.apply("veth", name="va", peer={"name": "vb", "netns": netns, "alias": "kept", "admin_state": state})
+    index = host.link("vb", netns)["ifindex"]
+    done = climb(host, "veth", name="va", peer={"name": "vc", "netns": netns, "mtu": 1400})
+    place = " in netns guest" if netns else ""
+    assert done["operations"] == [f"rename vb{place} to vc", f"set vc{place}: mtu 1500 -> 1400"]
+    found = host.link("vc", netns)
+    assert (found["ifindex"], found["ifalias"], found["mtu"]) == (index, "kept", 1400)
+    assert host.link("vb", netns) == {}
+
+
+@pytest.mark.parametrize("state", ["down", "up"])
+def test_rename_of_the_own_end(host: Host, state: str) -> None:
+    """A pair that is found by its peer gets the name that is wanted, as a port of a bridge and with a macvlan on the peer."""
+    host.apply("bridge", name="br0", address=MAC1)
+    host.apply("veth", name="va", admin_state=state, controller="br0", peer={"name": "vb", "netns": "guest"})
+    host.apply("bridge_port", port="va", isolated=True)
+    host.apply("macvlan", name="mv0", lower_device="vb", lower_device_netns="guest")
+    index = host.link("va")["ifindex"]
+    done = climb(host, "veth", name="vx", alias="new", peer={"name": "vb", "netns": "guest"})
+    assert done["operations"] == ["rename va to vx", 'set vx: alias "" -> new']
+    found = host.link("vx")
+    assert (found["ifindex"], found["master"], found["ifalias"], "UP" in found["flags"]) == (index, "br0", "new", state == "up")
+    assert bridge_link(host, "vx")["isolated"] is True
+    assert host.link("mv0") != {}
+
+
+def test_rename_of_the_lower_device(host: Host) -> None:
+    """A macvlan on the end that is renamed stays, and follows it."""
+    host.apply("veth", name="va", peer={"name": "vb"})
+    host.apply("macvlan", name="mv0", lower_device="va")
+    climb(host, "veth", name="vx", peer={"name": "vb"})
+    stay(host, "macvlan", name="mv0", lower_device="vx")
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_peer_in_another_namespace(host: Host, way: str) -> None:
+    """Refused, or created again with what lives on both ends."""
+    before, after = (None, "guest") if way == "there" else ("guest", None)
+    host.apply(
+        "veth",
+        name="va",
+        address=MAC1,
+        alias="end a",
+        mtu=1400,
+        admin_state="up",
+        peer={"name": "vb", "netns": before, "address": MAC2, "alias": "end b", "altnames": ["other b"], "admin_state": "up"},
+    )
+    for name, netns in (("va", host.netns), ("vb", before or host.netns)):
+        bring_up(name, netns)
+    host.ip("address", "add", "192.0.2.1/24", "dev", "va")
+    host.ip("route", "add", "198.51.100.0/24", "via", "192.0.2.2", "dev", "va")
+    ip("address", "add", "192.0.2.2/24", "dev", "vb", netns=before or host.netns)
+    old, new = ("vb", "vb in netns guest") if way == "there" else ("vb in netns guest", "vb")
+    params: dict[str, Any] = {"name": "va", "peer": {"name": "vb", "netns": after}}
+    known = dump([host.netns, "guest"])
+    for check in (True, False):
+        refused = host.run("veth", check=check, **params)
+        assert refused["msg"] == (
+            f"va: peer {old} -> {new}: the kernel cannot change that on a living link. Write recreate: when_required "
+            "to have it deleted and created again, with what lives on it where the kernel lets it"
+        )
+    assert_equal(dump([host.netns, "guest"]), known)
+    climb(host, "veth", **params, recreate="when_required")
+    for name, netns in (("va", host.netns), ("vb", after or host.netns)):
+        bring_up(name, netns)
+    own, other = host.link("va"), host.link("vb", after)
+    assert host.link("vb", before) == {}
+    assert (own["address"], own["ifalias"], own["mtu"], "UP" in own["flags"]) == (MAC1, "end a", 1400, True)
+    assert (other["address"], other["ifalias"], other["altnames"], "UP" in other["flags"]) == (MAC2, "end b", ["other b"], True)
+    assert "192.0.2.1/24" in host.ip("address", "show", "dev", "va")
+    assert "198.51.100.0/24 via 192.0.2.2 dev va" in host.ip("route")
+    assert "192.0.2.2/24" in ip("address", "show", "dev", "vb", netns=after or host.netns)
+
+
+@contextlib.contextmanager
+def second_name(netns: str, name: str) -> Iterator[None]:
+    """Another name in /run/netns for the same namespace."""
+    path = Path("/run/netns", name)
+    path.touch()
+    subprocess.run(["mount", "--bind", f"/run/netns/{netns}", str(path)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+        path.unlink()
+
+
+def test_namespace_by_path_and_by_two_names(host: Host) -> None:
+    """A path and a name, and two names, mean the same namespace."""
+    with second_name("guest", "another"):
+        climb(host, "veth", name="va", peer={"name": "vb", "netns": "/run/netns/guest"})
+        for netns in ("guest", "another", "/var/run/netns/guest", "/run/netns/another"):
+            stay(host, "veth", name="va", peer={"name": "vb", "netns": netns})
+            stay(host, "veth", name="vb", netns=netns, peer={"name": "va", "netns": host.netns})
+        climb(host, "veth", name="va", peer={"name": "vb", "netns": "another", "mtu": 1400})
+        climb(host, "veth", name="vb", netns="another", state="absent")
+
+
+@contextlib.contextmanager
+def peer_without_a_name(host: Host) -> Iterator[None]:
+    """va, whose peer vb is in a namespace that has lost its name."""
+    ip("netns", "add", "passing")
+    ip("link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", "passing", netns=host.netns)
+    # the namespace lives on without its name as long as a process is in it
+    with subprocess.Popen(["ip", "netns", "exec", "passing", "sleep", "60"]) as sleeper:
+        try:
+            while not ip("netns", "pids", "passing").split():
+                time.sleep(0.01)
+            ip("netns", "del", "passing")
+            yield
+        finally:
+            sleeper.kill()
+
+
+def test_peer_in_a_namespace_without_a_name(host: Host) -> None:
+    """A peer that cannot be named from here is no error, and no wrong name; the end that is here can be changed and deleted."""
+    with peer_without_a_name(host):
+        found = host.apply("link_info", name="va")["links"][0]
+        assert found["peer"]["netns"].startswith("(unnamed namespace ")
+        climb(host, "veth", name="va", alias="mine", mtu=1400)
+        refused = host.run("veth", name="va", peer={"name": "vb", "netns": "guest"})
+        assert refused["msg"].startswith("va: peer (link ")
+        assert "-> vb in netns guest: the kernel cannot change that on a living link. Write recreate" in refused["msg"]
+        climb(host, "veth", name="va", state="absent")
+        assert host.link("va") == {}
+
+
+def test_created_again_from_a_namespace_without_a_name(host: Host) -> None:
+    """The pair is made again with its peer where it can be named."""
+    with peer_without_a_name(host):
+        host.ip("link", "set", "va", "alias", "kept")
+        climb(host, "veth", name="va", peer={"name": "vb", "netns": "guest"}, recreate="when_required")
+        assert (host.link("va")["ifalias"], host.link("vb", "guest")["ifname"]) == ("kept", "vb")
+
+
+_PAIR = ("link add va type veth peer name vb",)
+_STRANGER = (*_PAIR, "link add vc type veth peer name vd")
+CASES: dict[str, Case] = {
+    "no peer": Case({"name": "va"}, "va: it does not exist, and peer is needed to create it, with its name"),
+    "peer without a name": Case(
+        {"name": "va", "peer": {"mtu": 1400}}, "peer: its name is missing, so there is no telling which link it is"
+    ),
+    "peer's attribute without its name": Case(
+        {"name": "va", "peer": {"mtu": 1400}}, "peer: its name is missing, so there is no telling which link it is", ip=_PAIR
+    ),
+    "peer's namespace without its name": Case(
+        {"name": "va", "peer": {"netns": "guest"}}, "peer: its name is missing, so there is no telling which link it is", ip=_PAIR
+    ),
+    "both ends the same": Case(
+        {"name": "va", "peer": {"name": "va"}},
+        "va: both ends of the pair have this name in the same namespace. Give peer another name or netns",
+    ),
+    "both ends the same elsewhere": Case(
+        {"name": "va", "netns": "guest", "peer": {"name": "va", "netns": "/run/netns/guest"}},
+        "va in netns guest: both ends of the pair have this name in the same namespace. Give peer another name or netns",
+    ),
+    "peer's name taken by another kind": Case(
+        {"name": "va", "peer": {"name": "br0"}},
+        "va: the name of its peer br0 is taken by a link of kind bridge. Choose another name",
+        ip=("link add br0 type bridge",),
+    ),
+    "peer's name is an end of another pair": Case(
+        {"name": "vx", "peer": {"name": "vc"}},
+        "vx: its peer vc is the other end of vd in netns guest, in another namespace. Choose another name, or delete vc first",
+        ip=("link add vc type veth peer name vd netns guest",),
+    ),
+    "peer's name taken when renaming": Case(
+        {"name": "va", "peer": {"name": "br0"}},
+        "va: peer vb -> br0: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        ip=(*_PAIR, "link add br0 type bridge"),
+    ),
+    "peer's name taken when made again": Case(
+        {"name": "va", "peer": {"name": "br0"}, "recreate": "when_required"},
+        "va: the name of its peer br0 is taken by a link of kind bridge. Choose another name",
+        ip=(*_PAIR, "link add br0 type bridge"),
+    ),
+    "peer's name is an alternative one": Case(
+        {"name": "va", "peer": {"name": "uplink"}},
+        "uplink: the name is taken: it is an alternative name of eth1. "
+        "Choose another name, or take uplink from the altnames of eth1 first",
+        ip=("link property add dev eth1 altname uplink",),
+    ),
+    "peer's new name is an alternative one": Case(
+        {"name": "va", "peer": {"name": "uplink"}},
+        "uplink: the name is taken: it is an alternative name of eth1. "
+        "Choose another name, or take uplink from the altnames of eth1 first",
+        ip=(*_PAIR, "link property add dev eth1 altname uplink"),
+    ),
+    "name of another kind": Case(
+        {"name": "br0", "peer": {"name": "vb"}},
+        "br0: the link that has this name is a bridge, no veth, and is not changed. "
+        "Choose another name, or delete that link first",
+        ip=("link add br0 type bridge",),
+    ),
+    "ends of two pairs": Case(
+        {"name": "va", "peer": {"name": "vc"}},
+        "va: peer vb -> vc: the kernel cannot change that on a living link. Write recreate: when_required "
+        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        ip=_STRANGER,
+    ),
+    "a macvlan on the end": Case(
+        {"name": "va", "state": "absent"},
+        "va: mv0 sits on it and would be deleted along with it, so it is not deleted. "
+        "Name what sits on it in the same task, or delete that first",
+        ip=_PAIR,
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "va"}),),
+    ),
+    "a macvlan on the other end": Case(
+        {"name": "va", "state": "absent"},
+        "va: mv0 sits on it and would be deleted along with it, so it is not deleted. "
+        "Name what sits on it in the same task, or delete that first",
+        ip=_PAIR,
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "vb"}),),
+    ),
+    "a macvlan in another namespace on the end": Case(
+        {"name": "va", "state": "absent"},
+        "va: mv0 in netns guest sits on it and would be deleted along with it, so it is not deleted. "
+        "Name what sits on it in the same task, or delete that first",
+        ip=_PAIR,
+        tasks=(("macvlan", {"name": "mv0", "netns": "guest", "lower_device": "va"}),),
+    ),
+    "a macvlan on the end that is made again": Case(
+        {"name": "va", "peer": {"name": "vb", "netns": "guest"}, "recreate": "when_required"},
+        "va: mv0 sits on it and would be deleted along with it, so it is not recreated. Delete that first",
+        ip=_PAIR,
+        tasks=(("macvlan", {"name": "mv0", "lower_device": "va"}),),
+    ),
+    "MAC of the peer": Case(
+        {"name": "va", "peer": {"name": "vb", "address": "01:00:5e:00:00:01"}},
+        "peer: address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
+        "a link needs a unicast one",
+    ),
+    "MTU of the peer": Case({"name": "va", "peer": {"name": "vb", "mtu": 67}}, "peer: mtu: 67 is not between 68 and 65535"),
+    "name of the peer": Case(
+        {"name": "va", "peer": {"name": "a/b"}}, "peer: name: 'a/b' cannot be the name of a link: the kernel refuses \"/\""
+    ),
+    "controller of the peer elsewhere": Case(
+        {"name": "va", "peer": {"name": "vb", "netns": "guest", "controller": "br0"}},
+        "vb in netns guest: its controller br0 in netns guest does not exist; it is looked up in the namespace of the link",
+        ip=("link add br0 type bridge",),
+    ),
+    "setting of the peer": Case(
+        {"name": "va", "peer": {"name": "vb", "sysctls": {"ipv4.arp_ignroe": 1}}},
+        "vb: this kernel has no setting ipv4.arp_ignroe (no such file under /proc/sys/net)",
+    ),
+    "namespace of the peer missing": Case(
+        {"name": "va", "peer": {"name": "vb", "netns": "nowhere"}},
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
+        "Correct the name, or create it first: ip netns add nowhere",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_refused(host: Host, case: Case) -> None:
+    """See refuse."""
+    refuse(host, "veth", case)
+
+
+def test_deleted_with_what_sits_on_it(host: Host) -> None:
+    """A macvlan that is named in the same task goes along."""
+    host.apply("veth", name="va", peer={"name": "vb", "netns": "guest"})
+    host.apply("macvlan", name="mv0", netns="guest", lower_device="va")
+    host.apply(
+        "topology", veth=[{"name": "va", "state": "absent"}], macvlan=[{"name": "mv0", "netns": "guest", "state": "absent"}]
+    )
+    assert (host.link("va"), host.link("mv0", "guest")) == ({}, {})
+
+
+def test_two_entries_for_one_pair(host: Host) -> None:
+    """Both ends may have an entry of their own, which say the same pair."""
+    entries = [
+        {"name": "va", "alias": "a", "peer": {"name": "vb", "netns": "guest"}},
+        {"name": "vb", "netns": "guest", "alias": "b", "peer": {"name": "va"}},
+    ]
+    done = host.apply("topology", veth=entries)
+    assert (host.link("va")["ifalias"], host.link("vb", "guest")["ifalias"]) == ("a", "b")
+    assert done["operations"][0].startswith("create va: veth with peer vb in netns guest")
+    assert host.apply("topology", veth=entries)["operations"] == []

@@ -1,0 +1,218 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the machine's kernel may not have: VLANs, VRFs, VLANs in bridges. And what an older kernel does not know, in words."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import MODULES, Host, assert_equal
+from ansible_collections.patchbay.netdev.tests.integration.ladder import (
+    Case,
+    Oracle,
+    bridge_link,
+    climb,
+    common_ladders,
+    data,
+    flag,
+    refuse,
+    shown,
+    stay,
+)
+from ansible_collections.patchbay.netdev.tests.other_kernel.conftest import links_and_addresses
+
+# kind: its module's options that a new link needs
+KINDS: dict[str, dict[str, Any]] = {
+    "vlan": {"lower_device": "eth0", "id": 201},
+    "vrf": {"table": 10},
+    **({"dummy": {}} if "dummy" in MODULES else {}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_of_every_link(host: Host, kind: str) -> None:
+    """All at once with their first value, then with the second, then deleted: a ladder for each takes too long here."""
+    ladders = common_ladders("new0")
+    if kind == "vrf":  # whose MTU starts at the largest and whose IPv6 has no link-local address
+        del ladders["address_generation_mode"]
+    for place in (0, 1):
+        wanted = {option: rungs[place][0] for option, rungs in ladders.items()}
+        climb(host, kind, name="new0", **KINDS[kind], **wanted)
+        for option, rungs in ladders.items():
+            _value, read, expected = rungs[place]
+            assert read(host) == expected, option
+        assert host.link("new0")["linkinfo"]["info_kind"] == kind
+    climb(host, kind, name="new0", state="absent")
+    assert host.link("new0") == {}
+
+
+# kind, option: two values that only creation takes, and what the kernel has to show for them
+FIXED: dict[tuple[str, str], tuple[tuple[Any, Any], Oracle, tuple[Any, Any]]] = {
+    ("vlan", "id"): ((1, 4094), data("new0", "id"), (1, 4094)),
+    ("vlan", "protocol"): (("802.1ad", "802.1q"), data("new0", "protocol"), ("802.1ad", "802.1Q")),
+    ("vlan", "lower_device"): (("eth0", "eth1"), shown("new0", "link"), ("eth0", "eth1")),
+    ("vrf", "table"): ((1, 1000), data("new0", "table"), (1, 1000)),
+    ("vlan", "num_tx_queues"): ((3, 2), shown("new0", "num_tx_queues"), (3, 2)),
+}
+
+
+@pytest.mark.parametrize(("kind", "option"), FIXED)
+def test_fixed_at_creation(host: Host, kind: str, option: str) -> None:
+    """Another value is refused in words, or has the link created again."""
+    values, read, expected = FIXED[kind, option]
+    climb(host, kind, name="new0", **{**KINDS[kind], option: values[0]})
+    assert read(host) == expected[0]
+    refused = host.run(kind, name="new0", **{option: values[1]})
+    assert refused["msg"].startswith(
+        f"new0: {option} {values[0]} -> {values[1]}: the kernel cannot change that on a living link."
+    )
+    climb(host, kind, name="new0", recreate="when_required", **{option: values[1]})
+    assert read(host) == expected[1]
+
+
+def test_vlan_takes_the_lower_devices_mtu_and_address(host: Host) -> None:
+    """Check mode knows both; a MAC that is written is its own."""
+    below = host.link("eth0")
+    climb(host, "vlan", name="new0", lower_device="eth0", id=5)
+    assert (host.link("new0")["mtu"], host.link("new0")["address"]) == (below["mtu"], below["address"])
+    refused = host.run("vlan", name="new0", mtu=2000)
+    assert refused["msg"].startswith("new0: mtu 2000 is above that of its lower device eth0 (1500)")
+
+
+@pytest.mark.parametrize("state", ["up", "require"])
+def test_vlan_lower_device_state(host: Host, state: str) -> None:
+    """up brings the lower device up in the same plan; require fails while it is down."""
+    host.ip("link", "set", "eth1", "down")
+    params = {"name": "new0", "lower_device": "eth1", "id": 5, "admin_state": "up", "lower_device_state": state}
+    if state == "require":
+        refuse(
+            host,
+            "vlan",
+            Case(
+                params,
+                "new0: its lower device eth1 is down, and lower_device_state: require wants it up. "
+                "Bring it up first, or write lower_device_state: up",
+            ),
+        )
+    else:
+        assert "set eth1: admin_state down -> up" in climb(host, "vlan", **params)["operations"]
+        assert flag("eth1", "UP")(host)
+
+
+def test_vlan_elsewhere(host: Host) -> None:
+    """The link in one namespace, its lower device in another."""
+    climb(host, "vlan", name="new0", netns="guest", lower_device="eth0", lower_device_netns=host.netns, id=7)
+    assert host.link("new0", "guest")["link_netnsid"] is not None
+    assert host.link("new0") == {}
+
+
+def test_links_on_links(host: Host) -> None:
+    """A VLAN, a VLAN inside it, and a macvlan on that one; what others sit on is not deleted."""
+    climb(host, "vlan", name="outer", lower_device="eth0", id=5, protocol="802.1ad")
+    climb(host, "vlan", name="inner", lower_device="outer", id=5)
+    climb(host, "macvlan", name="mv0", lower_device="inner", mode="bridge")
+    assert shown("mv0", "link")(host) == "inner"
+    refused = host.run("vlan", name="inner", state="absent")
+    assert refused["msg"].startswith("inner: mv0 sits on it and would be deleted along with it")
+    found = host.apply("link_info", name="inner")["links"][0]
+    assert (found["kind"], found["lower_device"], found["id"]) == ("vlan", "outer", 5)
+
+
+def test_topology_in_one_task(host: Host) -> None:
+    """A VLAN, the macvlan on it and the VRF that has it, planned together."""
+    tasks = {
+        "vlan": [{"name": "new0", "lower_device": "eth0", "id": 5}],
+        "vrf": [{"name": "vrf0", "table": 10, "admin_state": "up"}],
+        "macvlan": [{"name": "mv0", "lower_device": "new0", "controller": "vrf0"}],
+    }
+    done = host.apply("topology", **tasks)
+    assert done["changed"]
+    assert (shown("mv0", "link")(host), shown("mv0", "master")(host)) == ("new0", "vrf0")
+    for check in (True, False):
+        assert not host.run("topology", check=check, **tasks)["changed"]
+
+
+def test_link_in_a_vrf(host: Host) -> None:
+    """Attached, detached, and moved there from a bridge."""
+    host.apply("vrf", name="vrf0", table=10, admin_state="up")
+    host.apply("bridge", name="br0")
+    for controller in ("vrf0", "br0", "vrf0", ""):
+        climb(host, "link", name="eth1", controller=controller)
+        assert shown("eth1", "master")(host) == (controller or None)
+    climb(host, "vlan", name="new0", lower_device="eth0", id=5, controller="vrf0")
+    climb(host, "vrf", name="vrf0", state="absent")
+    assert shown("new0", "master")(host) is None
+
+
+def test_bridge_with_vlans(host: Host) -> None:
+    """Both options on a new bridge, and each on a living one, also while it filters."""
+    climb(host, "bridge", name="br0", vlan_filtering=True, vlan_default_pvid=5)
+    for option, value in (
+        ("vlan_default_pvid", 7),
+        ("vlan_default_pvid", 0),
+        ("vlan_filtering", False),
+        ("vlan_filtering", True),
+    ):
+        climb(host, "bridge", name="br0", **{option: value})
+        assert data("br0", option)(host) == value
+    stay(host, "bridge", name="br0", vlan_filtering=True, vlan_default_pvid=0)
+
+
+def test_port_with_vlans(host: Host) -> None:
+    """A VLAN as a port, and the setting that only a bridge with VLANs has."""
+    host.apply("bridge", name="br0", vlan_filtering=True)
+    host.apply("vlan", name="new0", lower_device="eth0", id=5)
+    climb(host, "bridge_port", port="new0", bridge="br0", vlan_tunnel=True)
+    assert bridge_link(host, "new0")["vlan_tunnel"]
+    climb(host, "bridge_port", port="new0", vlan_tunnel=False)
+    assert not bridge_link(host, "new0")["vlan_tunnel"]
+
+
+# module, options, what is said where the kernel is older than the option
+NEWER: dict[str, tuple[str, dict[str, Any], tuple[int, int], str]] = {
+    "bc_cutoff": (
+        "macvlan",
+        {"name": "mv0", "lower_device": "eth0", "bc_cutoff": 5},
+        (6, 4),
+        "the kernel acknowledged every request, but did not keep what was asked for: set mv0: bc_cutoff 1 -> 5. "
+        "Everything that had been done was undone",
+    ),
+    "multicast_max_groups": (
+        "bridge_port",
+        {"port": "eth1", "multicast_max_groups": 5},
+        (6, 3),
+        "eth1: this kernel has no multicast_max_groups for bridge ports (it came with Linux 6.3)",
+    ),
+    "neigh_vlan_suppress": (
+        "bridge_port",
+        {"port": "eth1", "neigh_vlan_suppress": True},
+        (6, 4),
+        "eth1: this kernel has no neigh_vlan_suppress for bridge ports (it came with Linux 6.4)",
+    ),
+    "mab": (
+        "bridge_port",
+        {"port": "eth1", "locked": True, "mab": True},
+        (6, 2),
+        "eth1: this kernel has no mab for bridge ports (it came with Linux 6.2)",
+    ),
+}
+
+
+@pytest.mark.parametrize("option", NEWER)
+def test_newer_than_the_kernel(host: Host, option: str) -> None:
+    """An option that the kernel ignores without a word ends in words, and nothing is left of it; a newer kernel takes it."""
+    module, params, since, told = NEWER[option]
+    if module == "bridge_port":
+        host.apply("bridge", name="br0")
+        host.apply("bridge_port", port="eth1", bridge="br0")
+    before = links_and_addresses([host.netns])
+    result = host.run(module, **params)
+    if tuple(map(int, os.uname().release.split(".")[:2])) >= since:
+        assert not result.get("failed"), result
+    else:
+        assert result["msg"] == told
+        assert_equal(links_and_addresses([host.netns]), before)
