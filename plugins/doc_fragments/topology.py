@@ -37,6 +37,7 @@ class ModuleDocFragment:
             _entries("vrf", "VRFs, each with the options of M(patchbay.netdev.vrf).", _MADE, vrf.OPTIONS),
             _entries("bridge", "Bridges, each with the options of M(patchbay.netdev.bridge).", _MADE, bridge.OPTIONS),
             _entries("veth", "Pairs, each with the options of M(patchbay.netdev.veth).", _MADE, veth.OPTIONS),
+            _entries("dummy", "Dummies, each with the options of M(patchbay.netdev.dummy).", _MADE),
             _entries(
                 "vlan",
                 "VLANs, each with the options of M(patchbay.netdev.vlan).",

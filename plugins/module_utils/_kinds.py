@@ -380,6 +380,8 @@ VETH = Kind(  # with as many queues as the machine has processors
     port=PORT,
 )
 
+DUMMY = Kind("dummy", _COMMON, port=PORT)
+
 VLAN = Kind(
     "vlan",
     (
@@ -411,7 +413,7 @@ VRF = Kind(
     needs=("table",),
 )
 
-KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, VLAN, MACVLAN, MACVTAP)}
+KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, DUMMY, VLAN, MACVLAN, MACVTAP)}
 
 
 def kind_of(name: str) -> Kind:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -288,6 +289,34 @@ def test_refused(host: Host, case: Case) -> None:
     """See refuse."""
     host.ip("link", "set", "eth0", "address", ETH0)
     refuse(host, "macvlan", case)
+
+
+# module: its options, the rest of the sentence of its plan, and the kernel's module
+DRIVERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "vlan": ({"lower_device": "eth0", "id": 5}, " on eth0, id 5", "8021q"),
+    "vrf": ({"table": 10}, ", table 10", "vrf"),
+    "dummy": ({}, "", "dummy"),
+}
+
+
+@pytest.mark.parametrize("kind", DRIVERS)
+def test_kind_that_the_kernel_may_not_have(host: Host, kind: str) -> None:
+    """Where ip cannot make one either, the way out is named; the other kernel's tests are for where it can."""
+    needs, rest, driver = DRIVERS[kind]
+    words = {"vlan": "link eth0 name probe0 type vlan id 6", "vrf": "probe0 type vrf table 11", "dummy": "probe0 type dummy"}
+    probed = subprocess.run(
+        ["ip", "-n", host.netns, "link", "add", *words[kind].split()], capture_output=True, text=True, check=False
+    )
+    result = host.run(kind, name="new0", **needs)
+    if probed.returncode == 0:
+        assert result.get("changed"), result
+        return
+    assert "Unknown device type" in probed.stderr
+    assert result["msg"] == (
+        f"create new0: {kind}{rest} failed: the kernel refused to create new0: Unknown device type. "
+        f"This kernel has no {kind}: try modprobe {driver}. Everything that had been done was undone"
+    )
+    assert host.link("new0") == {}
 
 
 def test_place_in_the_input(host: Host) -> None:

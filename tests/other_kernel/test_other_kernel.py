@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the machine's kernel may not have: VLANs, VRFs, VLANs in bridges. And what an older kernel does not know, in words."""
+"""What the machine's kernel may not have: VLANs, VRFs, dummies, VLANs in bridges. And what an older one lacks, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.host import MODULES, Host, assert_equal
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
     Oracle,
@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.tests.other_kernel.conftest import link
 KINDS: dict[str, dict[str, Any]] = {
     "vlan": {"lower_device": "eth0", "id": 201},
     "vrf": {"table": 10},
-    **({"dummy": {}} if "dummy" in MODULES else {}),
+    "dummy": {},
 }
 
 
@@ -57,6 +57,7 @@ FIXED: dict[tuple[str, str], tuple[tuple[Any, Any], Oracle, tuple[Any, Any]]] = 
     ("vlan", "lower_device"): (("eth0", "eth1"), shown("new0", "link"), ("eth0", "eth1")),
     ("vrf", "table"): ((1, 1000), data("new0", "table"), (1, 1000)),
     ("vlan", "num_tx_queues"): ((3, 2), shown("new0", "num_tx_queues"), (3, 2)),
+    ("dummy", "num_tx_queues"): ((3, 2), shown("new0", "num_tx_queues"), (3, 2)),
 }
 
 
@@ -120,6 +121,31 @@ def test_links_on_links(host: Host) -> None:
     assert refused["msg"].startswith("inner: mv0 sits on it and would be deleted along with it")
     found = host.apply("link_info", name="inner")["links"][0]
     assert (found["kind"], found["lower_device"], found["id"]) == ("vlan", "outer", 5)
+
+
+def test_dummy_of_its_own_making(host: Host) -> None:
+    """What check mode says of a new one is so, and what it does not say is what Ethernet has."""
+    done = climb(host, "dummy", name="new0")
+    assert done["operations"] == ["create new0: dummy"]
+    found = host.link("new0")
+    assert "NOARP" in found["flags"]
+    assert (found["mtu"], found["txqlen"], found["num_tx_queues"]) == (1500, 1000, 1)
+    assert done["link"]["address"] == found["address"]
+
+
+def test_dummy_below_others(host: Host) -> None:
+    """A macvlan, which takes over its MTU, and a VLAN; then it is a port of a bridge."""
+    climb(host, "dummy", name="new0", mtu=1400, admin_state="up")
+    climb(host, "macvlan", name="mv0", lower_device="new0", mode="bridge", admin_state="up")
+    assert (shown("mv0", "link")(host), shown("mv0", "mtu")(host)) == ("new0", 1400)
+    climb(host, "vlan", name="inner", lower_device="new0", id=5)
+    refused = host.run("dummy", name="new0", state="absent")
+    assert refused["msg"].startswith("new0: inner, mv0 sit on it and would be deleted along with it")
+    for kind, name in (("macvlan", "mv0"), ("vlan", "inner")):
+        climb(host, kind, name=name, state="absent")
+    host.apply("bridge", name="br0")
+    climb(host, "bridge_port", port="new0", bridge="br0", hairpin=True)
+    climb(host, "dummy", name="new0", state="absent")
 
 
 def test_topology_in_one_task(host: Host) -> None:

@@ -434,6 +434,19 @@ def test_advice(request_: dict[str, Any], code: int, advice: str) -> None:
     assert f": no memory. {advice}" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("kind", "needs", "driver"),
+    [("vlan", {"lower_device": LinkKey(HERE, "eth0"), "id": 5}, "8021q"), ("vrf", {"table": 10}, "vrf"), ("dummy", {}, "dummy")],
+)
+def test_advice_where_the_kernel_has_no_such_kind(kind: str, needs: dict[str, Any], driver: str) -> None:
+    """The module that brings it is named."""
+    gateway = eth0(Failing)
+    gateway.fails_at, gateway.code = 0, errno.EOPNOTSUPP
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, [Wanted(LinkKey(HERE, "new0"), kind, True, needs)], apply=True)
+    assert f": no memory. This kernel has no {kind}: try modprobe {driver}. Everything" in str(caught.value)
+
+
 def test_advice_for_stable_secret() -> None:
     """Which needs a secret first."""
     gateway = eth0()
