@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import grp
 import os
@@ -14,6 +15,7 @@ import re
 import select
 import socket
 import stat
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +25,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
@@ -276,8 +282,16 @@ def test_same_number_in_two_namespaces(host: Host, twins: Path) -> None:
     assert not twins.exists(), "the second link has no node even then"
 
 
-def test_new_link_gets_a_taken_number(host: Host) -> None:
-    """The kernel's choice of a number cannot be foreseen: the link goes again, and the other's node is untouched."""
+def assert_own_node(host: Host, name: str, netns: str, permissions: int) -> int:
+    """By the device number in sysfs; its index."""
+    status = os.stat(node_of(host, name, netns))
+    assert f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" == number_of(host, name, netns)
+    assert stat.S_IMODE(status.st_mode) == permissions
+    return int(host.link(name, netns)["ifindex"])
+
+
+def test_new_link_avoids_a_taken_number(host: Host) -> None:
+    """The kernel would choose the number of a node of a link elsewhere: another one is chosen, and that node is untouched."""
     host.ip("link", "set", "eth1", "netns", "guest")
     last = 0
     while last <= host.link("eth1", "guest")["ifindex"]:  # which kept its number, so that the next one is passed over
@@ -288,15 +302,66 @@ def test_new_link_gets_a_taken_number(host: Host) -> None:
     host.ip("link", "add", "mt0", "link", "eth0", "index", str(index), "type", "macvtap")
     before = node_of(host).stat()
     wanted = {"name": "mt1", "netns": "guest", "lower_device": "eth1", "lower_device_netns": "guest", "device_mode": "0666"}
-    result = host.run("macvtap", **wanted)
-    assert result["msg"] == (
-        "create mt1 in netns guest: macvtap on eth1 in netns guest, device_mode 0666 failed: the kernel refused to set "
-        f"device_mode of mt1 in netns guest: /dev/tap{index} is not the device node of this link. "
-        "Everything that had been done was undone"
-    )
-    assert host.link("mt1", "guest") == {}
+    climb(host, "macvtap", **wanted)
+    assert assert_own_node(host, "mt1", "guest", 0o666) > index
     assert node_of(host).stat().st_ctime_ns == before.st_ctime_ns
-    climb(host, "macvtap", **wanted)  # the next number is free
+
+
+@pytest.fixture
+def rooms() -> Iterator[tuple[str, str]]:
+    """The names of two namespaces that a test makes, and which do not outlive it."""
+    names = ("room", "side")
+    yield names
+    for netns in names:
+        subprocess.run(["ip", "netns", "del", netns], check=False, capture_output=True)
+
+
+def test_new_namespaces_share_no_node(host: Host, rooms: tuple[str, str]) -> None:
+    """Each starts to count at the same number, and has as many links when its macvtaps come."""
+    first, second = rooms
+    wanted = {
+        "netns": [{"name": netns} for netns in rooms],
+        "veth": [{"name": f"v-{netns}", "peer": {"name": "v0", "netns": netns}} for netns in rooms],
+        "macvtap": [
+            {"name": name, "netns": netns, "lower_device": lower, "device_mode": permissions}
+            for netns, name, lower, permissions in (
+                (first, "mt0", "eth0", "0601"),
+                (second, "mt0", "eth0", "0602"),
+                (first, "mt1", "eth1", "0603"),
+                (second, "mt1", "eth0", "0604"),
+            )
+        ],
+    }
+    host.apply("topology", **wanted)
+    stay(host, "topology", **wanted)
+    indexes = {assert_own_node(host, item["name"], item["netns"], int(item["device_mode"], 8)) for item in wanted["macvtap"]}
+    assert len(indexes) == 4
+
+
+def test_chosen_number_may_be_taken(host: Host, rooms: tuple[str, str]) -> None:
+    """Somebody else makes links at the same moment: those numbers are passed over, and a name that is taken is still told."""
+    ip("link", "add", "mt0", "link", "eth0", "type", "macvtap", netns=host.netns)
+    ip("netns", "add", rooms[0])
+    for place in (1, 2, 3):
+        index = host.link("mt0")["ifindex"] + place
+        ip("link", "add", f"late{place}", "index", str(index), "type", "bridge", netns=rooms[0])
+    request = NewLink(LinkKey(rooms[0], "mt1"), "macvtap", {"lower_device": LinkKey(HERE, "eth0")})
+    found = in_namespace(host.netns, lambda: sent(request, request))
+    assert found == [None, errno.EEXIST]
+    assert assert_own_node(host, "mt1", rooms[0], 0o600) == index + 1
+
+
+def sent(*requests: Request) -> list[int | None]:
+    """What comes of each, on a gateway that has observed nothing: the errno of a refusal."""
+    found: list[int | None] = []
+    with KernelGateway() as gateway:
+        for request in requests:
+            try:
+                gateway.execute(request)
+                found.append(None)
+            except RequestFailed as error:
+                found.append(error.errno)
+    return found
 
 
 def test_node_that_is_no_node(host: Host) -> None:

@@ -42,6 +42,11 @@ def write(index: int, number: str | None, attributes: Mapping[str, Any]) -> None
         os.chmod(path, attributes["device_mode"])  # a character device: there is no link to follow
 
 
+def numbers() -> set[int]:
+    """The indexes of all links of this machine, in whatever namespace, that have a node."""
+    return {int(name[3:]) for name in os.listdir("/dev") if name.startswith("tap") and name[3:].isdecimal()}
+
+
 def _path(index: int) -> str:
     return f"/dev/tap{index}"
 

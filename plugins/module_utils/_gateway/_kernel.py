@@ -281,11 +281,14 @@ class KernelGateway:
         return known[(netns, number)]
 
     def _name_by_index(self, netns: str, index: int) -> str:
+        return self._found_by_index(netns, index) or f"(link {index})"
+
+    def _found_by_index(self, netns: str, index: int) -> str | None:
         request = self._codec.encode(self._codec.link, codec.RTM_GETLINK, 0, {"index": index}, [])
         try:
             (part,) = self._namespace(netns).socket.request(request)
         except NetlinkError:
-            return f"(link {index})"
+            return None
         return str(self._codec.decode(self._codec.link, part).get("IFLA_IFNAME"))
 
     def _settings(self, scope: Scope, carried: dict[LinkKey, Carried]) -> dict[tuple[str, str, str], int | None]:
@@ -378,10 +381,30 @@ class KernelGateway:
             attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind], data]}])
         if start is not target:
             attrs.append(["IFLA_NET_NS_FD", target.descriptor])
-        if request.index is not None:
-            header["index"] = request.index
+        first = request.index
+        if first is None and request.kind == "macvtap":
+            first = self._first_without_node(start.name, target.name)
         self._indexes.pop(request.key, None)
-        self._send(start.name, self._codec.link, codec.RTM_NEWLINK, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+        for index in itertools.count(first or 0):  # 0 has the kernel choose
+            try:
+                flags = codec.NLM_F_CREATE | codec.NLM_F_EXCL
+                self._send(start.name, self._codec.link, codec.RTM_NEWLINK, flags, {**header, "index": index}, attrs)
+                return
+            except NetlinkError as error:
+                ours = index and request.index is None and error.errno in (errno.EEXIST, errno.EBUSY)
+                if not ours or not any(self._found_by_index(netns, index) for netns in (start.name, target.name)):
+                    raise
+
+    def _first_without_node(self, start: str, target: str) -> int | None:
+        """From where on a new macvtap has a node of its own; None where that is so with every index that the kernel may choose.
+
+        All namespaces share one /dev, so the node of a link elsewhere would stand for the new one. An older kernel (seen on
+        Linux 6.1) wants an index to be free where the request is sent as well.
+        """
+        taken = devices.numbers()
+        if taken <= {index for key, index in self._indexes.items() if key.netns == target}:
+            return None
+        return 1 + max(taken | {index for key, index in self._indexes.items() if key.netns in (start, target)})
 
     def _other_end(self, request: NewLink, key: LinkKey, attributes: Attributes) -> list[Any]:
         """The data of a pair that is made in a namespace: the whole of its other end, and where that is to be."""
