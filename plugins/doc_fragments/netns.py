@@ -17,6 +17,7 @@ state:
   description:
     - Whether the namespace is there.
     - C(absent) deletes the links in it as well, and with them the other ends of pairs. A namespace that is not there is fine.
+    - An empty file that was left behind in C(/run/netns), as after a crash, is deleted in either case.
   type: str
   choices: [present, absent]
   default: present

@@ -226,8 +226,9 @@ def _lost(before: State, now: State) -> list[Restore]:
 
 def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:
     """Sentences for what is not as it was."""
-    found = [f"{key} is gone" for key in before.namespaces if key not in observed.namespaces]
-    found += [f"{key} is there" for key in observed.namespaces if key not in before.namespaces]
+    was_there, is_there = ({str(space) for space in state.namespaces.values()} for state in (before, observed))
+    found = [f"{space} is gone" for space in sorted(was_there - is_there)]
+    found += [f"{space} is there" for space in sorted(is_there - was_there)]
     for key in sorted(keys):
         old, new = before.get(key), observed.get(key)
         if old is None or new is None:

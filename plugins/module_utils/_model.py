@@ -37,14 +37,22 @@ class NetnsKey:
 
 
 Key = Union[LinkKey, NetnsKey]
+LEFT_BEHIND = "an empty file"  # what stays of a namespace after a crash, when only its mount is gone
 
 
 @dataclass(frozen=True)
 class Netns:
-    """A named network namespace; processes: the ids of those that live in it."""
+    """A named network namespace; processes: the ids of those that live in it.
+
+    instead: what is in its place, if that is no namespace: LEFT_BEHIND, or in words what nobody but its owner may take away.
+    """
 
     key: NetnsKey
     processes: tuple[int, ...] = ()
+    instead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.instead} in the place of {self.key}" if self.instead else str(self.key)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     kind_of,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    LEFT_BEHIND,
     PHYSICAL,
     Address,
     Attributes,
@@ -365,25 +366,28 @@ class Rename:
 
 @dataclass(frozen=True)
 class CreateNetns:
-    """Make a named network namespace."""
+    """Make a named network namespace; left_behind: only put the file back that was left behind of one."""
 
     key: NetnsKey
+    left_behind: bool = False
 
     def __str__(self) -> str:
         return f"create {self.key}"
 
     def predict(self, _state: State) -> Changes:
         """It is there, with a loopback device."""
+        if self.left_behind:
+            return {self.key: Netns(self.key, instead=LEFT_BEHIND)}
         loopback = Link(LinkKey(self.key.name, "lo"), PHYSICAL, {"admin_state": "down"}, ethernet=False)
         return {self.key: Netns(self.key), loopback.key: loopback}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Delete it."""
-        return (DeleteNetns(self.key),)
+        return (DeleteNetns(self.key, left_behind=self.left_behind),)
 
     def requests(self) -> list[Request]:
         """One request."""
-        return [NewNetns(self.key.name)]
+        return [NewNetns(self.key.name, self.left_behind)]
 
     def endangers(self, _state: State) -> frozenset[LinkKey]:
         """None: there was nothing."""
@@ -394,11 +398,12 @@ class CreateNetns:
 class DeleteNetns:
     """Take the name of a network namespace away. The plan deletes the links in it before, each so that it can be made again.
 
-    loopback: whether its loopback device is up.
+    loopback: whether its loopback device is up. left_behind: all that is there is a file that was left behind of it.
     """
 
     key: NetnsKey
     loopback: bool = False
+    left_behind: bool = False
 
     def __str__(self) -> str:
         return f"delete {self.key}"
@@ -410,11 +415,14 @@ class DeleteNetns:
     def inverse(self) -> tuple[Operation, ...]:
         """Make it again, empty; the links come back by the inverses of their own deletions."""
         loopback = Link(LinkKey(self.key.name, "lo"), PHYSICAL, {"admin_state": "down"})
-        return (CreateNetns(self.key), *([UpdateLink(loopback, {"admin_state": "up"})] if self.loopback else []))
+        return (
+            CreateNetns(self.key, self.left_behind),
+            *([UpdateLink(loopback, {"admin_state": "up"})] if self.loopback else []),
+        )
 
     def requests(self) -> list[Request]:
         """One request."""
-        return [RemoveNetns(self.key.name)]
+        return [RemoveNetns(self.key.name, self.left_behind)]
 
     def endangers(self, _state: State) -> frozenset[LinkKey]:
         """None: what was endangered went before."""

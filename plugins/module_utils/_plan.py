@@ -18,12 +18,14 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, VETH, At, Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    LEFT_BEHIND,
     PHYSICAL,
     Address,
     Attributes,
     Carried,
     Link,
     LinkKey,
+    Netns,
     NetnsKey,
     Route,
     State,
@@ -155,14 +157,30 @@ def _as_written(changes: Changes, state: State, step: Operation, coming: Mapping
 
 
 def _new_space(item: Wanted, state: State) -> Iterator[Operation]:
-    if item.key not in state.namespaces:
+    space = state.namespaces.get(item.key)
+    if space is not None and space.instead:
+        yield _left_behind(space)
+    if space is None or space.instead:
         yield CreateNetns(item.key)
+
+
+def _left_behind(space: Netns) -> DeleteNetns:
+    """Only what cannot be anybody's work is taken away."""
+    if space.instead != LEFT_BEHIND:
+        raise Refused(
+            f"{space.key}: /run/netns/{space.key.name} is {space.instead} and no network namespace, so it is not deleted. "
+            "Move it away first, or choose another name"
+        )
+    return DeleteNetns(space.key, left_behind=True)
 
 
 def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Operation]:
     """The links first, so that a failure later in the plan can bring them back."""
     space = state.namespaces.get(item.key)
     if space is None:
+        return
+    if space.instead:
+        yield _left_behind(space)
         return
     if space.processes and not item.force:
         some = ", ".join(str(process) for process in space.processes[:5]) + (", ..." if len(space.processes) > 5 else "")

@@ -144,9 +144,10 @@ class AddRoute:
 
 @dataclass(frozen=True)
 class NewNetns:
-    """Make a named network namespace."""
+    """Make a named network namespace; left_behind: only the file that stands for one."""
 
     name: str
+    left_behind: bool = False
 
     def __str__(self) -> str:
         return f"create netns {self.name}"
@@ -154,9 +155,13 @@ class NewNetns:
 
 @dataclass(frozen=True)
 class RemoveNetns:
-    """Take the name of a network namespace away; the kernel deletes it once nothing refers to it."""
+    """Take the name of a network namespace away; the kernel deletes it once nothing refers to it.
+
+    left_behind: only an empty file that stands for none.
+    """
 
     name: str
+    left_behind: bool = False
 
     def __str__(self) -> str:
         return f"delete netns {self.name}"

@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, NetnsKey, Scope, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, Netns, NetnsKey, Scope, Wanted
 
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 PACKAGES = {
@@ -128,6 +128,12 @@ def _fail(module: AnsibleModule, error: NetdevError) -> NoReturn:
     raise AssertionError  # fail_json does not come back
 
 
+def _space_state(space: Netns | None) -> str:
+    if space is None:
+        return "absent"
+    return "left behind" if space.instead else "present"
+
+
 def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
     """The link or namespace of an item as it is (or will be); None when it is absent."""
     if isinstance(item.key, NetnsKey):
@@ -176,7 +182,7 @@ def _diff(result: Result) -> list[dict[str, Any]]:
         if key not in items and isinstance(key, LinkKey) and key.name == "lo":  # comes and goes with its namespace
             continue
         if isinstance(key, NetnsKey):
-            sides = [{"state": "present" if key in state.namespaces else "absent"} for state in (before, after)]
+            sides = [{"state": _space_state(state.namespaces.get(key))} for state in (before, after)]
             headers = {"before_header": str(key), "after_header": str(key)}
             found.append({**headers, "before": sides[0], "after": sides[1]})
             continue

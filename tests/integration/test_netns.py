@@ -9,7 +9,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveNetns, Request
@@ -42,7 +42,12 @@ def clean(host: Host) -> Iterator[None]:
 
 def known(names: list[str]) -> list[str]:
     """Those that ip can look into."""
-    return [name for name in names if name in ip("netns", "list").split()]
+    return [name for name in names if f"/run/netns/{name}" in mounted()]
+
+
+def mounted() -> list[str]:
+    """The places of all mounts."""
+    return [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
 
 
 def climb(host: Host, /, **params: Any) -> dict[str, Any]:
@@ -163,14 +168,88 @@ def test_force_without_processes(host: Host) -> None:
 
 
 def test_file_left_behind(host: Host) -> None:
-    """A namespace whose mount is gone is absent; its file is in the way of a new one, which is said, and is not touched."""
-    ROOM.touch()
-    stay(host, "netns", name="room", state="absent")
-    result = host.run("netns", name="room")
-    assert result["msg"] == (
-        "create netns room failed: the kernel refused to create netns room: File exists. Everything that had been done was undone"
-    )
+    """Of a namespace whose mount is gone, as after a crash: it goes, and a new namespace takes its place."""
+    leave_behind()
+    done = climb(host, name="room", state="absent")
+    assert (done["operations"], done["netns"]) == (["delete netns room"], None)
+    assert (done["diff"][0]["before"], done["diff"][0]["after"]) == ({"state": "left behind"}, {"state": "absent"})
+    assert not ROOM.exists()
+    leave_behind()
+    done = climb(host, name="room")
+    assert done["operations"] == ["delete netns room", "create netns room"]
+    assert (done["diff"][0]["before"], done["diff"][0]["after"]) == ({"state": "left behind"}, {"state": "present"})
+    assert "lo" in ip("-o", "link", netns="room")
+
+
+def leave_behind() -> None:
+    """As a crash does: what `ip netns add` makes, without its mount."""
+    ip("netns", "add", "room")
+    subprocess.run(["umount", str(ROOM)], check=True)
     assert ROOM.is_file()
+
+
+def identity() -> tuple[int, ...]:
+    """What no look at the file changes."""
+    found = ROOM.lstat()
+    return found.st_ino, found.st_mode, found.st_size, found.st_ctime_ns
+
+
+def test_check_mode_leaves_the_file(host: Host) -> None:
+    """It is foretold, and there afterwards, as it was."""
+    leave_behind()
+    before = identity()
+    for state in ("present", "absent"):
+        assert host.run("netns", check=True, name="room", state=state)["changed"]
+    assert identity() == before
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda: ROOM.write_text("somebody's"), "a file that is not empty"),
+        (ROOM.mkdir, "a directory"),
+        (lambda: ROOM.symlink_to("/proc/1/nowhere"), "a symbolic link"),
+        (lambda: os.mkfifo(ROOM), "a special file"),
+    ],
+    ids=["file", "directory", "link", "special"],
+)
+def test_something_else_in_its_place(host: Host, make: Callable[[], object], found: str, state: str) -> None:
+    """What may be somebody's work is not taken away."""
+    make()
+    before = identity()
+    try:
+        for check in (True, False):
+            assert host.run("netns", check=check, name="room", state=state).get("msg") == (
+                f"netns room: /run/netns/room is {found} and no network namespace, so it is not deleted. "
+                "Move it away first, or choose another name"
+            )
+        assert identity() == before
+    finally:
+        if ROOM.is_dir():
+            ROOM.rmdir()
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_file_left_behind_comes_back(host: Host, state: str) -> None:
+    """When something fails later in the plan, it is as it was."""
+    leave_behind()
+    before = (ROOM.stat().st_mode, ROOM.stat().st_size)
+    ip("netns", "add", "side")
+    items = wanted_topology({"netns": [{"name": "room", "state": state}, {"name": "side", "state": "absent"}]})
+    told, left = in_host(host.netns, partial(fail, items, "side"))
+    assert left == [], told
+    assert told.endswith("Everything that had been done was undone")
+    assert not known(["room"])
+    assert (ROOM.stat().st_mode, ROOM.stat().st_size) == before
+
+
+def test_file_that_became_a_namespace(host: Host) -> None:
+    """Between the look and the deletion somebody made it: it is not taken away."""
+    ip("netns", "add", "room")
+    with KernelGateway() as gateway, pytest.raises(RequestFailed, match="/run/netns/room is in use by now"):
+        gateway.execute(RemoveNetns("room", left_behind=True))
+    assert "room" in ip("netns", "list").split()
 
 
 def test_links_in_it_go(host: Host) -> None:

@@ -24,6 +24,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._manageme
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
     Namespace,
     exists,
+    in_place_of,
+    leave_behind,
     make,
     named,
     processes_in,
@@ -190,7 +192,7 @@ class KernelGateway:
                     values.update(devices.read(found.index, self._namespace(netns).tap_numbers().get(found.name)))
                 links.append(found.link(key, values))
         carried = {key: self._carried(key) for key in sorted(scope.details) if key in self._indexes}
-        spaces = [Netns(NetnsKey(name), processes_in(name)) for name in sorted(scope.coming) if exists(name)]
+        spaces = [space for space in map(_space, sorted(scope.coming)) if space]
         return State(links, self._settings(scope, carried), carried, spaces)
 
     def connection(self) -> Connection:
@@ -340,10 +342,10 @@ class KernelGateway:
                 self._send(request.key.netns, self._codec.link, codec.RTM_DELLINK, 0, {"index": self._index(request.key)}, [])
                 self._indexes.pop(request.key)
             elif isinstance(request, NewNetns):
-                make(request.name)
+                (leave_behind if request.left_behind else make)(request.name)
             elif isinstance(request, RemoveNetns):
                 self._forget(request.name)
-                remove(request.name)
+                remove(request.name, request.left_behind)
             elif isinstance(request, RemoveLinks):
                 self._remove_all(request.keys)
             elif isinstance(request, RenameLink):
@@ -488,6 +490,13 @@ class KernelGateway:
                 raise NetlinkError(errno.ENODEV, os.strerror(errno.ENODEV))
             self._indexes[key] = found["index"]
         return self._indexes[key]
+
+
+def _space(name: str) -> Netns | None:
+    if exists(name):
+        return Netns(NetnsKey(name), processes_in(name))
+    instead = in_place_of(name)
+    return Netns(NetnsKey(name), instead=instead) if instead else None
 
 
 def _group(link: messages.RawLink) -> int:

@@ -14,12 +14,13 @@ import errno
 import glob
 import json
 import os
+import stat
 import struct
 from collections.abc import Iterator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError, NetlinkSocket
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LEFT_BEHIND
 
 FOLDER = "/run/netns"  # where iproute2 keeps named namespaces
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
@@ -199,7 +200,7 @@ def make(name: str) -> None:
     os.makedirs(FOLDER, mode=0o755, exist_ok=True)
     _share_folder()
     path = path_of(name)
-    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+    leave_behind(name)
     library = ctypes.CDLL(None, use_errno=True)
     back = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -215,9 +216,31 @@ def make(name: str) -> None:
         os.close(back)
 
 
-def remove(name: str) -> None:
-    """Take the name away; OSError when there is none."""
+def in_place_of(name: str) -> str:
+    """What has the name of a namespace that does not exist: LEFT_BEHIND, something else in words, or nothing."""
+    try:
+        status = os.lstat(path_of(name))
+    except FileNotFoundError:
+        return ""
+    if stat.S_ISREG(status.st_mode):
+        return "a file that is not empty" if status.st_size else LEFT_BEHIND
+    words = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link"}
+    return words.get(stat.S_IFMT(status.st_mode), "a special file")
+
+
+def leave_behind(name: str) -> None:
+    """Make the file that stands for a namespace, and no more."""
+    os.close(os.open(path_of(name), os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
+
+
+def remove(name: str, left_behind: bool = False) -> None:
+    """Take the name away; OSError when there is none, or when it is more than a file that was to be left behind."""
     path = path_of(name)
+    if left_behind:
+        if exists(name) or in_place_of(name) != LEFT_BEHIND:
+            raise OSError(errno.EBUSY, f"{path} is in use by now")
+        os.unlink(path)
+        return
     library = ctypes.CDLL(None, use_errno=True)
     if library.umount2(path.encode(), MNT_DETACH) and ctypes.get_errno() != errno.EINVAL:  # not a mount: left behind
         _checked(-1)
