@@ -117,9 +117,7 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
 def wanted_netns(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
     """What the options of one namespace say. It is named: a path is no name."""
     read = _Reader(params, origin)
-    name = read.namespace("name")
-    if name.startswith("/") or name == HERE:
-        raise read.wrong(f"name: {params['name']!r} is not the name of a network namespace")
+    name = read.namespace("name", path=False)
     return (Wanted(NetnsKey(name), "netns", params.get("state") != "absent", {}, force=bool(params.get("force")), origin=origin),)
 
 
@@ -171,8 +169,8 @@ class _Reader:
     def option(self, name: str, type_: Type) -> Any:
         return self._parsed(name, type_.parse, self.params[name])
 
-    def namespace(self, name: str) -> str:
-        return str(self._parsed(name, namespace, self.params.get(name)))
+    def namespace(self, name: str, path: bool = True) -> str:
+        return str(self._parsed(name, partial(namespace, path=path), self.params.get(name)))
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """Those that were written. A link that is referred to is a name here."""
@@ -186,15 +184,20 @@ class _Reader:
             raise self.wrong(f"{name}: {error}") from error
 
 
-def namespace(value: str | None) -> str:
-    """A network namespace as it is named everywhere below: a name in /run/netns, an absolute path, or HERE."""
+def namespace(value: str | None, path: bool = True) -> str:
+    """A network namespace as it is named everywhere below: a name in /run/netns, HERE, or an absolute path if that may be."""
     if value is None:
         return HERE
     for folder in ("/run/netns/", "/var/run/netns/"):
         if value.startswith(folder) and "/" not in value[len(folder) :]:
             value = value[len(folder) :]
-    if value.startswith("/"):
+    if path and value.startswith("/"):
         return value
     if not value or value in (".", "..") or "/" in value or "\0" in value or len(value.encode()) > 255:
-        raise InvalidValue(f"{value!r} is neither the name of a network namespace nor an absolute path to one")
+        wrong = (
+            "neither the name of a network namespace nor an absolute path to one"
+            if path
+            else "not the name of a network namespace"
+        )
+        raise InvalidValue(f"{value!r} is {wrong}")
     return value
