@@ -13,7 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, NetdevError, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
+    ApplyFailed,
+    NeedsRecreate,
+    NetdevError,
+    RequestFailed,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
@@ -85,6 +90,8 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_locko
     try:
         after = gateway.observe(scope)
         left = [str(operation) for operation in plan(resolved, after).operations]
+    except NeedsRecreate as error:  # it was created a moment ago, so that another time would not help
+        left = [f"{error.changes} (this kernel ignores it)"]
     except NetdevError as error:  # what came out is not even a state to go on from
         left = [str(error)]
     if left:

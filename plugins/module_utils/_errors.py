@@ -18,6 +18,14 @@ class Refused(NetdevError):
     """The kernel would refuse it, or accept it and do harm: nothing was changed."""
 
 
+class NeedsRecreate(Refused):
+    """A living link does not take a change; `changes` names the link and the change, without advice."""
+
+    def __init__(self, changes: str, advice: str) -> None:
+        super().__init__(f"{changes}: {advice}")
+        self.changes = changes
+
+
 class MissingLibrary(NetdevError):
     """pyroute2 cannot be imported by this interpreter; `__cause__` is what the import raised."""
 

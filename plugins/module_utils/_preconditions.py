@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import NeedsRecreate, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
@@ -169,11 +169,12 @@ def check_name(key: LinkKey, state: State) -> None:
         )
 
 
-def needs_recreate(key: LinkKey, reasons: list[str]) -> Refused:
+def needs_recreate(key: LinkKey, reasons: list[str]) -> NeedsRecreate:
     """The refusal of a change that a living link does not take."""
-    return Refused(
-        f"{key}: {', '.join(reasons)}: the kernel cannot change that on a living link. "
-        "Write recreate: when_required to have it deleted and created again, with what lives on it where the kernel lets it"
+    return NeedsRecreate(
+        f"{key}: {', '.join(reasons)}",
+        "the kernel cannot change that on a living link. "
+        "Write recreate: when_required to have it deleted and created again, with what lives on it where the kernel lets it",
     )
 
 

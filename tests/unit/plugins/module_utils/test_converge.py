@@ -411,6 +411,19 @@ def test_verification_of_a_change() -> None:
     assert changed(before, gateway) == []
 
 
+def test_verification_of_what_creation_fixes() -> None:
+    """A kernel that ignores it would ignore it again: there is no advice to have the link created once more."""
+    gateway = eth0(Forgetful)
+    gateway.unknown = "num_rx_queues"
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", num_rx_queues=2), apply=True)
+    assert str(caught.value) == (
+        "the kernel acknowledged every request, but did not keep what was asked for: "
+        "mv0: num_rx_queues 1 -> 2 (this kernel ignores it). Everything that had been done was undone"
+    )
+    assert LinkKey(HERE, "mv0") not in gateway.devices
+
+
 @pytest.mark.parametrize(
     ("request_", "code", "advice"),
     [
