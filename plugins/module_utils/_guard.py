@@ -6,11 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Connection, Link, LinkKey, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, Rename
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    IPV6_MINIMUM_MTU,
+    Operation,
+    Rename,
+)
+
+# Whatever its MTU, a host asks for segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what comes.
+IPV4_MINIMUM_MTU = 296
+_NO_ARP = 8  # net.ipv4.conf.LINK.arp_ignore: no answer for any address
 
 
 def management_path(state: State, links: Iterable[LinkKey]) -> frozenset[LinkKey]:
@@ -31,21 +40,56 @@ def management_path(state: State, links: Iterable[LinkKey]) -> frozenset[LinkKey
     return frozenset(found)
 
 
+@dataclass(frozen=True)
+class _Path:
+    """links: all of it. ends: those with the addresses. inner, outer: ports of bridges towards these, and towards the wire."""
+
+    links: frozenset[LinkKey]
+    ends: frozenset[LinkKey]
+    inner: frozenset[LinkKey]
+    outer: frozenset[LinkKey]
+    ipv6: bool
+
+
+def _path(state: State, connection: Connection) -> _Path:
+    links = management_path(state, connection.links)
+    near: set[LinkKey] = set()
+    left = list(connection.links)
+    while left:
+        key = left.pop()
+        link = state.get(key)
+        if link is None or key in near:
+            continue
+        near.add(key)
+        left += [other for other in (link.get("lower_device"), link.get("peer")) if other is not None]
+        if link.get("controller"):
+            left.append(LinkKey(key.netns, link.get("controller")))
+    inner: set[LinkKey] = set()
+    outer: set[LinkKey] = set()
+    for bridge in (key for key in near if _is_bridge(state.get(key))):
+        ports = state.attached(bridge)
+        inner |= {port.key for port in ports if port.key in near}
+        others = {port.key: _likely_guest(port, state) for port in ports if port.key not in near}
+        # Which one carries it, the forwarding table knows, and only while it does: a card does rather than the port of a guest.
+        outer |= {port for port, likely in others.items() if likely == min(others.values())}
+    return _Path(links, frozenset(connection.links), frozenset(inner), frozenset(outer), connection.ipv6)
+
+
 def check_lockout(operations: Iterable[Operation], before: State, connection: Connection, around: State) -> None:
     """Raise Refused with a sentence that names the path if an operation would cut it.
 
     before: the state that the operations start from; around: one that has the links of the connection.
     """
-    path = management_path(around, connection.links)
+    path = _path(around, connection)
     state = before.copy()
     for operation in operations:
         changes = operation.predict(state)
         for key, after in changes.items():
             if not isinstance(key, LinkKey) or isinstance(operation, Rename):
                 continue
-            why = _cuts(key, state.get(key), after, path)
+            why = _cuts(key, state.get(key), after, path) or _cuts_at_port(key, state, after, path)
             if why:
-                by = ", ".join(str(part) for part in sorted(path))
+                by = ", ".join(str(part) for part in sorted(path.links))
                 raise Refused(
                     f"{operation}: that would cut this host off: {why}, and {connection.said} uses {by}. "
                     "Write allow_lockout: true if that is meant"
@@ -53,9 +97,9 @@ def check_lockout(operations: Iterable[Operation], before: State, connection: Co
         state.update(changes)
 
 
-def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: frozenset[LinkKey]) -> str:
+def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: _Path) -> str:
     """How the change of one link cuts the path; empty when it does not."""
-    if key in path and before is not None:
+    if key in path.links and before is not None:
         if after is None:
             return f"{key} goes"
         if before.get("admin_state") != "down" and after.get("admin_state") == "down":
@@ -64,7 +108,14 @@ def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: frozenset
             return f"the MAC of {key} changes"
         if before.get("controller") != after.get("controller"):
             return f"{key} is {'attached to ' + after.get('controller') if after.get('controller') else 'detached'}"
-    if after is None or after.get("lower_device") not in path:
+        least = IPV6_MINIMUM_MTU if path.ipv6 else IPV4_MINIMUM_MTU
+        if (after.get("mtu") or least) < least and before.get("mtu") != after.get("mtu"):
+            return f"an MTU of {after.get('mtu')} on {key} is too small for {'IPv6' if path.ipv6 else 'it'}"
+        if key in path.ends and path.ipv6 and _turns(before, after, "ipv6.disable_ipv6", 1):
+            return f"{key} loses its IPv6 addresses"
+        if key in path.ends and not path.ipv6 and _turns(before, after, "ipv4.arp_ignore", _NO_ARP):
+            return f"{key} answers nobody who asks for its MAC"
+    if after is None or after.get("lower_device") not in path.links:
         return ""
     lower = after.get("lower_device")
     if _takes_over(after) and not (before is not None and _takes_over(before)):
@@ -73,6 +124,50 @@ def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: frozenset
     if _consumes(after) and not consumed:
         return f"with nodst it takes frames away from {lower}"
     return ""
+
+
+def _cuts_at_port(key: LinkKey, state: State, after: Link | None, path: _Path) -> str:
+    """How a setting of a port of a bridge cuts the path; empty when it does not."""
+    before = state.get(key)
+    if key not in path.inner | path.outer or before is None or after is None or not after.get("controller"):
+        return ""
+    stp_state = after.get("stp_state")
+    if stp_state not in (None, "forwarding") and before.get("stp_state") in (None, "forwarding"):
+        return f"in the state {stp_state} nothing passes {key}"
+    if after.get("locked") and not before.get("locked"):
+        return f"locked, {key} drops what comes from senders that the bridge does not know"
+    if after.get("isolated") and not before.get("isolated"):
+        others = path.outer if key in path.inner else path.inner
+        apart = [port.key for port in state.attached(LinkKey(key.netns, after.get("controller"))) if port.get("isolated")]
+        there = sorted(other for other in apart if other in others and other != key)
+        if there:
+            return f"{key} is isolated, and so is {there[0]}"
+    if key in path.outer and after.get("hairpin") and not before.get("hairpin"):
+        return f"with hairpin, {key} sends back what it receives, and a switch takes it for the sender"
+    if key in path.outer and _finds_nobody(after) and not _finds_nobody(before):
+        return f"without learning and unicast_flood, nothing leaves by {key}"
+    return ""
+
+
+def _likely_guest(port: Link, state: State) -> int:
+    """How likely a port leads to somebody on this machine and not to the wire."""
+    if port.kind not in ("veth", "tun"):
+        return 0
+    return 1 if port.kind == "veth" and state.get(port.get("peer")) is None else 2
+
+
+def _is_bridge(link: Link | None) -> bool:
+    return link is not None and link.kind == "bridge"
+
+
+def _turns(before: Link, after: Link, setting: str, value: int) -> bool:
+    """Whether a setting comes to have this value."""
+    return (after.get("sysctls") or {}).get(setting) == value != (before.get("sysctls") or {}).get(setting)
+
+
+def _finds_nobody(port: Link) -> bool:
+    """The bridge neither remembers who is behind the port nor sends it what is for somebody unknown."""
+    return port.get("learning") is False and port.get("unicast_flood") is False
 
 
 def _takes_over(link: Link) -> bool:

@@ -175,10 +175,14 @@ class Scope:
 
 @dataclass(frozen=True)
 class Connection:
-    """How the task reaches this host: the links of its own namespace that carry that, and words for a message."""
+    """How the task reaches this host: the links of its own namespace that carry that, and words for a message.
+
+    ipv6: whether it is by IPv6, without which nothing is left of it.
+    """
 
     links: tuple[LinkKey, ...] = ()
     said: str = ""
+    ipv6: bool = False
 
 
 class State:

@@ -143,7 +143,7 @@ def managed() -> Iterator[Managed]:
 
 @dataclass(frozen=True)
 class Cut:
-    """What cuts the connection, how the guard calls it, and what was there before (shell commands).
+    """What cuts the connection, how the guard calls it, and what was there before (shell commands; {address}: that of the host).
 
     learns: whether the controller takes a new MAC from an ARP request; a switch with port security does not.
     """
@@ -156,7 +156,13 @@ class Cut:
 
 
 ON_ETH0 = f", and the connection from {CONTROLLER} uses eth0"
+ON_BR0 = f", and the connection from {CONTROLLER} uses br0, eth0"
 MAC = "02:00:00:00:00:77"
+BRIDGED = "ip address flush dev eth0; ip link add br0 type bridge; ip link set eth0 master br0; ip link set br0 up; "
+BRIDGE = BRIDGED + "ip address add {address}/24 dev br0"
+PAIR = BRIDGED + (
+    "ip link add v0 type veth peer name v1; ip link set v1 master br0 up; ip link set v0 up; ip address add {address}/24 dev v0"
+)
 
 CUTS = {
     "passthru that is down": Cut(
@@ -219,6 +225,50 @@ CUTS = {
         'set eth0: controller "" -> br0: that would cut this host off: eth0 is attached to br0' + ON_ETH0,
         before="ip link add br0 type bridge",
     ),
+    "port that forwards nothing": Cut(
+        "bridge_port",
+        {"port": "eth0", "stp_state": "disabled"},
+        "set eth0: stp_state forwarding -> disabled: that would cut this host off: in the state disabled nothing passes eth0"
+        + ON_BR0,
+        before=BRIDGE,
+    ),
+    "locked port": Cut(
+        "bridge_port",
+        {"port": "eth0", "locked": True},
+        "set eth0: locked false -> true: that would cut this host off: "
+        "locked, eth0 drops what comes from senders that the bridge does not know" + ON_BR0,
+        before=BRIDGE,
+    ),
+    "port that reflects": Cut(
+        "bridge_port",
+        {"port": "eth0", "hairpin": True},
+        "set eth0: hairpin false -> true: that would cut this host off: "
+        "with hairpin, eth0 sends back what it receives, and a switch takes it for the sender" + ON_BR0,
+        before=BRIDGE,
+    ),
+    "port that neither learns nor floods": Cut(
+        "bridge_port",
+        {"port": "eth0", "learning": False},
+        "set eth0: learning true -> false: that would cut this host off: "
+        "without learning and unicast_flood, nothing leaves by eth0" + ON_BR0,
+        before=f"{BRIDGE}; bridge link set dev eth0 flood off",
+    ),
+    "two isolated ports": Cut(
+        "bridge_port",
+        {"port": "eth0", "isolated": True},
+        "set eth0: isolated false -> true: that would cut this host off: eth0 is isolated, and so is v1" + ON_BR0 + ", v0, v1",
+        before=f"{PAIR}; bridge link set dev v1 isolated on",
+    ),
+    "small MTU": Cut(
+        "link",
+        {"name": "eth0", "mtu": 68},
+        "set eth0: mtu 1500 -> 68: that would cut this host off: an MTU of 68 on eth0 is too small for it" + ON_ETH0,
+    ),
+    "no ARP": Cut(
+        "link",
+        {"name": "eth0", "sysctls": {"ipv4.arp_ignore": 8}},
+        "set eth0: ipv4.arp_ignore 0 -> 8: that would cut this host off: eth0 answers nobody who asks for its MAC" + ON_ETH0,
+    ),
     "deleted": Cut(
         "veth",
         {"name": "eth0", "state": "absent"},
@@ -231,10 +281,12 @@ CUTS = {
 def test_cut(managed: Managed, name: str) -> None:
     """Refused, and the connection lives; allowed, and it is dead."""
     case = CUTS[name]
-    managed.here(case.before)
+    managed.here(case.before.replace("{address}", managed.address))
     if not case.learns:
         known = ["ip", "neigh", "replace", managed.address, "lladdr", managed.mac, "nud", "permanent", "dev", "eth0"]
         hosts("enter", "controller", *known)
+    assert managed.alive()
+    time_passes(managed)
     assert managed.alive()
     links = "ip -d link; ip address"
     state = _steady(managed.here(links))
@@ -250,12 +302,19 @@ def test_cut(managed: Managed, name: str) -> None:
     done = managed.cut(case.module, **case.params)
     assert done.get("changed"), done
     assert done["operations"] == told["operations"]
+    time_passes(managed)
     assert not managed.alive()
+
+
+def time_passes(managed: Managed) -> None:
+    """What the host, its bridge and the controller learned of each other is forgotten, as it is after some minutes of silence."""
+    managed.here("ip neigh flush all; ! [ -e /sys/class/net/br0/bridge ] || ip link set br0 type bridge fdb_flush")
+    hosts("enter", "controller", "ip", "neigh", "flush", "all")
 
 
 def _steady(shown: str) -> str:
     """What ip shows, without what changes by itself."""
-    return re.sub(r"promiscuity \d+|(valid|preferred)_lft \w+|tentative *", "", shown)
+    return re.sub(r"promiscuity \d+|_timer +[\d.]+|(valid|preferred)_lft \w+|tentative *", "", shown)
 
 
 def test_repaired(managed: Managed) -> None:
@@ -285,6 +344,66 @@ def test_what_cuts_nothing(managed: Managed, module: str, params: dict[str, Any]
     managed.here("ip link add eth1 type veth peer name far1; ip link set eth1 up")
     done = managed.run(module, **params)
     assert done.get("changed"), done
+    assert managed.alive()
+
+
+@pytest.mark.parametrize(
+    ("module", "params"),
+    [
+        ("bridge_port", {"port": "eth0", "learning": False}),
+        ("bridge_port", {"port": "eth0", "unicast_flood": False, "broadcast_flood": False, "multicast_flood": False}),
+        ("bridge_port", {"port": "eth0", "isolated": True, "root_block": True, "bpdu_guard": True}),
+        ("bridge_port", {"port": "guest0", "isolated": True, "locked": True, "stp_state": "disabled"}),
+        ("bridge_port", {"port": "guest0", "hairpin": True, "learning": False, "unicast_flood": False}),
+        ("bridge", {"name": "br0", "stp_state": True, "ageing_time": 0}),
+    ],
+)
+def test_what_cuts_nothing_on_a_bridge(managed: Managed, module: str, params: dict[str, Any]) -> None:
+    """Beside the card, which has the controller behind it, a guest has a port."""
+    isolated = "bridge link set dev eth0 isolated on" if params.get("port") == "guest0" else ":"
+    managed.here("ip link add guest0 type veth peer name far0; ip link set far0 up")
+    managed.here(f"{BRIDGE.replace('{address}', managed.address)}; ip link set guest0 master br0 up; {isolated}")
+    done = managed.run(module, **params)
+    assert done.get("changed"), done
+    time_passes(managed)
+    assert managed.alive()
+    assert managed.run("link_info", name="br0")["links"]
+
+
+def test_least_mtu(managed: Managed) -> None:
+    """The smallest one that is not refused carries an ssh connection."""
+    done = managed.run("link", name="eth0", mtu=296)
+    assert done.get("changed"), done
+    assert managed.run("link_info", name="eth0")["links"][0]["mtu"] == 296
+    refused = managed.run("link", name="eth0", mtu=295)
+    assert "an MTU of 295 on eth0 is too small for it" in refused["msg"]
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        (
+            {"sysctls": {"ipv6.disable_ipv6": 1}},
+            "set eth0: ipv6.disable_ipv6 0 -> 1: that would cut this host off: eth0 loses its IPv6 addresses",
+        ),
+        (
+            {"mtu": 1279},
+            "set eth0: mtu 1500 -> 1279: that would cut this host off: an MTU of 1279 on eth0 is too small for IPv6",
+        ),
+    ],
+)
+def test_cut_of_ipv6(managed: Managed, params: dict[str, Any], told: str) -> None:
+    """The controller comes by IPv6, which the host has no more; to IPv4 that does nothing."""
+    six = Managed(managed.name, f"2001:db8::{managed.address.rpartition('.')[2]}", managed.mac)
+    hosts("enter", "controller", "ip", "address", "replace", "2001:db8::9/64", "dev", "eth0", "nodad")
+    managed.here(f"ip address add {six.address}/64 dev eth0 nodad")
+    hosts("ssh", "controller", six.name, six.address)
+    refused = six.run("link", name="eth0", **params)
+    assert refused["msg"] == f"{told}, and the connection from 2001:db8::9 uses eth0{MEANT}"
+    assert six.alive()
+    assert managed.run("link", name="eth0", **params, _ansible_check_mode=True)["changed"], "it comes by IPv4"
+    assert six.cut("link", name="eth0", **params)["changed"]
+    assert not six.alive()
     assert managed.alive()
 
 
@@ -368,6 +487,19 @@ def test_without_ssh(managed: Managed) -> None:
     managed.here("ip route del default")
     assert managed.local("link", **DOWN)["changed"]
     assert not managed.alive()
+
+
+def test_way_out_by_ipv6(managed: Managed) -> None:
+    """Where the default route is one of IPv6 alone, its loss cuts; beside one of IPv4 it does not."""
+    no_ipv6 = {"name": "eth0", "sysctls": {"ipv6.disable_ipv6": 1}}
+    managed.here("ip -6 route add default via fe80::1 dev eth0")
+    refused = managed.local("link", **no_ipv6)
+    assert refused["msg"] == (
+        "set eth0: ipv6.disable_ipv6 0 -> 1: that would cut this host off: eth0 loses its IPv6 addresses, "
+        f"and the way out of it (the default route) uses eth0{MEANT}"
+    )
+    managed.here("ip route add default via 192.0.2.1")
+    assert managed.local("link", **no_ipv6)["changed"]
 
 
 def test_one_task_of_many_changes(managed: Managed) -> None:

@@ -199,12 +199,14 @@ class KernelGateway:
         """The links that have our address of the ssh connection or lead to the client; without ssh, those of default routes."""
         ssh = ssh_addresses()
         if ssh is None:
-            indexes = self._default_route_links()
-            return Connection(self._keys_here(indexes), "the way out of it (the default route)")
+            routes = self._default_routes()
+            links = self._keys_here([index for _family, index in routes])
+            ipv6 = all(family == socket.AF_INET6 for family, _index in routes)
+            return Connection(links, "the way out of it (the default route)", ipv6)
         client, server = ssh
         indexes = [address["index"] for address in self._dump_addresses(HERE) if messages.read_address(address).ip == server]
         indexes += self._links_to(client)
-        return Connection(self._keys_here(indexes), f"the connection from {client}")
+        return Connection(self._keys_here(indexes), f"the connection from {client}", ":" in client)
 
     def _keys_here(self, indexes: Sequence[int]) -> tuple[LinkKey, ...]:
         self._namespace(HERE)
@@ -223,7 +225,8 @@ class KernelGateway:
         found = (self._codec.decode(self._codec.route, part).get("RTA_OIF") for part in parts)
         return [index for index in found if index]
 
-    def _default_route_links(self) -> list[int]:
+    def _default_routes(self) -> list[tuple[int, int]]:
+        """By family and the number of the link."""
         found = []
         for family in (socket.AF_INET, socket.AF_INET6):
             request = self._codec.encode(self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [])
@@ -234,7 +237,7 @@ class KernelGateway:
                     and (route["type"], route["table"]) == (RTN_UNICAST, RT_TABLE_MAIN)
                     and route.get("RTA_OIF")
                 ):
-                    found.append(route.get("RTA_OIF"))
+                    found.append((int(family), route.get("RTA_OIF")))
         return found
 
     def _dump_addresses(self, netns: str) -> list[codec.Decoded]:

@@ -82,6 +82,24 @@ CUTS: dict[str, tuple[Operation, str]] = {
         UpdateLink(link("mv2", "macvlan", lower_device=key("br0"), mode="source", nodst=False), {"nodst": True}),
         "with nodst it takes frames away from br0",
     ),
+    "a port that forwards nothing": (
+        UpdateLink(ETH0, {"stp_state": "disabled"}),
+        "in the state disabled nothing passes eth0",
+    ),
+    "a locked port": (
+        UpdateLink(ETH0, {"locked": True}),
+        "locked, eth0 drops what comes from senders that the bridge does not know",
+    ),
+    "hairpin towards a switch": (
+        UpdateLink(ETH0, {"hairpin": True}),
+        "with hairpin, eth0 sends back what it receives, and a switch takes it for the sender",
+    ),
+    "neither learning nor flooding": (
+        UpdateLink(ETH0, {"learning": False, "unicast_flood": False}),
+        "without learning and unicast_flood, nothing leaves by eth0",
+    ),
+    "a small MTU": (UpdateLink(ETH0, {"mtu": 295}), "an MTU of 295 on eth0 is too small for it"),
+    "no ARP": (UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}}), "mv0 answers nobody who asks for its MAC"),
 }
 
 
@@ -96,6 +114,67 @@ def test_cuts(operation: Operation, why: str) -> None:
     )
 
 
+SSH6 = Connection((key("mv0"),), "the connection from 2001:db8::9", ipv6=True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [
+        (UpdateLink(ETH0, {"mtu": 1279}), "an MTU of 1279 on eth0 is too small for IPv6"),
+        (UpdateLink(MV0, {"sysctls": {"ipv6.disable_ipv6": 1}}), "mv0 loses its IPv6 addresses"),
+    ],
+)
+def test_cuts_ipv6(operation: Operation, why: str) -> None:
+    """What IPv6 alone cannot do without, IPv4 can, and the other way about."""
+    with pytest.raises(Refused, match=f": that would cut this host off: {why}, and the connection from 2001:db8::9 uses "):
+        check_lockout([operation], STATE, SSH6, STATE)
+    check_lockout([operation], STATE, SSH, STATE)
+    check_lockout([UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}})], STATE, SSH6, STATE)
+
+
+def test_port_that_leads_to_the_wire() -> None:
+    """A card rather than a pair, and a pair that ends out of sight rather than one that ends here, unless it is alone."""
+    away = link("away", "veth", controller="br0", peer=key("(link 5)", "(unnamed namespace 0)"))
+    ports = [ETH0, away, UP0]
+    while ports:
+        state = State([*ports, FAR, BR0, MV0])
+        check_lockout([UpdateLink(port, {"locked": True}) for port in ports[1:]], state, SSH, state)
+        with pytest.raises(Refused, match=f"locked, {ports[0].key} drops"):
+            check_lockout([UpdateLink(ports[0], {"locked": True})], state, SSH, state)
+        ports.pop(0)
+
+
+# the address is on one end of a pair, whose other end is a port beside the network card and a guest
+V0 = link("v0", "veth", peer=key("v1"))
+V1 = link("v1", "veth", peer=key("v0"), controller="br0")
+ETH2 = link("eth2", controller="br0")
+INSIDE = State([ETH0, ETH2, UP0, FAR, BR0, V0, V1])
+
+
+@pytest.mark.parametrize(
+    ("isolated", "also", "why"),
+    [
+        (ETH0, V1, "eth0 is isolated, and so is v1"),
+        (V1, ETH0, "v1 is isolated, and so is eth0"),
+        (ETH0, ETH2, ""),
+        (ETH0, UP0, ""),
+        (V1, UP0, ""),
+        (UP0, V1, ""),
+        (UP0, ETH0, ""),
+    ],
+)
+def test_isolated_from_each_other(isolated: Link, also: Link, why: str) -> None:
+    """Two isolated ports cut what passes between them; an isolated guest cuts off nobody."""
+    connection = Connection((V0.key,), "the connection from 192.0.2.9")
+    steps = [UpdateLink(one, {"isolated": True}) for one in (also, isolated)]
+    if why:
+        with pytest.raises(Refused, match=f"^set {isolated.key}: .*: that would cut this host off: {why}, "):
+            check_lockout(steps, INSIDE, connection, INSIDE)
+        check_lockout(steps, STATE, SSH, STATE)  # the address is on the bridge itself
+    else:
+        check_lockout(steps, INSIDE, connection, INSIDE)
+
+
 HARMLESS: dict[str, Operation] = {
     "a macvlan in another mode": CreateLink(key("mv1"), "macvlan", {"lower_device": key("br0"), "mode": "bridge"}),
     "source mode without nodst": CreateLink(key("mv1"), "macvlan", {"lower_device": key("br0"), "mode": "source"}),
@@ -105,6 +184,16 @@ HARMLESS: dict[str, Operation] = {
     "an alias": UpdateLink(ETH0, {"alias": "uplink"}),
     "up": UpdateLink(BR0, {"admin_state": "up"}),
     "a new name": Rename(ETH0, "uplink"),
+    "no learning": UpdateLink(ETH0, {"learning": False}),
+    "no flooding": UpdateLink(ETH0, {"unicast_flood": False}),
+    "a port that forwards": UpdateLink(ETH0, {"stp_state": "forwarding"}),
+    "the locked port of a guest": UpdateLink(UP0, {"locked": True, "isolated": True, "learning": False, "unicast_flood": False}),
+    "hairpin for a guest": UpdateLink(UP0, {"hairpin": True}),
+    "STP": UpdateLink(BR0, {"stp_state": True}),
+    "an MTU that is large enough": UpdateLink(ETH0, {"mtu": 296}),
+    "a small MTU elsewhere": UpdateLink(ETH1, {"mtu": 68}),
+    "less ARP": UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 2}}),
+    "no ARP of a port": UpdateLink(ETH0, {"sysctls": {"ipv4.arp_ignore": 8}}),
 }
 
 
