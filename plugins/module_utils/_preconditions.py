@@ -66,6 +66,8 @@ def check(case: Situation) -> None:
         _check_passthru(case)
         _check_address(case)
         _check_sources(case)
+    if case.kind == "vlan":
+        _check_vlan(case)
     _check_peer(case)
     _check_node(case)
     _check_mtu(case)
@@ -255,6 +257,25 @@ def _check_sources(case: Situation) -> None:
         )
 
 
+def _check_vlan(case: Situation) -> None:
+    lower = case.lower
+    if lower is None:
+        return
+    if case.created:
+        tag = {name: case.after.get(name) for name in ("id", "protocol")}
+        for other in case.state.above(lower.key):
+            if other.kind == "vlan" and other.key != case.key and all(other.get(name) == tag[name] for name in tag):
+                raise Refused(
+                    f"{case.key}: {lower.key} has a link with id {tag['id']} and protocol {tag['protocol']}: {other.key}. "
+                    f"Use that one, write another id, or delete {other.key.name} first"
+                )
+    if case.changed.get("admin_state") == "up" and lower.get("admin_state") == "down":
+        raise Refused(
+            f"{case.key}: its lower device {lower.key} is down, and the kernel lets no VLAN on it come up. "
+            "Write lower_device_state: up to bring it up along with the link"
+        )
+
+
 def _check_peer(case: Situation) -> None:
     peer = case.item.attributes.get("peer")
     if not peer or not case.created:
@@ -305,6 +326,8 @@ def _check_controller(case: Situation) -> None:
         raise Refused(f"{case.key}: its controller {key} does not exist; it is looked up in the namespace of the link")
     if controller.kind not in _CONTROLLERS:
         raise Refused(f"{case.key}: {key} is no bridge (its kind is {controller.kind}), so nothing can be attached to it")
+    if case.kind == "vrf":
+        raise Refused(f"{case.key}: a VRF can be attached neither to a bridge nor to another VRF; {key} is a {controller.kind}")
     if controller.kind == "bridge":
         _check_bridge_takes(case, name)
     if case.lower is not None and case.lower.key == key:
@@ -414,6 +437,8 @@ def hint(request: Request, code: int) -> str:
             return f"Something else has taken {lower}: a bond, a team, Open vSwitch or an ipvlan (ip -d link show {lower.name})"
         if code == errno.EINVAL and lower:
             return f"A macvlan or macvtap on {lower} in a namespace that was not read may exclude it (passthru is exclusive)"
+        if code == errno.EEXIST and request.kind == "vlan":
+            return f"A VLAN with that id on {lower} may be in a namespace that was not read"
         if code == errno.EEXIST:
             return "Something made a link of that name at the same moment: run again"
     if code == errno.EADDRINUSE:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from typing import Any
 
 import pytest
@@ -196,6 +197,97 @@ def test_port_with_vlans(host: Host) -> None:
     assert bridge_link(host, "new0")["vlan_tunnel"]
     climb(host, "bridge_port", port="new0", vlan_tunnel=False)
     assert not bridge_link(host, "new0")["vlan_tunnel"]
+
+
+V5 = ("vlan", {"name": "v5", "lower_device": "eth0", "id": 5})
+VRF0 = ("vrf", {"name": "vrf0", "table": 10})
+# what was there before (tasks), what is asked for, what is said, and what the kernel says to ip that asks for the same
+REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
+    "VLAN that is there": (
+        [V5],
+        ("vlan", {"name": "new0", "lower_device": "eth0", "id": 5}),
+        "new0: eth0 has a link with id 5 and protocol 802.1q: v5. Use that one, write another id, or delete v5 first",
+        "link add new0 link eth0 type vlan id 5",
+        "VLAN device already exists",
+    ),
+    "VLAN that is there, after another id": (
+        [V5, ("vlan", {"name": "new0", "lower_device": "eth0", "id": 6})],
+        ("vlan", {"name": "new0", "id": 5, "recreate": "when_required"}),
+        "new0: eth0 has a link with id 5 and protocol 802.1q: v5. Use that one, write another id, or delete v5 first",
+        "link add new1 link eth0 type vlan id 5",
+        "VLAN device already exists",
+    ),
+    "VLAN that is in another namespace": (
+        [("vlan", {**V5[1], "netns": "guest", "lower_device_netns": "{here}"})],
+        ("vlan", {"name": "new0", "lower_device": "eth0", "id": 5}),
+        "create new0: vlan on eth0, id 5 failed: the kernel refused to create new0: 8021q: VLAN device already exists. "
+        "A VLAN with that id on eth0 may be in a namespace that was not read. Everything that had been done was undone",
+        "link add new0 link eth0 type vlan id 5",
+        "VLAN device already exists",
+    ),
+    "VLAN up on a device that is down": (
+        [("link", {"name": "eth1", "admin_state": "down"})],
+        ("vlan", {"name": "new0", "lower_device": "eth1", "id": 5, "admin_state": "up"}),
+        "new0: its lower device eth1 is down, and the kernel lets no VLAN on it come up. "
+        "Write lower_device_state: up to bring it up along with the link",
+        "link add new0 up link eth1 type vlan id 5",
+        "Network is down",
+    ),
+    "VLAN comes up on a device that is down": (
+        [("link", {"name": "eth1", "admin_state": "down"}), ("vlan", {"name": "new0", "lower_device": "eth1", "id": 5})],
+        ("vlan", {"name": "new0", "admin_state": "up"}),
+        "new0: its lower device eth1 is down, and the kernel lets no VLAN on it come up. "
+        "Write lower_device_state: up to bring it up along with the link",
+        "link set new0 up",
+        "Network is down",
+    ),
+    "VRF in a VRF": (
+        [VRF0, ("vrf", {"name": "vrf1", "table": 11})],
+        ("vrf", {"name": "vrf1", "controller": "vrf0"}),
+        "vrf1: a VRF can be attached neither to a bridge nor to another VRF; vrf0 is a vrf",
+        "link set vrf1 master vrf0",
+        "Can not enslave an L3 master device to a VRF",
+    ),
+    "VRF in a bridge": (
+        [VRF0, ("bridge", {"name": "br0"})],
+        ("vrf", {"name": "vrf0", "controller": "br0"}),
+        "vrf0: a VRF can be attached neither to a bridge nor to another VRF; br0 is a bridge",
+        "link set vrf0 master br0",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("title", REFUSED)
+def test_refused(host: Host, title: str) -> None:
+    """The whole sentence, in check mode as well unless only the kernel knows; and the kernel does refuse it."""
+    tasks, (module, params), told, command, kernel = REFUSED[title]
+    for name, options in tasks:
+        here = {option: host.netns if value == "{here}" else value for option, value in options.items()}
+        host.apply(name, **here)
+    refuse(host, module, Case(params, told))
+    asked = subprocess.run(["ip", "-n", host.netns, *command.split()], capture_output=True, text=True, check=False)
+    assert asked.returncode, "the kernel takes it"
+    assert kernel in asked.stderr
+
+
+def test_not_refused(host: Host) -> None:
+    """Another protocol, another device, or another id is another VLAN; a lower device that the same task brings up is up."""
+    host.apply(V5[0], **V5[1])
+    host.apply("link", name="eth1", admin_state="down")
+    vlans = [
+        {"name": "new0", "lower_device": "eth0", "id": 5, "protocol": "802.1ad"},
+        {"name": "new1", "lower_device": "eth1", "id": 5, "admin_state": "up"},
+        {"name": "new2", "lower_device": "eth0", "id": 6},
+    ]
+    done = host.apply("topology", vlan=vlans, link=[{"name": "eth1", "admin_state": "up"}])
+    assert done["changed"]
+    assert flag("new1", "UP")(host)
+    moved = [{"name": "v5", "state": "absent"}, {"name": "new3", "lower_device": "eth0", "id": 5}]
+    assert [operation.split(":")[0] for operation in host.apply("topology", vlan=moved)["operations"]] == [
+        "delete v5",
+        "create new3",
+    ]
 
 
 # module, options, what is said where the kernel is older than the option
