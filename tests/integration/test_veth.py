@@ -310,6 +310,16 @@ def test_peer_in_a_namespace_without_a_name(host: Host) -> None:
         assert host.link("va") == {}
 
 
+def test_pair_whose_namespace_just_died(host: Host) -> None:
+    """The end here outlives the namespace of the other by some milliseconds, and so does its name: that is waited out."""
+    for _turn in range(20):
+        ip("netns", "add", "passing")
+        done = host.apply("veth", name="va", peer={"name": "vb", "netns": "passing"})
+        assert done["operations"] == ["create va: veth with peer vb in netns passing"]
+        assert host.link("vb", "passing")["ifname"] == "vb"
+        ip("netns", "del", "passing")
+
+
 def test_created_again_from_a_namespace_without_a_name(host: Host) -> None:
     """The pair is made again with its peer where it can be named."""
     with peer_without_a_name(host):

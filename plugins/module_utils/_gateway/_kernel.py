@@ -12,6 +12,7 @@ import itertools
 import os
 import pwd
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,6 +68,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import USE
 
 RTN_UNICAST, RT_TABLE_MAIN = 1, 254
 _FIRST_GROUP = 0x50420000  # far from the numbers that people choose
+_DYING_STEP, _DYING_STEPS = 0.01, 20  # a dying namespace was seen to take 10 to 70 ms
 RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
 _GROUP_FILES = ("/etc/iproute2/group", "/usr/lib/iproute2/group", "/usr/share/iproute2/group")
 # Settings that say nothing of their own: the kernel derives them, keeps them elsewhere, or lets nobody write them.
@@ -82,6 +84,7 @@ class KernelGateway:
         self._namespaces: dict[str, Namespace] = {}
         self._indexes: dict[LinkKey, int] = {}
         self._coming: set[str] = set()
+        self._staying: set[LinkKey] = set()
 
     def __enter__(self) -> KernelGateway:
         return self
@@ -167,7 +170,7 @@ class KernelGateway:
         links: list[Link] = []
         while to_read:
             netns = to_read.pop(0)
-            raw[netns] = self._dump_links(self._namespace(netns))
+            raw[netns] = self._links_that_stay(netns, scope, references)
             self._namespace(netns).forget()
             self._indexes = {key: index for key, index in self._indexes.items() if key.netns != netns}
             for found in raw[netns].values():
@@ -250,6 +253,30 @@ class KernelGateway:
         )
         found = [messages.read_link(self._codec.decode(self._codec.link, part)) for part in namespace.socket.dump(request)]
         return {link.index: link for link in found}
+
+    def _links_that_stay(
+        self, netns: str, scope: Scope, references: dict[tuple[str, int], str | None]
+    ) -> dict[int, messages.RawLink]:
+        """The links of a namespace, once those are gone that hang on a namespace which is dying.
+
+        A namespace that has no name any more may live on for good (a container's), so the wait has an end, and is not repeated.
+        """
+        for step in range(_DYING_STEPS):
+            found = self._dump_links(self._namespace(netns))
+            unsure = {
+                LinkKey(netns, link.name)
+                for link in found.values()
+                if LinkKey(netns, link.name) in scope.links
+                and link.lower
+                and link.lower[1] is not None
+                and self._name_of(netns, link.lower[1], references) is None
+            }
+            if unsure <= self._staying:
+                return found
+            if step + 1 < _DYING_STEPS:
+                time.sleep(_DYING_STEP)
+        self._staying |= unsure
+        return found
 
     def _references(
         self,
