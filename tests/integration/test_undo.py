@@ -30,15 +30,17 @@ class Saboteur(KernelGateway):
     """The real gateway, which makes the kernel refuse at one place.
 
     halfway: a change of a link is refused in its middle, so that the kernel keeps the part that came first; else something
-    impossible is asked for before the request.
+    impossible is asked for before the request. apart: several links are never deleted at once, which does not count as a place.
     """
 
-    def __init__(self, place: int, halfway: bool) -> None:
+    def __init__(self, place: int, halfway: bool, apart: bool = False) -> None:
         super().__init__()
-        self.place, self.halfway, self.sent = place, halfway, 0
+        self.place, self.halfway, self.apart, self.sent = place, halfway, apart, 0
 
     def execute(self, request: Request) -> None:
         """Count the requests, and spoil one."""
+        if self.apart and isinstance(request, RemoveLinks):
+            super().execute(REFUSED_BY_KERNEL)
         self.sent += 1
         if self.sent == self.place:
             self.place += isinstance(request, RemoveLinks)  # when it is refused, the links are deleted one by one
@@ -120,9 +122,9 @@ def twenty(host: Host) -> tuple[Wanted, ...]:
     return wanted_topology({"macvlan": entries})
 
 
-def run(items: Sequence[Wanted], place: int, halfway: bool) -> tuple[list[str], list[str], int]:
+def run(items: Sequence[Wanted], place: int, halfway: bool, apart: bool = False) -> tuple[list[str], list[str], int]:
     """Converge with a saboteur: what the user reads, what could not be undone, how many requests there were."""
-    with Saboteur(place, halfway) as gateway:
+    with Saboteur(place, halfway, apart) as gateway:
         try:
             result = converge(gateway, items, apply=True)
         except ApplyFailed as error:
@@ -136,12 +138,25 @@ def test_twenty_operations(host: Host, halfway: bool) -> None:
     assert len(fail_everywhere(host, twenty(host), halfway)) >= 20
 
 
-def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool) -> list[str]:
+def test_deletions_one_by_one(host: Host) -> None:
+    """Links that the kernel does not delete at once are deleted singly: what went before the refusal of one comes back."""
+    names = ["old0", "old1", "old2", "old3"]
+    options = {"lower_device": "eth0", "mode": "bridge", "admin_state": "up"}
+    macs = {name: mac(number) for number, name in enumerate(names)}
+    host.apply("topology", macvlan=[entry(name, address=macs[name], alias=f"alias of {name}", **options) for name in names])
+    for number, name in enumerate(names):
+        host.ip("address", "add", f"192.0.2.{number + 1}/32", "dev", name)
+    told = fail_everywhere(host, wanted_topology({"macvlan": [entry(name, state="absent") for name in names]}), False, apart=True)
+    assert told == [f"delete {name}" for name in names]
+    assert [host.link(name) for name in names] == [{}] * 4
+
+
+def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool, apart: bool = False) -> list[str]:
     """Let each request of a plan fail in turn, and then none; the sentences of the plan."""
     namespaces = [host.netns, "guest"]
     before = dump(namespaces)
     place = 1
-    while len(told := (answer := in_host(host.netns, partial(run, items, place, halfway)))[0]) == 1:
+    while len(told := (answer := in_host(host.netns, partial(run, items, place, halfway, apart)))[0]) == 1:
         assert answer[1] == [], told
         assert "mtu less than device minimum" in told[0]
         assert told[0].endswith("Everything that had been done was undone")

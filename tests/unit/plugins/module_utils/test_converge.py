@@ -193,6 +193,34 @@ def test_everything_is_undone(case: Case) -> None:
                 return
 
 
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_deletions_one_by_one(place: int) -> None:
+    """A batch that is refused is deleted singly, and whichever of these is refused: what went before comes back."""
+    gateway = eth0(Failing)
+    names = ("mv0", "mv1", "mv2")
+    converge(gateway, want(*names, mode="bridge", alias="mine"), apply=True)
+    before = everything(gateway)
+    sent = len(gateway.executed)
+    gateway.fails_at = sent + place
+
+    def execute(request: Request) -> None:
+        if isinstance(request, RemoveLinks):
+            gateway.executed.append(request)
+            raise RequestFailed(f"the kernel refused to {request}: no memory", errno.ENOMEM, "no memory")
+        Failing.execute(gateway, request)
+
+    gateway.execute = execute
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, [replace(item, present=False) for item in want(*names)], apply=True)
+    assert str(caught.value) == (
+        f"delete {names[place - 1]} failed: the kernel refused to delete {names[place - 1]}: no memory. "
+        "Everything that had been done was undone"
+    )
+    assert [type(request) for request in gateway.executed[sent : sent + place + 1]] == [RemoveLinks, *[RemoveLink] * place]
+    assert len(caught.value.undone) == place - 1
+    assert changed(before, gateway) == []
+
+
 def check_report(error: ApplyFailed, case: Case, failed: Request, before: State) -> None:
     """What failed, in which operation, and that all was undone.
 
