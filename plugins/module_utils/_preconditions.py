@@ -283,7 +283,7 @@ def _check_peer(case: Situation) -> None:
     other = case.state.get(peer)
     if other is not None and other.kind == "veth" and other.get("peer"):
         raise Refused(
-            f"{case.key}: its peer {peer} is the other end of {other.get('peer')}, in another namespace. "
+            f"{case.key}: its peer {peer} is paired with {other.get('peer')} already. "
             f"Choose another name, or delete {peer.name} first"
         )
     if other is not None:

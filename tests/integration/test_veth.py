@@ -356,7 +356,7 @@ CASES: dict[str, Case] = {
     ),
     "peer's name is an end of another pair": Case(
         {"name": "vx", "peer": {"name": "vc"}},
-        "vx: its peer vc is the other end of vd in netns guest, in another namespace. Choose another name, or delete vc first",
+        "vx: its peer vc is paired with vd in netns guest already. Choose another name, or delete vc first",
         ip=("link add vc type veth peer name vd netns guest",),
     ),
     "peer's name taken when renaming": Case(
