@@ -128,7 +128,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     for item in coming.values():
         if isinstance(item.key, LinkKey) and item.key.netns in old:
             raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
-    links = _ordered([item for item in merged if isinstance(item.key, LinkKey)])
+    links = _ordered([item for item in merged if isinstance(item.key, LinkKey)], state)
     steps = [
         *(_new_space(item, predicted) for item in spaces if item.present),
         *(_steps(item, predicted, going, coming, notes) for item in links),
@@ -198,13 +198,14 @@ def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Oper
     yield DeleteNetns(item.key, loopback is not None and loopback.get("admin_state") == "up")
 
 
-def _ordered(items: Sequence[Wanted]) -> list[Wanted]:
+def _ordered(items: Sequence[Wanted], state: State) -> list[Wanted]:
     """What goes first, then what comes, each after what it refers to; otherwise as written."""
     coming = {item.key: item for item in items if item.present}
     sorter: TopologicalSorter[LinkKey] = TopologicalSorter()
     for key, item in coming.items():
         check_itself(item)
-        needed = [item.attributes.get("lower_device")]
+        current = state.get(key)
+        needed = [item.attributes.get("lower_device") or (current.get("lower_device") if current else None)]
         if item.attributes.get("peer") and item.leads:
             sorter.add(item.attributes["peer"], key)
         if item.attributes.get("controller"):

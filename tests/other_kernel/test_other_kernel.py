@@ -283,6 +283,11 @@ def test_not_refused(host: Host) -> None:
     done = host.apply("topology", vlan=vlans, link=[{"name": "eth1", "admin_state": "up"}])
     assert done["changed"]
     assert flag("new1", "UP")(host)
+    for name in ("new1", "eth1"):
+        host.ip("link", "set", name, "down")
+    again = {"vlan": [{"name": "new1", "admin_state": "up"}], "link": [{"name": "eth1", "admin_state": "up"}]}
+    assert host.apply("topology", **again)["operations"][0] == "set eth1: admin_state down -> up"
+    assert flag("new1", "UP")(host)
     moved = [{"name": "v5", "state": "absent"}, {"name": "new3", "lower_device": "eth0", "id": 5}]
     assert [operation.split(":")[0] for operation in host.apply("topology", vlan=moved)["operations"]] == [
         "delete v5",
