@@ -1,23 +1,38 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of the gateways on the real kernel, with the pyroute2 that is first on the path."""
+"""The contract of the gateways on the real kernel: all of it with the pyroute2 of .venv, its messages with each other release."""
 
 from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.tests.integration import conversation
+from ansible_collections.patchbay.netdev.tests.integration.conversation import Conversation
 from ansible_collections.patchbay.netdev.tests.integration.host import bring_up, ip, make_netns
 from ansible_collections.patchbay.netdev.tests.unit.gateway_contract import GatewayContract
 from ansible_collections.patchbay.netdev.tests.unit.world import World
 
+ROOT = Path(__file__).resolve().parents[2]
+RELEASES = [line.split()[0] for line in (ROOT / "tests/pyroute2.txt").read_text().splitlines() if not line.startswith("#")]
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def heard() -> Iterator[Conversation]:
+    """All that is said in this file, for the last test."""
+    found = Conversation()
+    with found.recorded():
+        yield found
 
 
 class TestOnKernel(GatewayContract):
@@ -47,8 +62,32 @@ class TestOnKernel(GatewayContract):
 def test_it_is_the_release_that_was_asked_for() -> None:
     """Or the tests of older releases would be tests of the newest."""
     expected = os.environ.get("EXPECTED_PYROUTE2")
-    place = _codec.Codec().link.__module__
-    import sys
-
-    found = str(sys.modules[place].__file__)
+    found = str(sys.modules[_codec.Codec().link.__module__].__file__)
     assert expected is None or found.startswith(expected)
+
+
+def run_with(release: str, *command: str) -> None:
+    """Run a Python module that has to succeed, where this release is the pyroute2."""
+    place = ROOT / ".work/pyroute2" / release
+    assert place.is_dir(), f"{place} is not there: tests/environment test makes it"
+    environment = {**os.environ, "PYTHONPATH": str(place), "EXPECTED_PYROUTE2": str(place)}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_other_releases_say_and_read_the_same(heard: Conversation, tmp_path: Path, release: str) -> None:
+    """Every message of the tests above, with another release of pyroute2: running them again would show no more."""
+    assert heard.said, "nothing was said yet: run this file as a whole"
+    assert heard.heard
+    heard.write(tmp_path / "conversation")
+    run_with(release, conversation.__name__, str(tmp_path / "conversation"))
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_other_releases_on_the_kernel(release: str) -> None:
+    """A few tests of each sort of message, without what was recorded in between."""
+    some = "asked_for or new_link_is_whole or new_pair or new_port or altnames or test_address or test_route"
+    run_with(release, "pytest", "-q", "--no-header", str(Path(__file__).relative_to(ROOT)), "-k", some)

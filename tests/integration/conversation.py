@@ -1,0 +1,109 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a gateway said to the kernel and heard from it, written down with one release of pyroute2 and read with another.
+
+The library only makes bytes of messages and messages of bytes. Where a release makes the same bytes of what was said, and reads
+the same out of what was heard, the kernel and the engine cannot tell it from the release that the tests ran with.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec, Decoded
+
+CLASSES = ("link", "address", "route")
+Said = tuple[str, bytes]  # a message class; the other arguments of Codec.encode, pickled
+Heard = tuple[str, bytes]
+
+
+class Conversation:
+    """Each different message once: the bytes of what was said, and what was read out of the bytes that were heard."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self.said: dict[Said, bytes] = {}
+        self.heard: dict[Heard, str] = {}
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Write down what goes through any codec meanwhile."""
+        encode, decode = Codec.encode, Codec.decode
+
+        def listen_to_encode(codec: Codec, message_class: Any, *rest: Any) -> bytes:
+            said = (_name(codec, message_class), pickle.dumps(rest))
+            self.said[said] = encode(codec, message_class, *rest)
+            return self.said[said]
+
+        def listen_to_decode(codec: Codec, message_class: Any, data: bytes) -> Decoded:
+            name = _name(codec, message_class)
+            if (name, data) not in self.heard:
+                self.heard[name, data] = meaning(name, decode(codec, message_class, data))
+            return decode(codec, message_class, data)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Codec, "encode", listen_to_encode)
+            patch.setattr(Codec, "decode", listen_to_decode)
+            yield
+
+    def write(self, path: Path) -> None:
+        """All of it, for read."""
+        path.write_bytes(pickle.dumps((self.said, self.heard)))
+
+    @classmethod
+    def read(cls, path: Path) -> Conversation:
+        """What was written."""
+        found = cls()
+        found.said, found.heard = pickle.loads(path.read_bytes())
+        return found
+
+    def misunderstood(self, codec: Codec) -> Iterator[str]:
+        """Every message that this codec writes or reads differently."""
+        for (name, pickled), data in self.said.items():
+            rest = pickle.loads(pickled)
+            written = codec.encode(getattr(codec, name), *rest)
+            if written != data:
+                yield f"{name} {rest}\n  is      {written.hex()}\n  and was {data.hex()}"
+        for (name, data), expected in self.heard.items():
+            found = meaning(name, codec.decode(getattr(codec, name), data))
+            if found != expected:
+                yield f"{name} {data.hex()}\n  is      {found}\n  and was {expected}"
+
+
+def _name(codec: Codec, message_class: Any) -> str:
+    return next(name for name in CLASSES if getattr(codec, name) is message_class)
+
+
+def meaning(name: str, message: Decoded) -> str:
+    """All that the gateway reads out of a message."""
+    if name == "link":
+        return repr(messages.read_link(message))
+    if name == "address":
+        return repr((message["index"], messages.read_address(message)))
+    hops = [hop["oif"] for hop in message.get("RTA_MULTIPATH") or ()]
+    return repr((message.get("RTA_OIF"), hops, messages.read_route(message)))
+
+
+def main(path: str) -> None:
+    """Say what the pyroute2 that was asked for makes of a conversation."""
+    codec = Codec()
+    place, expected = str(sys.modules[codec.link.__module__].__file__), os.environ["EXPECTED_PYROUTE2"]
+    if not place.startswith(expected):
+        sys.exit(f"{place} is not in {expected}")
+    differing = list(Conversation.read(Path(path)).misunderstood(codec))
+    if differing:
+        sys.exit("\n".join([f"{len(differing)} messages differ", *differing[:5]]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
