@@ -11,7 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, bring_up, dump, in_sandbox, ip, make_netns
+from ansible_collections.patchbay.netdev.tests.integration.host import (
+    Host,
+    dump,
+    in_sandbox,
+    make_netns,
+    plug_in,
+    remove_netns,
+    settle,
+)
 
 _numbers = itertools.count()
 
@@ -28,17 +36,14 @@ def made_host() -> Iterator[Host]:
     name = f"host{next(_numbers)}"
     wire = f"{name}-wire"
     try:
-        for netns in (name, wire, "guest"):
-            make_netns(netns)
+        make_netns(name, wire, "guest")
+        plug_in(name, wire, "eth0", "eth1")
         for port in ("eth0", "eth1"):
-            ip("link", "add", port, "type", "veth", "peer", "name", port, "netns", wire, netns=name)
-            ip("link", "set", port, "up", netns=wire)
-            bring_up(port, name)
-            bring_up(port, wire)
+            settle(port, name)
+            settle(port, wire)
         yield Host(name)
     finally:
-        for netns in ("guest", wire, name):
-            ip("netns", "del", netns)
+        remove_netns("guest", wire, name)
 
 
 @pytest.fixture

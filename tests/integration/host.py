@@ -13,13 +13,14 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec
 from ansible_collections.patchbay.netdev.plugins.modules import (
     bridge,
     bridge_hairpin,
@@ -55,6 +56,7 @@ CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 CAP_NET_ADMIN = 12
 _libc = ctypes.CDLL(None, use_errno=True)
+Codec()  # loads the library once, not in every child
 
 # What the kernel brings about by itself, at its own time: counters, timers, the carrier and what follows from it, and what a
 # bridge remembers of the ports that it had.
@@ -87,16 +89,42 @@ def ip(*words: str, netns: str | None = None) -> str:
     return done.stdout
 
 
-def make_netns(name: str) -> None:
-    """A namespace with a loopback device, and without duplicate address detection: an address is what it will be at once."""
-    ip("netns", "add", name)
-    ip("link", "set", "lo", "up", netns=name)
-    ip("netns", "exec", name, "sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
+def ip_batch(*commands: str, netns: str | None = None, options: Sequence[str] = ()) -> str:
+    """What one ip prints that runs many commands, which are lines: a process for each takes most of the time of a test."""
+    command = ["ip", *(["-n", netns] if netns else []), *options, "-batch", "-"]
+    done = subprocess.run(command, input="\n".join(commands) + "\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+    return done.stdout
+
+
+def make_netns(*names: str) -> None:
+    """Namespaces with a loopback device, and without duplicate address detection: an address is what it will be at once."""
+    ip_batch(*(f"netns add {name}" for name in names))
+    for name in names:
+        prepare = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad && exec ip link set lo up"
+        ip("netns", "exec", name, "sh", "-c", prepare)
+
+
+def remove_netns(*names: str) -> None:
+    """All of them."""
+    ip_batch(*(f"netns del {name}" for name in names))
+
+
+def plug_in(netns: str, wire: str, *ports: str) -> None:
+    """Give a namespace Ethernet links, each with a cable to a link of that name in `wire`; all of them are set up."""
+    ip_batch(*(f"link add {port} type veth peer name {port} netns {wire}" for port in ports), netns=netns)
+    for place in (wire, netns):
+        ip_batch(*(f"link set {port} up" for port in ports), netns=place)
 
 
 def bring_up(name: str, netns: str) -> None:
-    """Set a link up and wait until the kernel has done all that follows: its link-local address comes last."""
+    """Set a link up and wait as settle does."""
     ip("link", "set", name, "up", netns=netns)
+    settle(name, netns)
+
+
+def settle(name: str, netns: str) -> None:
+    """Wait until the kernel has done all that follows when a link is set up: its link-local address comes last."""
     end = time.monotonic() + 10
     while not re.search(r" state UP .*inet6 fe80:", shown := _shown(name, netns), re.DOTALL) or "tentative" in shown:
         assert time.monotonic() < end, f"{name} in {netns} did not come up: {shown}"
@@ -211,17 +239,14 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
     """Everything that ip shows of these namespaces, and all settings of their links, without what changes by itself."""
     found = {}
     for place in namespaces:
-        for words in (
-            ("link",),
-            ("address",),
-            ("-4", "route", "show", "table", "all"),
-            ("-6", "route", "show", "table", "all"),
-            ("rule",),
-        ):
-            shown = json.loads(ip("-d", "-j", *words, netns=place) or "[]")
+        commands = ("link", "address", "route show table all", "rule")
+        lines = ip_batch(*commands, netns=place, options=("-d", "-j")).splitlines()
+        assert len(lines) == len(commands), lines
+        for command, line in zip(commands, lines):
+            shown = json.loads(line)
             # the kernel makes the multicast route of a link when its carrier comes, at its own time
             shown = [item for item in shown if item.get("type") != "multicast"]
-            found[f"{place} {' '.join(words)}"] = sorted(_without(shown, _VOLATILE), key=_by_name)
+            found[f"{place} {command}"] = sorted(_without(shown, _VOLATILE), key=_by_name)
         shown = subprocess.run(
             ["ip", "netns", "exec", place, "sh", "-c", "cd /proc/sys/net; grep -s '' ipv4/conf/*/* ipv6/conf/*/*"],
             capture_output=True,

@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _c
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.tests.integration import conversation
 from ansible_collections.patchbay.netdev.tests.integration.conversation import Conversation
-from ansible_collections.patchbay.netdev.tests.integration.host import bring_up, ip, make_netns
+from ansible_collections.patchbay.netdev.tests.integration.host import ip_batch, make_netns, plug_in, remove_netns, settle
 from ansible_collections.patchbay.netdev.tests.unit.gateway_contract import GatewayContract
 from ansible_collections.patchbay.netdev.tests.unit.world import World
 
@@ -43,20 +43,22 @@ class TestOnKernel(GatewayContract):
         """Two cables to a third namespace, a bridge with a port, and an empty namespace."""
         here, other, wire = (f"{word}{next(_numbers)}" for word in ("here", "other", "wire"))
         try:
-            for netns in (here, other, wire):
-                make_netns(netns)
-            ip("link", "add", "br0", "address", "02:00:5e:00:00:b0", "type", "bridge", netns=here)
-            for port in ("eth0", "eth1", "port0"):
-                ip("link", "add", port, "type", "veth", "peer", "name", port, "netns", wire, netns=here)
-                ip("link", "set", port, "up", netns=wire)
-                bring_up(port, here)
-            ip("link", "set", "port0", "master", "br0", netns=here)
-            bring_up("br0", here)
+            make_netns(here, other, wire)
+            ports = ("eth0", "eth1", "port0")
+            plug_in(here, wire, *ports)
+            for port in ports:
+                settle(port, here)
+            ip_batch(
+                "link add br0 address 02:00:5e:00:00:b0 type bridge",
+                "link set port0 master br0",
+                "link set br0 up",
+                netns=here,
+            )
+            settle("br0", here)
             with KernelGateway() as gateway:
                 yield World(gateway, here, other)
         finally:
-            for netns in (here, other, wire):
-                ip("netns", "del", netns)
+            remove_netns(here, other, wire)
 
 
 def test_it_is_the_release_that_was_asked_for() -> None:
