@@ -106,6 +106,33 @@ admin_state:
     - A link that goes down loses its routes and its IPv6 addresses.
   type: str
   choices: [up, down]
+addresses:
+  description:
+    - The static IP addresses of the link. Other static ones are removed, and an empty list removes all.
+    - >-
+      Addresses of a DHCP client, of router advertisements, link-local ones and those of the loopback are never removed. Where a
+      client runs whose address cannot be told from a static one (udhcpc), no IPv4 address of the link is removed.
+    - >-
+      An item is an address with its prefix length, such as C(192.0.2.1/24), or a dictionary with C(ip) (the same),
+      C(peer_ip), C(label) (IPv4), C(metric) (of the connected route), C(noprefixroute) and C(nodad) (IPv6). What is not written
+      is not managed. An empty C(peer_ip), the name of the link as C(label) and a C(metric) of 0 take that away.
+    - New ones are added before others are removed. The first of a subnet is the one that packets are sent from.
+  type: list
+  elements: raw
+wait_dad:
+  description:
+    - >-
+      Seconds to wait until duplicate address detection has passed the IPv6 addresses that the task brings. One that another
+      host has is an error then, and all that the task had done is undone.
+    - An address that was found to be a duplicate earlier is tried again.
+  type: float
+announce:
+  description:
+    - >-
+      Whether to tell the neighbours which MAC address has the addresses now, when addresses are new, when the link comes up, and
+      when its MAC address changes. A gratuitous ARP request and an unsolicited neighbour advertisement do it. IPv6 addresses are
+      waited for as with duplicate address detection.
+  type: bool
 """
 
 AT_CREATION = r"""

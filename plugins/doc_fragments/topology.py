@@ -14,6 +14,8 @@ from ansible_collections.patchbay.netdev.plugins.doc_fragments import (
     node,
     on_lower_device,
     port,
+    route,
+    rule,
     veth,
     vlan,
     vrf,
@@ -66,5 +68,7 @@ class ModuleDocFragment:
                 port.MEMBERSHIP,
                 port.SETTINGS,
             ),
+            _entries("routes", "Routes, each with the options of M(patchbay.netdev.route).", route.OPTIONS),
+            _entries("rules", "Policy rules, each with the options of M(patchbay.netdev.rule).", rule.OPTIONS),
         )
     )

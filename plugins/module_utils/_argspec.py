@@ -10,16 +10,43 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DADFAILED
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT, Attribute, Kind, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, NetnsKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import LinkName, Reference, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, family_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+    KINDS,
+    LINK,
+    PORT,
+    ROUTE,
+    RULE,
+    Attribute,
+    Kind,
+    Store,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    LinkKey,
+    NetnsKey,
+    RouteKey,
+    RuleKey,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+    TABLE,
+    Integer,
+    LinkName,
+    Network,
+    Reference,
+    Type,
+)
 
 ArgumentSpec = dict[str, dict[str, Any]]
 
 ALL_NAMESPACES = "all"
 INFO_ARGUMENTS: ArgumentSpec = {"name": {"type": "str"}, "kind": {"type": "str"}, "netns": {"type": "str"}}
 _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
+_ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
+_FAMILIES = {"ipv4": 4, "ipv6": 6}
 _HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin")
 _STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 
@@ -40,7 +67,7 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
         spec["lower_device_state"] = {"type": "str", "choices": ["up", "require"]}
     if kind.flat:
         spec["allow_wireless"] = {"type": "bool", "default": False}
-    own = _arguments(row for row in kind.options if row.store is not Store.PEER)
+    own = {**_arguments(row for row in kind.options if row.store is not Store.PEER), **_ABOUT_ADDRESSES}
     if "peer" in kind.needs:
         spec["peer"] = {"type": "dict", "options": {"name": {"type": "str"}, "netns": {"type": "str"}, **own}}
     return {**spec, **own}
@@ -68,6 +95,30 @@ def hairpin_argument_spec() -> ArgumentSpec:
     return {name: {**spec[name], "required": True} if name == "hairpin" else spec[name] for name in _HAIRPIN_OPTIONS}
 
 
+def route_argument_spec() -> ArgumentSpec:
+    """The argument specification of the module for one route."""
+    return {
+        "destination": {"type": "str", "required": True},
+        "family": {"type": "str", "choices": list(_FAMILIES)},
+        "table": {"type": "str", "default": "main"},
+        "metric": {"type": "int"},
+        "netns": {"type": "str"},
+        "state": dict(_STATE),
+        **_arguments(ROUTE.options),
+    }
+
+
+def rule_argument_spec() -> ArgumentSpec:
+    """The argument specification of the module for one policy rule."""
+    return {
+        "priority": {"type": "int", "required": True},
+        "family": {"type": "str", "choices": list(_FAMILIES)},
+        "netns": {"type": "str"},
+        "state": dict(_STATE),
+        **_arguments(RULE.options),
+    }
+
+
 def _arguments(rows: Iterable[Attribute]) -> ArgumentSpec:
     return {row.name: {**row.type.argument(), **({"aliases": list(row.aliases)} if row.aliases else {})} for row in rows}
 
@@ -78,6 +129,8 @@ def topology_argument_spec() -> ArgumentSpec:
     entries.update({name: argument_spec(kind) for name, kind in KINDS.items()})
     entries["link"] = argument_spec(LINK)
     entries["bridge_port"] = port_argument_spec()
+    entries["routes"] = route_argument_spec()
+    entries["rules"] = rule_argument_spec()
     return {name: {"type": "list", "elements": "dict", "options": spec} for name, spec in entries.items()}
 
 
@@ -89,8 +142,17 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
         raise read.wrong("lower_device_netns says where to look for lower_device: write both")
     if attributes.get("lower_device"):
         attributes["lower_device"] = LinkKey(read.namespace("lower_device_netns"), attributes["lower_device"])
+    wait = params.get("wait_dad")
+    if wait is not None and not 0 <= wait <= 3600:
+        raise read.wrong(f"wait_dad: {wait:g} is not between 0 and 3600 seconds")
+    if wait and "addresses" in attributes:  # one that was found to be a duplicate is tried again
+        attributes["addresses"] = tuple(replace(one, unset=one.unset | DADFAILED) for one in attributes["addresses"])
     present = params.get("state") != "absent"
     key = LinkKey(read.namespace("netns"), read.option("name", LinkName()))
+    if "addresses" in attributes:  # the name of the link is the label of those that have no other
+        attributes["addresses"] = tuple(
+            replace(one, label="") if one.label == key.name else one for one in attributes["addresses"]
+        )
     ends: tuple[Wanted, ...] = ()
     if present and params.get("peer"):
         if params["peer"].get("name") is None:
@@ -108,6 +170,8 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
             lower_device_state=params.get("lower_device_state"),
             leads=bool(ends),
             allow_wireless=bool(params.get("allow_wireless")),
+            wait_dad=wait if present else None,
+            announce=present and bool(params.get("announce")),
             origin=origin,
         ),
         *ends,
@@ -140,6 +204,44 @@ def wanted_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted,
     return (replace(item, asserted=asserted),)
 
 
+def wanted_route(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
+    """What the options of one route say."""
+    read = _Reader(params, origin)
+    attributes = read.attributes(ROUTE.options)
+    destination = read.option("destination", Network())
+    family = read.family(destination, attributes.get("gateway"), attributes.get("source"))
+    bounds = Integer(0, 0xFFFFFFFF)
+    metric = 0 if params.get("metric") is None else read.option("metric", bounds)
+    table = read.option("table", TABLE)
+    if table in (0, 255, "local", "unspec"):
+        raise read.wrong(f"table: {params['table']} is the kernel's own. Write main, or another table")
+    key = RouteKey(
+        read.namespace("netns"),
+        table,
+        family,
+        DEFAULT[family] if destination == "default" else destination,
+        metric or (1024 if family == 6 else 0),
+    )
+    return (_object(key, ROUTE, params, attributes, origin),)
+
+
+def wanted_rule(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
+    """What the options of one policy rule say. Nothing written of it is no part of it."""
+    read = _Reader(params, origin)
+    attributes = read.attributes(RULE.options)
+    family = read.family(attributes.get("from"), attributes.get("to"))
+    for name in ("from", "to"):
+        if attributes.get(name) == "default":
+            attributes[name] = DEFAULT[family]
+    key = RuleKey(read.namespace("netns"), family, read.option("priority", Integer(1, 0xFFFFFFFE)))
+    return (_object(key, RULE, params, attributes, origin),)
+
+
+def _object(key: Any, kind: Kind, params: Mapping[str, Any], attributes: dict[str, Any], origin: str) -> Wanted:
+    present = params.get("state") != "absent"
+    return Wanted(key, kind.name, present, attributes if present else {}, origin=origin)
+
+
 def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
     """What all the lists of a `topology` say together."""
     readers: dict[str, Callable[[Mapping[str, Any], str], tuple[Wanted, ...]]] = {
@@ -147,13 +249,19 @@ def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
         **{name: partial(wanted, kind) for name, kind in KINDS.items()},
         "link": partial(wanted, LINK),
         "bridge_port": wanted_port,
+        "routes": wanted_route,
+        "rules": wanted_rule,
     }
     return tuple(
         item
         for name, read in readers.items()
         for position, entry in enumerate(params.get(name) or ())
-        for item in read(entry, f"{name}[{position}] ({entry.get('name') or entry.get('port')})")
+        for item in read(entry, f"{name}[{position}] ({_called(entry)})")
     )
+
+
+def _called(entry: Mapping[str, Any]) -> Any:
+    return next(entry[name] for name in ("name", "port", "destination", "priority") if entry.get(name) is not None)
 
 
 class _Reader:
@@ -171,6 +279,14 @@ class _Reader:
 
     def namespace(self, name: str, path: bool = True) -> str:
         return str(self._parsed(name, partial(namespace, path=path), self.params.get(name)))
+
+    def family(self, *written: str | None) -> int:
+        """4 or 6: as it is written, or as the addresses say, or 4."""
+        found = {family_of(one) for one in written if one not in (None, "default")}
+        asked = _FAMILIES.get(self.params.get("family") or "")
+        if len(found) > 1 or (asked and found - {asked}):
+            raise self.wrong("the addresses are of different families. Write those of one, and family, if at all, the same")
+        return asked or next(iter(found), 4)
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """Those that were written. A link that is referred to is a name here."""

@@ -9,10 +9,18 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    DHCP,
+    KERNEL,
+    STATIC,
+    identity,
+    misplaced,
+    owner,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     ApplyFailed,
     NeedsRecreate,
@@ -22,17 +30,27 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Carried,
+    HERE,
     Connection,
     LinkKey,
     NetnsKey,
+    RouteKey,
+    RuleKey,
     Scope,
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import DeleteLink, Operation, Restore, UpdateLink
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, comes_by_itself, plan
-from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import hint
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    DeleteLink,
+    Operation,
+    Rename,
+    Restore,
+    UpdateLink,
+    outcome,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, sources_again
+from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import DISABLE_IPV6, hint
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveLinks, Request
 
 
@@ -74,18 +92,26 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_locko
     resolved = gateway.resolve(items)
     scope = _scope(resolved)
     found = plan(resolved, gateway.observe(scope))
+    renamed = _settings_by_old_names(found, scope)
+    if renamed:
+        scope = replace(scope, sysctls={**scope.sysctls, **renamed})
+        found = plan(resolved, gateway.observe(scope))
     if found.endangered:  # read what would be lost, and plan with it
         everywhere = frozenset(gateway.all_namespaces())  # what sits on a link may be in any of them
-        scope = replace(scope, details=found.endangered, namespaces=scope.namespaces | everywhere)
+        places = {key.netns for key in found.endangered} | {item.key.netns for item in resolved if isinstance(item.key, LinkKey)}
+        traffic = scope.traffic | places  # addresses may come along to another namespace
+        scope = replace(scope, settings=found.endangered, traffic=traffic, namespaces=scope.namespaces | everywhere)
         found = plan(resolved, gateway.observe(scope))
     if found.operations and not allow_lockout:
         connection = gateway.connection()
-        around = gateway.observe(Scope(frozenset(connection.links))) if connection.links else found.before
-        check_lockout(found.operations, found.before, connection, around)
+        if connection.links:
+            around = replace(scope, links=scope.links | set(connection.links), traffic=scope.traffic | {HERE})
+            check_lockout(found.operations, gateway.observe(around), connection)
     if not apply or not found.operations:
         return Result(resolved, found, found.after)
     # A link that goes no longer says where its lower device is: so its namespace is named here.
-    scope = replace(scope, namespaces=scope.namespaces | {key.netns for key in _touched(found)})
+    places = {key.netns for key in _touched(found)}
+    scope = replace(scope, namespaces=scope.namespaces | places)
     _apply(gateway, found, scope)
     try:
         after = gateway.observe(scope)
@@ -110,8 +136,23 @@ def _scope(items: Sequence[Wanted]) -> Scope:
     spaces = {item.key: item for item in items if isinstance(item.key, NetnsKey)}
     links |= {item.attributes[name] for item in items for name in ("lower_device", "peer") if item.attributes.get(name)}
     sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in items if item.attributes.get("sysctls")}
+    for item in items:
+        if any(address.family == 6 for address in item.attributes.get("addresses") or ()):
+            sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}
     names = frozenset(key.name for key in spaces)  # of these, none has to be there
-    return Scope(frozenset(links), names, names, sysctls)
+    traffic = frozenset(item.key.netns for item in items if _is_about_traffic(item))
+    return Scope(frozenset(links), names, names, sysctls, traffic=traffic)
+
+
+def _settings_by_old_names(found: Plan, scope: Scope) -> dict[LinkKey, frozenset[str]]:
+    """A link keeps its settings under another name: those that are wanted are read where they are."""
+    renames = [operation for operation in found.operations if isinstance(operation, Rename)]
+    new = {rename.key: replace(rename.key, name=rename.name) for rename in renames}
+    return {key: scope.sysctls[new[key]] for key in new if new[key] in scope.sysctls}
+
+
+def _is_about_traffic(item: Wanted) -> bool:
+    return isinstance(item.key, (RouteKey, RuleKey)) or "addresses" in item.attributes or item.announce or bool(item.wait_dad)
 
 
 def _apply(gateway: Gateway, found: Plan, scope: Scope) -> None:
@@ -177,13 +218,18 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
             refused += _attempt(gateway, inverse)
             undone.append(str(inverse))
     touched = _touched(found)
-    details = replace(scope, links=scope.links | touched, details=found.endangered)
+    details = replace(scope, links=scope.links | touched, settings=found.endangered)
     try:
+        routes = [route for some in found.before.routes.values() for route in some]
+        for missing in (_lost, _misplaced, _lost):  # an address that goes for its place takes routes along
+            for restore in missing(found.before, gateway.observe(details)):
+                refused += _attempt(gateway, restore)
+                undone.append(str(restore))
+        for step in sources_again(routes, gateway.observe(details)):
+            refused += _attempt(gateway, step)
+            undone.append(str(step))
         now = gateway.observe(details)
-        for restore in _lost(found.before, now):
-            refused += _attempt(gateway, restore)
-            undone.append(str(restore))
-        left = _differences(found.before, gateway.observe(details), touched)
+        left = _differences(found.before, now, touched) + _routing_differences(found.before, now)
     except RequestFailed as error:
         return undone, [*refused, str(error)]
     return undone, [*refused, *left] if left else []
@@ -208,7 +254,7 @@ def _touched(found: Plan) -> frozenset[LinkKey]:
     state = found.before.copy()
     touched: set[LinkKey] = set()
     for operation in found.operations:
-        changes = operation.predict(state)
+        changes = outcome(operation, state)
         touched |= {key for key in changes if isinstance(key, LinkKey)}
         state.update(changes)
     return frozenset(touched)
@@ -217,18 +263,24 @@ def _touched(found: Plan) -> frozenset[LinkKey]:
 def _lost(before: State, now: State) -> list[Restore]:
     """What lived on links and is gone, though the links are there."""
     found = []
-    for key, carried in before.carried.items():
-        rest = now.carried.get(key, Carried())
-        there = {str(address) for address in rest.addresses}
+    for link in before:
+        carried, rest = before.carried(link.key), now.carried(link.key)
+        there = {identity(address) for address in rest.addresses}
         restore = Restore(
-            key,
-            tuple(address for address in carried.addresses if str(address) not in there),
+            link.key,
+            tuple(one for one in carried.addresses if identity(one) not in there and owner(one) in (STATIC, DHCP)),
             tuple(route for route in carried.routes if route.plain and route not in rest.routes and not comes_by_itself(route)),
             {name: value for name, value in carried.sysctls.items() if rest.sysctls.get(name) != value},
         )
-        if now.get(key) is not None and restore.requests():
+        if now.get(link.key) is not None and restore.requests():
             found.append(restore)
     return found
+
+
+def _misplaced(before: State, now: State) -> list[Restore]:
+    """Addresses that are there, but no longer in their order."""
+    found = [(link.key, misplaced(link.get("addresses") or (), now.carried(link.key).addresses)) for link in before]
+    return [Restore(key, anew=tuple(addresses)) for key, addresses in found if addresses]
 
 
 def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:
@@ -250,13 +302,37 @@ def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> li
             if was not in (None, {}) and not row.derived and row.type.difference(value, was):
                 now = "not known" if value is None else row.type.say(value)
                 found.append(f"{row.name} of {key} is {now}, it was {row.type.say(was)}")
-        lost = before.carried.get(key, Carried())
-        rest = observed.carried.get(key, Carried())
-        there = {str(item) for item in (*rest.addresses, *rest.routes)}
-        found += [f"{item} on {key} is gone" for item in (*lost.addresses, *lost.routes) if str(item) not in there]
+        lost, rest = before.carried(key), observed.carried(key)
+        had, has = ({str(one) for one in carried.addresses if owner(one) != KERNEL} for carried in (lost, rest))
+        found += [f"{item} on {key} is gone" for item in sorted(had - has)]
+        found += [f"{item} is on {key}" for item in sorted(has - had) if old.get("addresses") is not None]
+        found += [f"{item} on {key} is not in its place" for item in misplaced(lost.addresses, rest.addresses)]
         found += [
             f"{name} of {key} is {rest.sysctls.get(name)}, it was {value}"
             for name, value in lost.sysctls.items()
             if rest.sysctls.get(name) != value
         ]
     return found
+
+
+def _routing_differences(before: State, observed: State) -> list[str]:
+    """Sentences for routes and rules that are not as they were, in the namespaces where both were read."""
+    found = []
+    pairs: tuple[tuple[Mapping[Any, Any], Mapping[Any, Any]], ...] = (
+        (_lasting_routes(before), _lasting_routes(observed)),
+        (before.rules, observed.rules),
+    )
+    for old, new in pairs:
+        found += [f"{key} is gone" for key in old if key not in new]
+        found += [f"{key} is there" for key in new if key not in old]
+        found += [f"{key} is not as it was" for key in old if key in new and not _alike(old[key], new[key])]
+    return found
+
+
+def _lasting_routes(state: State) -> dict[RouteKey, tuple[Any, ...]]:
+    kept = {key: tuple(route for route in some if not comes_by_itself(route)) for key, some in state.routes.items()}
+    return {key: some for key, some in kept.items() if some}
+
+
+def _alike(old: Sequence[Any], new: Sequence[Any]) -> bool:
+    return len(old) == len(new) and all(one in new for one in old)

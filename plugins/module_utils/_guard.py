@@ -9,12 +9,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Connection, Link, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, family_of, inside
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, REJECTS, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Connection,
+    Link,
+    LinkKey,
+    Route,
+    RouteKey,
+    RuleKey,
+    State,
+    is_default,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
     IPV6_MINIMUM_MTU,
     Operation,
     Rename,
+    outcome,
 )
 
 # Whatever its MTU, a host asks for segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what comes.
@@ -75,26 +87,93 @@ def _path(state: State, connection: Connection) -> _Path:
     return _Path(links, frozenset(connection.links), frozenset(inner), frozenset(outer), connection.ipv6)
 
 
-def check_lockout(operations: Iterable[Operation], before: State, connection: Connection, around: State) -> None:
+def check_lockout(operations: Iterable[Operation], around: State, connection: Connection) -> None:
     """Raise Refused with a sentence that names the path if an operation would cut it.
 
-    before: the state that the operations start from; around: one that has the links of the connection.
+    around: the state that the operations start from, with the links of the connection, and with addresses, routes and rules
+    of the namespace that the task runs in.
     """
     path = _path(around, connection)
-    state = before.copy()
+    state = around.copy()
+    way = _way(around, connection)
+    cut: tuple[Operation, str] | None = None
     for operation in operations:
-        changes = operation.predict(state)
+        changes = outcome(operation, state)
         for key, after in changes.items():
             if not isinstance(key, LinkKey) or isinstance(operation, Rename):
                 continue
             why = _cuts(key, state.get(key), after, path) or _cuts_at_port(key, state, after, path)
             if why:
-                by = ", ".join(str(part) for part in sorted(path.links))
-                raise Refused(
-                    f"{operation}: that would cut this host off: {why}, and {connection.said} uses {by}. "
-                    "Write allow_lockout: true if that is meant"
-                )
+                raise _lockout(operation, why, path.links, connection)
         state.update(changes)
+        if any(isinstance(key, (RouteKey, RuleKey)) or after != around.get(key) for key, after in changes.items()):
+            why = _leads_elsewhere(way, _way(state, connection), connection)
+            cut = (cut or (operation, why)) if why else None  # what is put right later in the plan does no harm
+    if cut is not None:
+        raise _lockout(*cut, path.links, connection)
+
+
+def _lockout(operation: Operation, why: str, path: frozenset[LinkKey], connection: Connection) -> Refused:
+    by = ", ".join(str(part) for part in sorted(path))
+    return Refused(
+        f"{operation}: that would cut this host off: {why}, and {connection.said} uses {by}. "
+        "Write allow_lockout: true if that is meant"
+    )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How packets go back to where the task came from: our address is there, and the route that they take (or the defaults)."""
+
+    address: bool
+    routes: tuple[Route, ...]
+
+
+def _way(state: State, connection: Connection) -> _Way:
+    if connection.client is None or connection.server is None:
+        return _Way(True, tuple(route for some in state.routes.values() for route in some if is_default(route)))
+    route = route_towards(state, connection.client, connection.server)
+    return _Way(bool(state.holders(HERE, connection.server)), (route,) if route else ())
+
+
+def _leads_elsewhere(before: _Way, after: _Way, connection: Connection) -> str:
+    """How the way back changed for the worse; empty when it did not."""
+    if before.address and not after.address:
+        return f"its address {connection.server} goes"
+    towards = f"the route to {connection.client}" if connection.client else "the default route"
+    if before.routes and not after.routes:
+        return f"{towards} goes"
+    for old, new in zip(before.routes, after.routes) if connection.client else ():
+        if (old.link, old.get("gateway")) != (new.link, new.get("gateway")):
+            return f"{towards} leads elsewhere"
+    return ""
+
+
+def route_towards(state: State, ip: str, source: str) -> Route | None:
+    """The route that a packet from one of our addresses to another host takes; None when it takes none.
+
+    The rules are asked in their order, and of each table the longest prefix, as the kernel does. Rules for marks, ports,
+    protocols, users and incoming links do not fit: who asks knows nothing of them.
+    """
+    ways = list(state.routes_towards(HERE, ip))
+    rules = [rule for key, some in state.rules.items() if (key.netns, key.family) == (HERE, family_of(ip)) for rule in some]
+    for rule in sorted(rules, key=lambda one: one.key.priority):
+        if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
+            continue
+        if not inside(source, rule.get("from") or DEFAULT[rule.key.family]):
+            continue
+        if not inside(ip, rule.get("to") or DEFAULT[rule.key.family]):
+            continue
+        if rule.get("action") in REJECTS:
+            return None
+        least = rule.get("suppress_prefix_length")
+        found = next((way for way in ways if way.key.table == rule.get("table")), None)
+        if found is None or found.get("type") == "throw":
+            continue
+        if least is not None and int(found.key.destination.partition("/")[2]) <= least:
+            continue
+        return None if found.get("type") in REJECTS else found
+    return None
 
 
 def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: _Path) -> str:

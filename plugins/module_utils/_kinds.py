@@ -14,19 +14,26 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     LINK_GROUP,
+    PROTOCOL,
+    TABLE,
     USER,
     USER_GROUP,
     AltName,
     Boolean,
     Choice,
     FileMode,
+    Fwmark,
     Integer,
+    Ip,
     LinkName,
     Mac,
     Mask,
+    Network,
+    Range,
     Reference,
     Seconds,
     SetOf,
@@ -55,6 +62,9 @@ class Store(Enum):
     PORT = "an attribute of the port of a bridge (IFLA_PROTINFO)"
     NODE = "the owner and the mode of the link's device node"
     PEER = "the other end of a pair, which is a link of its own"
+    ADDRESS = "the IP addresses of the link (RTM_NEWADDR)"
+    ROUTE = "a route (RTM_NEWROUTE)"
+    RULE = "a policy rule (RTM_NEWRULE)"
 
 
 class At(Enum):
@@ -110,7 +120,7 @@ class Kind:
     """One kind of link: the kernel's name for it, the attributes that are options of its module, and what creating one needs.
 
     module: the kernel module that brings it. flat: what sits on one of these, the kernel lets sit on the device below.
-    takes_address: a new one has the MAC of its lower device.
+    takes_address: a new one has the MAC of its lower device. follows: it goes up and down with its lower device.
     port: what it has beside them while it is a port of a bridge; a module of its own (bridge_port) has those as options.
     """
 
@@ -121,6 +131,7 @@ class Kind:
     module: str = ""
     flat: bool = False
     takes_address: bool = False
+    follows: bool = False
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:
@@ -196,6 +207,7 @@ _COMMON = (
     Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False),
     Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False),
     Attribute("admin_state", Choice({"up": 1, "down": 0}), Store.FLAG, bit=IFF_UP, initial="down"),
+    Attribute("addresses", Addresses(), Store.ADDRESS, at=At.AFTER, initial=(), derived=True),
 )
 
 _FLAG = Boolean()
@@ -402,6 +414,7 @@ VLAN = Kind(
     port=PORT,
     module="8021q",
     takes_address=True,
+    follows=True,
 )
 
 VRF = Kind(
@@ -413,9 +426,71 @@ VRF = Kind(
     needs=("table",),
 )
 
+# A route is what stands at its key (see RouteKey); these are what may differ there.
+ROUTE = Kind(
+    "route",
+    (
+        Attribute(
+            "type",
+            Choice(
+                {
+                    "unicast": 1,
+                    "local": 2,
+                    "broadcast": 3,
+                    "anycast": 4,
+                    "multicast": 5,
+                    "blackhole": 6,
+                    "unreachable": 7,
+                    "prohibit": 8,
+                    "throw": 9,
+                }
+            ),
+            Store.ROUTE,
+        ),
+        Attribute("gateway", Ip(), Store.ROUTE, "RTA_GATEWAY"),
+        Attribute("link", LinkName(), Store.ROUTE, "RTA_OIF", names_link=True),
+        Attribute("source", Ip(), Store.ROUTE, "RTA_PREFSRC"),
+        Attribute("scope", Choice({"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}), Store.ROUTE),
+        Attribute("onlink", Boolean(), Store.ROUTE, initial=False),
+        Attribute("mtu", Integer(68, 65535), Store.ROUTE, "RTAX_MTU"),
+    ),
+)
+NEXT_HOP = ("gateway", "link")  # one thing: who writes one of them means all of it
+REJECTS = ("blackhole", "unreachable", "prohibit", "throw")  # types that go nowhere, and so leave by no link
+
+# A rule is all of this together: what is not written, it does not have.
+RULE = Kind(
+    "rule",
+    (
+        Attribute("from", Network(), Store.RULE, "FRA_SRC"),
+        Attribute("to", Network(), Store.RULE, "FRA_DST"),
+        Attribute("iif", LinkName(), Store.RULE, "FRA_IIFNAME"),
+        Attribute("oif", LinkName(), Store.RULE, "FRA_OIFNAME"),
+        Attribute("fwmark", Fwmark(), Store.RULE, "FRA_FWMARK"),
+        Attribute("uid_range", Range(0, U32 - 1), Store.RULE, "FRA_UID_RANGE", since="4.10"),
+        Attribute("ip_protocol", PROTOCOL, Store.RULE, "FRA_IP_PROTO", since="4.17"),
+        Attribute("source_port", Range(1, 65534), Store.RULE, "FRA_SPORT_RANGE", since="4.17"),
+        Attribute("destination_port", Range(1, 65534), Store.RULE, "FRA_DPORT_RANGE", since="4.17"),
+        Attribute(
+            "action",
+            Choice(
+                {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8},
+                offered=("lookup", "nop", "blackhole", "unreachable", "prohibit"),
+            ),
+            Store.RULE,
+        ),
+        Attribute("table", TABLE, Store.RULE, "FRA_TABLE"),
+        Attribute("suppress_prefix_length", Integer(0, 128), Store.RULE, "FRA_SUPPRESS_PREFIXLEN"),
+    ),
+)
+LOOKUP = "lookup"
+
 KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, DUMMY, VLAN, MACVLAN, MACVTAP)}
 
 
+_ALL = {**KINDS, ROUTE.name: ROUTE, RULE.name: RULE}
+
+
 def kind_of(name: str) -> Kind:
-    """The rows of a link of this kind: those of the table, or the ones that every link has."""
-    return KINDS.get(name, LINK)
+    """The rows of an object of this kind: those of the table, or the ones that every link has."""
+    return _ALL.get(name, LINK)

@@ -6,7 +6,8 @@
 The same four questions for every operation:
 
 `str(operation)`         the sentence that the user reads, the same in check mode and in the real run
-`predict(state)`         link key -> link afterwards (None: gone), with everything that the kernel does along with it
+`predict(state)`         link key -> link afterwards (None: gone), with everything that the kernel does along with it;
+                         `outcome` below adds what becomes of the routes
 `inverse()`              the operations that take it back
 `requests()`             what is asked of the kernel, in order
 `endangers(state)`       the links whose addresses and routes it takes with it, so that they are read before it runs
@@ -18,8 +19,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    connected,
+    identity,
+    in_order_of_adding,
+    made_anew,
+    steps,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     PASSTHRU,
+    ROUTE,
     SOURCE,
     At,
     Attribute,
@@ -29,6 +38,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LEFT_BEHIND,
+    MAIN_TABLE,
     PHYSICAL,
     Address,
     Attributes,
@@ -38,29 +48,42 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Netns,
     NetnsKey,
     Route,
+    RouteKey,
+    Rule,
+    RuleKey,
     State,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
+    AddRule,
+    AnnounceAddresses,
     NewLink,
     NewNetns,
+    RemoveAddress,
     RemoveAltname,
     RemoveLink,
     RemoveNetns,
+    RemoveRoute,
+    RemoveRule,
     RenameLink,
+    ReplaceAddress,
+    ReplaceRoute,
     Request,
     SetLink,
     SetNode,
     WriteSysctl,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
 
 Changes = Mapping[Any, Any]  # LinkKey -> Link, NetnsKey -> Netns; None: gone
 # What an operation changes on other links: each as it is afterwards, and the attributes as they were. The planner notes it.
 Beside = tuple[tuple[Link, Attributes], ...]
 
 ETHERNET_MTU = 1500  # what the kernel gives a device of its own that nobody said otherwise of
+RTPROT_KERNEL = 2  # linux/rtnetlink.h
+DAD_SECONDS = 4.0  # what duplicate address detection takes on a link that has just come up, and some
 IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: below it the kernel takes IPv6 off the link
 
 
@@ -125,19 +148,21 @@ class CreateLink:
             if (row.at is At.AFTER and self.attributes[row.name] != row.initial) or _ignored_by_passthru(row, self.attributes)
         }
         flags = [row.name for row in rows if row.store is Store.FLAG]
+        wait = any(kind[name].store is not Store.ADDRESS for name in later)  # addresses come after the flags anyway
         at_once = {
             row.name: self.attributes[row.name]
             for row in rows
             if row.at is not At.AFTER
             and row.name not in later
-            and not (later and row.name in flags)
+            and not (wait and row.name in flags)
             and _meant(row, self.attributes)
         }
         peer = None if self.other is None else (at_once.pop("peer"), self.other)
         first: list[Request] = [NewLink(self.key, self.kind, at_once, self.index, peer, self.other_index)]
         if not later:
             return first
-        later.update({name: self.attributes[name] for name in flags if self.attributes[name] != kind[name].initial})
+        if wait:
+            later.update({name: self.attributes[name] for name in flags if self.attributes[name] != kind[name].initial})
         return first + _settings(Link(self.key, self.kind, {"altnames": ()}), later)
 
     def endangers(self, _state: State) -> frozenset[LinkKey]:
@@ -167,9 +192,10 @@ class UpdateLink:
         for row in kind.rows(self.after):
             before, after = self.link.get(row.name), self.after[row.name]
             if row.store is Store.SYSCTL:
-                words += [f"{name} {_was(row, (before or {}).get(name))}{after[name]}" for name in after]
+                was = {name: (before or {}).get(name) for name in after}
+                words += [f"{name} {'' if was[name] is None else f'{was[name]} -> '}{after[name]}" for name in after]
             else:
-                words.append(f"{row.name} {_was(row, before)}{row.type.say(after)}")
+                words.append(f"{row.name} {row.type.change(before, after)}")
         return words
 
     def predict(self, state: State) -> Changes:
@@ -191,6 +217,8 @@ class UpdateLink:
         link = old.with_attributes(after)
         if "admin_state" in self.after:
             link = replace(link, oper_state=None, carrier=None)  # what it makes of that is up to the kernel
+        if _takes_ipv6_off(old, self.after):
+            link = link.with_attributes({"addresses": tuple(one for one in link.get("addresses") or () if one.family == 4)})
         return {link.key: link, **_along(link, self.after, state)}
 
     def inverse(self) -> tuple[Operation, ...]:
@@ -213,11 +241,14 @@ class UpdateLink:
         """See _settings."""
         return _settings(self.link, self.after)
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
+    def endangers(self, state: State) -> frozenset[LinkKey]:
         """A link that goes down loses its routes and its IPv6 addresses; one below the least MTU of IPv6 loses IPv6."""
-        down = self.after.get("admin_state") == "down" and self.link.get("admin_state") != "down"
-        small = self.after.get("mtu", IPV6_MINIMUM_MTU) < IPV6_MINIMUM_MTU
-        return frozenset({self.key} if down or small else ())
+        down = [
+            key
+            for key, after in _along(self.link, self.after, state).items()
+            if after is not None and "down" == after.get("admin_state") != (state.get(key) or after).get("admin_state")
+        ]
+        return frozenset([*([self.key] if _takes_ipv6_off(self.link, self.after) else []), *down])
 
 
 @dataclass(frozen=True)
@@ -287,21 +318,30 @@ class DeleteLink:
 
 @dataclass(frozen=True)
 class Restore:
-    """Put back what a link lost when it was created again or went down in between: settings, addresses, routes."""
+    """Put back what a link lost when it was created again or went down in between: settings, addresses, routes.
+
+    anew: addresses that are there, but not in their place: they go first.
+    """
 
     key: LinkKey
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     sysctls: Mapping[str, int] = field(default_factory=dict)
+    anew: tuple[Address, ...] = ()
 
     def __str__(self) -> str:
         words = [f"{name} {value}" for name, value in self.sysctls.items()]
-        words += [str(item) for item in (*self.addresses, *self.routes)]
+        words += [str(item) for item in (*self.addresses, *self.routes, *self.anew)]
         return f"restore on {self.key}: {', '.join(words)}"
 
-    def predict(self, _state: State) -> Changes:
-        """Addresses and routes are no attributes of a link."""
-        return {}
+    def predict(self, state: State) -> Changes:
+        """The link has its addresses again; of its routes, see outcome."""
+        link = state.get(self.key)
+        if link is None:
+            return {}
+        there = {identity(address): address for address in link.get("addresses") or ()}
+        there.update({identity(address): made_anew(address) for address in self.addresses})
+        return {self.key: link.with_attributes({"addresses": tuple(there.values())})}
 
     def inverse(self) -> tuple[Operation, ...]:
         """None: they go with the link."""
@@ -310,9 +350,14 @@ class Restore:
     def requests(self) -> list[Request]:
         """Settings and addresses first, then routes that need no gateway, then those that do."""
         settings = [WriteSysctl(self.key, name, value) for name, value in self.sysctls.items()]
-        addresses = [AddAddress(self.key, address) for address in self.addresses]
-        routes = [AddRoute(self.key, route) for route in sorted(self.routes, key=lambda route: route.gateway is not None)]
-        return [*settings, *addresses, *routes]
+        addresses: list[Request] = [RemoveAddress(self.key, address) for address in reversed(self.anew)]
+        addresses += [AddAddress(self.key, address) for address in (*in_order_of_adding(self.addresses), *self.anew)]
+        # A route that lost its IPv6 source may be there without it, and the kernel takes no source that is still tentative.
+        sources = tuple(dict.fromkeys(route.get("source") for route in self.routes if _has_ipv6_source(route)))
+        waiting = [AskToAwait(self.key, sources, DAD_SECONDS)] if sources else []
+        ordered = sorted(self.routes, key=lambda route: route.get("gateway") is not None)
+        routes = [ReplaceRoute(route) if _has_ipv6_source(route) else AddRoute(route) for route in ordered]
+        return [*settings, *addresses, *waiting, *routes]
 
     def endangers(self, _state: State) -> frozenset[LinkKey]:
         """None."""
@@ -338,7 +383,7 @@ class Rename:
         """The link under its new name, and whatever refers to it."""
         new = replace(self.key, name=self.name)
         link = state.get(self.key) or self.link
-        changes: dict[LinkKey, Link | None] = {self.key: None, new: replace(link, key=new)}
+        changes: dict[Any, Any] = {self.key: None, new: replace(link, key=new)}
         peer = state.get(link.get("peer"))
         if peer is not None:
             changes[peer.key] = peer.with_attributes({"peer": new})
@@ -349,6 +394,9 @@ class Rename:
         for port in state.attached(LinkKey(self.key.netns, link.get("controller") or "")):
             if port.get("backup_port") == self.key.name:
                 changes[port.key] = port.with_attributes({"backup_port": self.name})
+        for route in state.routes_by(self.key):
+            some = changes.get(route.key, state.routes[route.key])
+            changes[route.key] = tuple(_renamed(one, self.key, self.name) for one in some)
         return changes
 
     def inverse(self) -> tuple[Operation, ...]:
@@ -429,7 +477,334 @@ class DeleteNetns:
         return frozenset()
 
 
-Operation = Union[CreateNetns, DeleteNetns, CreateLink, UpdateLink, DeleteLink, Rename, Restore]
+@dataclass(frozen=True)
+class AwaitAddresses:
+    """Wait until duplicate address detection has passed the addresses of a link; a duplicate ends the plan."""
+
+    key: LinkKey
+    ips: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"wait for duplicate address detection on {self.key}: {', '.join(self.ips)}"
+
+    def predict(self, _state: State) -> Changes:
+        """Nothing changes."""
+        return {}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """None."""
+        return ()
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [AskToAwait(self.key, self.ips, self.seconds)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Tell the neighbours of a link who has its addresses now."""
+
+    key: LinkKey
+    ips: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"announce from {self.key}: {', '.join(self.ips)}"
+
+    def predict(self, _state: State) -> Changes:
+        """Nothing changes here."""
+        return {}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """What was said cannot be taken back; whoever has the address says so when it is asked."""
+        return ()
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [AnnounceAddresses(self.key, self.ips)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class SetRoute:
+    """Make a route, or put another in its place without a gap: `before` is what stands at its key; None: nothing."""
+
+    route: Route
+    before: Route | None = None
+
+    @property
+    def key(self) -> RouteKey:
+        """The route."""
+        return self.route.key
+
+    def __str__(self) -> str:
+        rows = ROUTE.rows(self.route.attributes)
+        if self.before is None:
+            usual = {"onlink": (False,), "scope": ("global", "link")}
+            told = {name: value for name, value in self.route.attributes.items() if value not in usual.get(name, ())}
+            return f"create {self.key}: {', '.join(_say('route', told))}"
+        old = self.before.attributes
+        words = [
+            f"{row.name} {'none' if old.get(row.name) is None else row.type.say(old[row.name])} -> "
+            f"{row.type.say(self.route.attributes[row.name])}"
+            for row in rows
+            if self.route.attributes[row.name] != old.get(row.name)
+        ]
+        words += [f"no {row.name}" for row in ROUTE.rows(old) if row.name not in self.route.attributes]
+        return f"set {self.key}: {', '.join(words)}"
+
+    def predict(self, state: State) -> Changes:
+        """It is the first of those that have its key."""
+        rest = [route for route in state.routes.get(self.key, ()) if route != self.before]
+        return {self.key: (self.route, *rest)}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """What was there, or nothing."""
+        return (DeleteRoute(self.route) if self.before is None else SetRoute(self.before, self.route),)
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [AddRoute(self.route) if self.before is None else ReplaceRoute(self.route)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class DeleteRoute:
+    """Delete a route."""
+
+    route: Route
+
+    @property
+    def key(self) -> RouteKey:
+        """The route."""
+        return self.route.key
+
+    def __str__(self) -> str:
+        return f"delete {self.route}"
+
+    def predict(self, state: State) -> Changes:
+        """One less at its key."""
+        rest = list(state.routes.get(self.key, ()))
+        if self.route in rest:
+            rest.remove(self.route)
+        return {self.key: tuple(rest)}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """Make it again."""
+        return (SetRoute(self.route),)
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [RemoveRoute(self.route)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class CreateRule:
+    """Make a policy rule; among several of one priority it is the last. `before`: those that were there."""
+
+    rule: Rule
+    before: tuple[Rule, ...] = ()
+
+    @property
+    def key(self) -> RuleKey:
+        """The rule."""
+        return self.rule.key
+
+    def __str__(self) -> str:
+        return f"create {self.key}: {', '.join(_say('rule', self.rule.attributes))}"
+
+    def predict(self, state: State) -> Changes:
+        """It is there."""
+        return {self.key: (*state.rules.get(self.key, ()), self.rule)}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """Delete it; others that the kernel deletes in its place come again."""
+        some, taken = [*self.before, self.rule], []
+        while self.rule in some:
+            taken.append(self.rule.hit(some) or self.rule)
+            some.remove(taken[-1])
+        return (*(DeleteRule(self.rule) for _one in taken), *(CreateRule(one) for one in taken[:-1]))
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [AddRule(self.rule)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class DeleteRule:
+    """Delete a policy rule. What goes is the first at its priority that has all its parts, whatever it has besides."""
+
+    rule: Rule
+
+    @property
+    def key(self) -> RuleKey:
+        """The rule."""
+        return self.rule.key
+
+    def __str__(self) -> str:
+        return f"delete {self.key}: {', '.join(_say('rule', self.rule.attributes))}"
+
+    def predict(self, state: State) -> Changes:
+        """One less at its priority."""
+        rest = list(state.rules.get(self.key, ()))
+        first = self.rule.hit(rest)
+        if first is not None:
+            rest.remove(first)
+        return {self.key: tuple(rest)}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """Make it again."""
+        return (CreateRule(self.rule),)
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [RemoveRule(self.rule)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+Operation = Union[
+    CreateNetns,
+    DeleteNetns,
+    CreateLink,
+    UpdateLink,
+    DeleteLink,
+    Rename,
+    Restore,
+    AwaitAddresses,
+    Announce,
+    SetRoute,
+    DeleteRoute,
+    CreateRule,
+    DeleteRule,
+]
+
+
+def outcome(operation: Operation, state: State) -> Changes:
+    """What an operation predicts, with the routes that go, come and change along with its links."""
+    changes = dict(operation.predict(state))
+    for key in [key for key in changes if isinstance(key, LinkKey)]:
+        old = state.get(key)
+        if isinstance(operation, Rename) or (old is None and changes[key] is None):
+            continue
+        for route_key, routes in _routes_follow(old, changes[key], state).items():
+            changes.setdefault(route_key, routes)
+    if isinstance(operation, Restore):
+        for route in operation.routes:
+            changes[route.key] = (
+                route,
+                *(one for one in changes.get(route.key, state.routes.get(route.key, ())) if one != route),
+            )
+    return changes
+
+
+def _routes_follow(old: Link | None, new: Link | None, state: State) -> dict[RouteKey, tuple[Route, ...]]:
+    """What becomes of routes when a link or its addresses change: those that change, by key."""
+    found: dict[RouteKey, tuple[Route, ...]] = {}
+    known = (old.get("addresses") or ()) if old else ()
+    now = (new.get("addresses") or ()) if new else ()
+    changes = steps(known, now)
+    gone = {identity(address) for address in changes.gone}
+    kept = [address for address in known + changes.add if identity(address) not in gone]
+    up_before, up = (link is not None and link.get("admin_state") == "up" for link in (old, new))
+    made = _connected_routes(old, known, state) if old and up_before else {}
+    makes = _connected_routes(new, now, state) if new and up else {}
+    four = {
+        identity(address) for address in known + changes.add if address.family == 4
+    }  # each goes alone, and comes before the next
+    alone = len(four) == 1 and four <= gone
+    bare = any(one.family == 4 for one in known) and (alone or not any(one.family == 4 for one in now))
+    went = {address.ip for address in changes.gone}
+    without_ipv6 = new is not None and _is_without_ipv6(new.attributes)
+    for route in state.routes_by(old.key) if old else ():
+        if new is None or new.get("admin_state") == "down" or (route.key.family == 6 and without_ipv6):
+            _exchange(found, state, route, None)
+        elif route.key in made and route.protocol == RTPROT_KERNEL:
+            _exchange(found, state, route, makes.get(route.key))
+        elif route.key.family == 4 and bare:
+            _exchange(found, state, route, None)
+        elif route.key.family == 6 and route.get("source") in went:
+            rest = {name: value for name, value in route.attributes.items() if name != "source"}
+            _exchange(found, state, route, replace(route, attributes=rest))
+    link = old or new
+    lost = {ip for ip in went if ":" not in ip} - {address.ip for address in kept}
+    if link is not None and lost:
+        _lose_sources(found, state, link, lost)
+    for key, route in makes.items():
+        some = found.get(key, state.routes.get(key, ()))
+        if key not in made and not any(one.link == route.link for one in some):
+            found[key] = (*some, route)
+    return found
+
+
+def _exchange(found: dict[RouteKey, tuple[Route, ...]], state: State, route: Route, new: Route | None) -> None:
+    some = found.get(route.key, state.routes.get(route.key, ()))
+    after = tuple(one for one in (new if each == route else each for each in some) if one is not None)
+    if after != some:
+        found[route.key] = after
+
+
+def _has_ipv6_source(route: Route) -> bool:
+    return route.key.family == 6 and bool(route.get("source"))
+
+
+def _lose_sources(found: dict[RouteKey, tuple[Route, ...]], state: State, link: Link, ips: set[str]) -> None:
+    """An IPv4 address that no link has any more takes the routes with it whose source it is: by any link, but of one table."""
+    table = _table_of(link, state)
+    lost = {ip for ip in ips if state.holders(link.key.netns, ip) == [link.key]}
+    for key, some in state.routes.items() if lost else ():
+        if (key.netns, key.table) == (link.key.netns, table):
+            for route in some:
+                if route.get("source") in lost and route.protocol != RTPROT_KERNEL:
+                    _exchange(found, state, route, None)
+
+
+def _table_of(link: Link, state: State) -> int:
+    """The routing table that a link is in: the main one, or that of its VRF."""
+    vrf = state.get(LinkKey(link.key.netns, link.get("controller") or ""))
+    return int(vrf.get("table")) if vrf is not None and vrf.kind == "vrf" else MAIN_TABLE
+
+
+def _connected_routes(link: Link, addresses: tuple[Address, ...], state: State) -> dict[RouteKey, Route]:
+    """The routes that the kernel makes with addresses: one for each network, with the first address of it."""
+    found: dict[RouteKey, Route] = {}
+    networks = set()
+    for destination, address in connected(addresses):
+        four = address.family == 4
+        if four and destination in networks:
+            continue
+        networks.add(destination)
+        key = RouteKey(
+            link.key.netns, _table_of(link, state), address.family, destination, address.metric or (0 if four else 256)
+        )
+        attributes: dict[str, Any] = {"type": "unicast", "link": link.key.name, "onlink": False}
+        attributes.update({"source": address.ip, "scope": "link"} if four else {"scope": "global"})
+        found.setdefault(key, Route(key, attributes, RTPROT_KERNEL))
+    return found
+
+
+def _renamed(route: Route, link: LinkKey, name: str) -> Route:
+    return replace(route, attributes={**route.attributes, "link": name}) if route.link == link else route
 
 
 def what_is_beside(operation: Operation, state: State) -> Beside:
@@ -506,7 +881,24 @@ def _settings(link: Link, after: Attributes) -> list[Request]:
     if of(Store.NODE):
         requests.append(SetNode(link.key, of(Store.NODE)))
     requests += [SetLink(link.key, link.kind, part) for part in (flags, late) if part]
-    return requests + last
+    return requests + last + _address_requests(link, after)
+
+
+def _address_requests(link: Link, after: Attributes) -> list[Request]:
+    """What is new first: a link that loses its last IPv4 address loses all IPv4 routes."""
+    if "addresses" not in after:
+        return []
+    before = link.get("addresses") or ()
+    if _takes_ipv6_off(link, after):
+        before = tuple(address for address in before if address.family == 4)
+    found = steps(before, after["addresses"])
+    requests: list[Request] = [AddAddress(link.key, address) for address in in_order_of_adding(found.add)]
+    requests += [ReplaceAddress(link.key, address) for address in found.replace]
+    for old, new in found.again:
+        requests += [RemoveAddress(link.key, old), AddAddress(link.key, new)]
+    for address in found.behind:
+        requests += [RemoveAddress(link.key, address), AddAddress(link.key, address)]
+    return requests + [RemoveAddress(link.key, address) for address in found.remove]
 
 
 def _bridge_follows(bridge: Link, state: State) -> dict[LinkKey, Link]:
@@ -556,8 +948,14 @@ def _along(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link 
         peer = state.get(link.get("peer"))
         for other in [*state.above(link.key), *state.attached(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
-            unknown = {"stp_state": None} if now.kind != "bridge" else {}  # what the others make of that is up to the kernel
-            found[other.key] = replace(now.with_attributes(unknown), oper_state=None, carrier=None)
+            after: dict[str, Any] = (
+                {"stp_state": None} if now.kind != "bridge" else {}
+            )  # what they make of that is up to the kernel
+            if kind_of(now.kind).follows and now.get("lower_device") == link.key and "admin_state" in changed:
+                after["admin_state"] = changed["admin_state"]
+            found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
+            if "admin_state" in after:
+                found.update(_along(now, {"admin_state": after["admin_state"]}, state))
     return found
 
 
@@ -583,6 +981,16 @@ def _loses_ipv6_settings(link: Link, after: Attributes) -> bool:
     return "mtu" in after and _has_ipv6(link.get("mtu")) != _has_ipv6(after["mtu"])
 
 
+def _takes_ipv6_off(link: Link, after: Attributes) -> bool:
+    """Whether a change takes the IPv6 addresses off a link: it goes down, or IPv6 goes."""
+    down = after.get("admin_state") == "down" and link.get("admin_state") != "down"
+    return down or _is_without_ipv6(after)
+
+
+def _is_without_ipv6(attributes: Attributes) -> bool:
+    return not _has_ipv6(attributes.get("mtu")) or (attributes.get("sysctls") or {}).get("ipv6.disable_ipv6") == 1
+
+
 def _without_ipv6_settings(link: Link) -> dict[str, Any]:
     settings = link.get("sysctls") or {}
     return {
@@ -601,7 +1009,3 @@ def _say(kind: str, attributes: Attributes) -> list[str]:
         for row in kind_of(kind).rows(attributes)
         if attributes[row.name] != {}
     ]
-
-
-def _was(row: Attribute, value: Any) -> str:
-    return "" if value is None else f"{value if row.store is Store.SYSCTL else row.type.say(value)} -> "

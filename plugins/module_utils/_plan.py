@@ -9,13 +9,25 @@ goes along with a deletion need no special path.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    DHCP,
+    NODAD,
+    RA,
+    STATIC,
+    completed,
+    covers,
+    identity,
+    made_anew,
+    owner,
+    steps,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import inside, is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, VETH, At, Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LEFT_BEHIND,
@@ -28,11 +40,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Netns,
     NetnsKey,
     Route,
+    RouteKey,
+    RuleKey,
     State,
     Wanted,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    DAD_SECONDS,
     IPV6_MINIMUM_MTU,
+    Announce,
+    AwaitAddresses,
     Changes,
     CreateLink,
     CreateNetns,
@@ -43,7 +60,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations import
     Restore,
     UpdateLink,
     lasting,
+    outcome,
     what_is_beside,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import (
+    comes_by_itself,
+    ordered_routing,
+    routing_steps,
+    sources_again,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import (
     Situation,
@@ -57,11 +81,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions imp
     warnings,
 )
 
-# linux/if_addr.h, linux/rtnetlink.h: who made an address or a route
-_IFAPROT_KERNEL_LO, _IFAPROT_KERNEL_RA, _IFAPROT_KERNEL_LL = 1, 2, 3
-_IFA_F_TEMPORARY = 0x01
-_RTPROT_KERNEL, _RTPROT_RA = 2, 9
-_RT_TABLE_LOCAL = 255
+_RTPROT_RA = 9  # linux/rtnetlink.h
 
 
 @dataclass(frozen=True)
@@ -81,13 +101,14 @@ class Plan:
 
 def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
     """Entries that name the same link, as one; InvalidValue names both places when they contradict each other."""
-    found: dict[LinkKey, Wanted] = {}
+    found: dict[Any, Wanted] = {}
     for item in items:
         other = found.get(item.key)
         if other is None:
             found[item.key] = item
             continue
-        both = f"{other.origin} and {item.origin} name the same link {item.key}"
+        thing = "link " if isinstance(item.key, LinkKey) else ""
+        both = f"{other.origin} and {item.origin} name the same {thing}{item.key}"
         if other.present != item.present:
             raise InvalidValue(f"{both}, one present and one absent")
         if other.kind and item.kind and other.kind != item.kind:
@@ -108,6 +129,8 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             leads=other.leads or (item.leads and "peer" not in other.attributes),  # of a pair written from both ends, the first
             force=other.force or item.force,
             allow_wireless=other.allow_wireless or item.allow_wireless,
+            wait_dad=other.wait_dad if item.wait_dad is None else item.wait_dad,
+            announce=other.announce or item.announce,
             lower_device_state=other.lower_device_state or item.lower_device_state,
         )
     return tuple(found.values())
@@ -126,12 +149,15 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     old = {item.key.name for item in spaces if not item.present}
     going |= {link.key for link in state if link.key.netns in old}
     for item in coming.values():
-        if isinstance(item.key, LinkKey) and item.key.netns in old:
+        if not isinstance(item.key, NetnsKey) and item.key.netns in old:
             raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
     links = _ordered([item for item in merged if isinstance(item.key, LinkKey)], state)
+    old_routing, new_routing = ordered_routing([item for item in merged if isinstance(item.key, (RouteKey, RuleKey))], state)
     steps = [
         *(_new_space(item, predicted) for item in spaces if item.present),
+        *(routing_steps(item, predicted) for item in old_routing),
         *(_steps(item, predicted, going, coming, notes) for item in links),
+        *(routing_steps(item, predicted) for item in new_routing),
         *(_old_space(item, predicted, going) for item in spaces if not item.present),
     ]
     for some in steps:  # each is asked for only after the one before was predicted
@@ -140,7 +166,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
                 step = replace(step, beside=what_is_beside(step, predicted))
             operations.append(step)
             endangered |= step.endangers(predicted)
-            predicted.update(_as_written(step.predict(predicted), predicted, step, coming))
+            predicted.update(_as_written(outcome(step, predicted), predicted, step, coming))
     _check_together(merged, predicted)
     return Plan(tuple(operations), state, predicted, frozenset(endangered), tuple(notes))
 
@@ -244,7 +270,7 @@ def _steps(
     lower = state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
     if lower is not None and item.lower_device_state == "up" and lower.get("admin_state") == "down":
         yield UpdateLink(lower, {"admin_state": "up"})
-        lower = state.get(lower.key)
+        lower, current = state.get(lower.key), state.get(item.key)
     if lower is not None and item.lower_device_state == "require" and lower.get("admin_state") == "down":
         raise Refused(
             f"{item.key}: its lower device {lower.key} is down, and lower_device_state: require wants it up. "
@@ -261,6 +287,7 @@ def _steps(
             yield _pair(item, coming)
         else:
             yield CreateLink(item.key, str(item.kind), item.attributes)
+        yield from _made_known(item, None, state)
         return
     reasons = [
         f"{row.name} {row.type.say(current.get(row.name))} -> {row.type.say(item.attributes[row.name])}"
@@ -271,15 +298,66 @@ def _steps(
         raise needs_recreate(item.key, reasons)
     if reasons:
         yield from _recreate(item, current, case, state, going, coming, reasons, notes)
+        yield from _made_known(item, None, state)
         return
     if changed:
         check(case)
+        routes = state.routes_by(item.key)
         yield UpdateLink(current, _with_flush(current, changed))
         # What the kernel resets along the way (IPv6 settings when the MTU comes above 1280) is set once more.
         again = state.get(item.key)
         left = _changed(item, again)
         if again is not None and left:
             yield UpdateLink(again, left)
+        back = _cut_short(routes, state.get(item.key), state)
+        if back:
+            yield Restore(item.key, routes=back)
+        yield from sources_again(routes, state)
+        yield from _made_known(item, current, state)
+
+
+def _cut_short(routes: Sequence[Route], link: Link | None, state: State) -> tuple[Route, ...]:
+    """The routes that go while an address goes and comes again, and for which all is there again afterwards."""
+    addresses = (link.get("addresses") or ()) if link is not None and link.get("admin_state") == "up" else ()
+    families = {address.family for address in addresses}
+    gone = [
+        route
+        for route in routes
+        if route.plain and not comes_by_itself(route) and route.key not in state.routes and route.key.family in families
+    ]
+    return tuple(route for route in gone if _can_come_again(route, gone, addresses, state))
+
+
+def _can_come_again(route: Route, along: Sequence[Route], addresses: Sequence[Address], state: State) -> bool:
+    """Whether the kernel would take a route by a link that has these addresses, together with the others that come again."""
+    gateway, source = route.get("gateway"), route.get("source")
+    if source and source not in {address.ip for address in addresses} and not state.holders(route.key.netns, source):
+        return False
+    direct = [other.key.destination for other in along if not other.get("gateway")]
+    return (
+        gateway is None
+        or bool(route.get("onlink"))
+        or is_link_local(gateway)
+        or covers(tuple(addresses), gateway)
+        or any(inside(gateway, destination) for destination in direct)
+    )
+
+
+def _made_known(item: Wanted, before: Link | None, state: State) -> Iterator[Operation]:
+    """Wait for the addresses that are new, and announce them: those of a link with a new MAC, or that was down, are all new."""
+    link = state.get(item.key)
+    announce = item.announce and link is not None and link.ethernet  # elsewhere nobody asks who has an address
+    if link is None or link.get("admin_state") != "up" or not (announce or item.wait_dad):
+        return
+    all_new = before is None or any(before.get(name) != link.get(name) for name in ("admin_state", "address"))
+    old = () if all_new or before is None else before.get("addresses") or ()
+    found = steps(old, tuple(one for one in link.get("addresses") or () if owner(one) == STATIC))
+    new = [*found.add, *(again for _old, again in found.again)]
+    checked = tuple(address.ip for address in new if address.family == 6 and not address.flags & NODAD)
+    if checked:
+        yield AwaitAddresses(item.key, checked, item.wait_dad or DAD_SECONDS)
+    if announce and new:
+        yield Announce(item.key, tuple(address.ip for address in new))
 
 
 def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
@@ -360,21 +438,18 @@ def _delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: b
         )
     return DeleteLink(
         link,
-        _writable(link, state),
-        tuple((other, _writable(other, state)) for other in along if other is not None),
+        _writable(link.key, state.carried(link.key), state),
+        tuple((other, _writable(other.key, state.carried(other.key), state)) for other in along if other is not None),
         why,
     )
 
 
-def _writable(link: Link, state: State) -> Carried:
+def _writable(key: LinkKey, carried: Carried, state: State) -> Carried:
     """What lived on a link, as far as it can be written again."""
-    carried = state.carried.get(link.key, Carried())
-    addresses = tuple(address for address in carried.addresses if not _made_by_kernel(address) and not _from_router(address))
+    addresses = tuple(address for address in carried.addresses if owner(address) in (STATIC, DHCP))
     routes = tuple(route for route in carried.routes if route.plain and not comes_by_itself(route))
-    defaults = {
-        key: value for (netns, which, key), value in state.sysctls.items() if netns == link.key.netns and which == "default"
-    }
-    settings = {key: value for key, value in carried.sysctls.items() if defaults.get(key) != value}
+    defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
+    settings = {name: value for name, value in carried.sysctls.items() if defaults.get(name) != value}
     return Carried(addresses, routes, settings)
 
 
@@ -391,9 +466,10 @@ def _recreate(
     """Delete and create, with everything on it that the kernel lets us put back; sentences say what it does not."""
     peer = state.get(current.get("peer"))
     ports = state.attached(current.key)
+    old, old_there = state.carried(current.key), state.carried(peer.key) if peer else Carried()
     deletion = _delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
     yield deletion
-    attributes, back, lost = _furniture(item, current, state)
+    attributes, back, lost = _furniture(item, current, old, state)
     lower = state.get(attributes.get("lower_device"))
     if lower is None and "lower_device" in kind_of(current.kind).needs:
         place = attributes.get("lower_device") or "it is not known"
@@ -406,7 +482,10 @@ def _recreate(
     if other is None:
         yield CreateLink(current.key, current.kind, attributes)
     else:
-        second, back_there, lost_there = _furniture(other, peer, state) if peer else (dict(other.attributes), Carried(), [])
+        second, back_there = dict(other.attributes), Carried()
+        lost_there: list[str] = []
+        if peer is not None:
+            second, back_there, lost_there = _furniture(other, peer, old_there, state)
         lost += lost_there
         taken = [row.name for row in VETH.rows(second) if row.store is Store.MESSAGE and row.at is not At.AFTER]
         yield CreateLink(current.key, current.kind, attributes, other={name: second[name] for name in taken})
@@ -426,12 +505,16 @@ def _recreate(
         notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
 
 
-def _furniture(item: Wanted, current: Link, state: State) -> tuple[dict[str, Any], Carried, list[str]]:
+def _furniture(item: Wanted, current: Link, old: Carried, state: State) -> tuple[dict[str, Any], Carried, list[str]]:
     """What a link that comes again is to have: attributes, what lives on it, and sentences for what cannot be put back."""
-    old = state.carried.get(current.key, Carried())
-    back = _writable(current, state)
+    back = _writable(current.key, old, state)
     kept, lost = _kept(item, current, state)
     attributes = {**kept, **item.attributes}
+    if "addresses" in attributes:  # of the static ones, only those that are wanted
+        attributes["addresses"] = tuple(made_anew(one) for one in completed(back.addresses, attributes["addresses"]))
+        wanted = {identity(address) for address in attributes["addresses"]}
+        others = tuple(one for one in back.addresses if owner(one) != STATIC and identity(one) not in wanted)
+        back = replace(back, addresses=others)
     settings = {**back.sysctls, **item.attributes.get("sysctls", {})}
     lower = state.get(attributes.get("lower_device"))
     mtu = attributes.get("mtu") or (lower.get("mtu") if lower else None) or IPV6_MINIMUM_MTU
@@ -440,23 +523,25 @@ def _furniture(item: Wanted, current: Link, state: State) -> tuple[dict[str, Any
         settings = {name: value for name, value in settings.items() if name in written or not name.startswith("ipv6.")}
         if "address_generation_mode" not in item.attributes:
             attributes.pop("address_generation_mode", None)
-        lost += [f"{one} (an MTU of {mtu} takes IPv6 off the link)" for one in back.addresses if one.family == socket.AF_INET6]
+        lost += [f"{one} (an MTU of {mtu} takes IPv6 off the link)" for one in back.addresses if one.family == 6]
         back = replace(
             back,
-            addresses=tuple(address for address in back.addresses if address.family != socket.AF_INET6),
-            routes=tuple(route for route in back.routes if route.family != socket.AF_INET6),
+            addresses=tuple(address for address in back.addresses if address.family != 6),
+            routes=tuple(route for route in back.routes if route.key.family != 6),
         )
     if attributes.get("admin_state") != "up":
-        lost += [f"the route to {route} (the link is down)" for route in back.routes]
+        lost += [f"the {route} (the link is down)" for route in back.routes]
         back = replace(back, routes=())
+    there = (*attributes.get("addresses", ()), *back.addresses)
+    standing = tuple(route for route in back.routes if _can_come_again(route, back.routes, there, state))
+    lost += [f"the {route} (its address goes)" for route in back.routes if route not in standing]
+    back = replace(back, routes=standing)
     if settings:
         attributes["sysctls"] = settings
     again = "comes back with the next router advertisement"
-    lost += [f"{address} ({again})" for address in old.addresses if _from_router(address)]
-    lost += [f"the route to {route} ({again})" for route in old.routes if route.protocol == _RTPROT_RA]
-    lost += [
-        f"the route to {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)
-    ]
+    lost += [f"{address} ({again})" for address in old.addresses if owner(address) == RA]
+    lost += [f"the {route} ({again})" for route in old.routes if route.protocol == _RTPROT_RA]
+    lost += [f"the {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)]
     return {row.name: attributes[row.name] for row in kind_of(current.kind).rows(attributes)}, back, lost
 
 
@@ -482,21 +567,6 @@ def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], lis
             continue
         kept[row.name] = value
     return kept, lost
-
-
-def _made_by_kernel(address: Address) -> bool:
-    link_local = address.family == socket.AF_INET6 and address.ip.startswith("fe80:")
-    return address.protocol in (_IFAPROT_KERNEL_LO, _IFAPROT_KERNEL_LL) or (link_local and address.protocol is None)
-
-
-def _from_router(address: Address) -> bool:
-    temporary = address.family == socket.AF_INET6 and bool(address.flags & _IFA_F_TEMPORARY)
-    return address.protocol == _IFAPROT_KERNEL_RA or temporary
-
-
-def comes_by_itself(route: Route) -> bool:
-    """Whether the kernel makes the route: along with an address, or from a router advertisement."""
-    return route.protocol in (_RTPROT_KERNEL, _RTPROT_RA) or route.table == _RT_TABLE_LOCAL
 
 
 def _check_together(items: Sequence[Wanted], predicted: State) -> None:

@@ -14,6 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    DHCP,
+    RA,
+    is_duplicate,
+    owner,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import NeedsRecreate, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
@@ -23,7 +29,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import N
 _LARGER_HOLDS = ("arp_ignore", "arp_announce", "rp_filter")
 _EITHER_HOLDS = ("arp_filter", "arp_notify", "ndisc_notify", "accept_local", "route_localnet", "proxy_arp")
 
+DISABLE_IPV6 = "ipv6.disable_ipv6"
+
 _CONTROLLERS = ("bridge", "vrf")
+_GIVERS = {DHCP: "a DHCP client", RA: "a router advertisement"}
 _REFLECTED = ("private", "vepa", "bridge")  # modes between which only a switch outside passes frames
 
 
@@ -77,6 +86,7 @@ def check(case: Situation) -> None:
     _check_altnames(case)
     _check_sysctls(case)
     _check_ipv6(case)
+    _check_addresses(case)
 
 
 def warnings(case: Situation) -> Iterator[str]:
@@ -91,14 +101,40 @@ def warnings(case: Situation) -> Iterator[str]:
         elif lower.carrier is False:
             yield f"{case.key}: its lower device {lower.key} has no carrier, so nothing passes, not even between links on it"
         yield from _unheard(case, lower)
-    for setting, value in (case.item.attributes.get("sysctls") or {}).items():
+    yield from _doubtful_addresses(case)
+    written = case.item.attributes.get("sysctls") or {}
+    for setting, value in written.items():
         over_all = case.state.sysctls.get((case.key.netns, "all", setting))
         name = setting.split(".")[1]
         if over_all is None:
             continue
+        if setting == "ipv6.forwarding" and value and not over_all and not written.get("ipv6.force_forwarding"):
+            yield (
+                f"{case.key}: ipv6.forwarding = {value} of a link alone forwards nothing while net.ipv6.conf.all.forwarding "
+                "is 0. Write ipv6.force_forwarding: 1 too (Linux 6.17 and later), or set that of all"
+            )
         if (name in _LARGER_HOLDS and over_all > value) or (name in _EITHER_HOLDS and over_all and not value):
             family = setting.split(".")[0]
             yield f"{case.key}: {setting} = {value} has no effect while net.{family}.conf.all.{name} is {over_all}"
+
+
+def _doubtful_addresses(case: Situation) -> Iterator[str]:
+    there = {address.ip: address for address in (case.before.get("addresses") if case.before else None) or ()}
+    for address in case.item.attributes.get("addresses") or ():
+        others = [key for key in case.state.holders(case.key.netns, address.ip) if key != case.key]
+        if others:
+            yield (
+                f"{case.key}: {_some(others)} has the address {address.ip} too, in the same namespace: "
+                "which of the two answers for it is not certain"
+            )
+        known = there.get(address.ip)
+        if known is not None and is_duplicate(known) and not case.item.wait_dad:
+            yield (
+                f"{case.key}: {address.ip} is a duplicate, so it is not used: another host has it. "
+                "Take it off there and write wait_dad, and it is tried again"
+            )
+        if known is not None and known.valid is not None and owner(known) in _GIVERS:
+            yield f"{case.key}: {address.ip} is there already, given by {_GIVERS[owner(known)]}, and may go with it"
 
 
 def _unheard(case: Situation, lower: Link) -> Iterator[str]:
@@ -421,6 +457,22 @@ def _check_ipv6(case: Situation) -> None:
     wanted += [name for name in written.get("sysctls", {}) if name.startswith("ipv6.")]
     if mtu is not None and mtu < 1280 and wanted:
         raise Refused(f"{case.key}: {wanted[0]} is a setting of IPv6, which no link with an MTU below 1280 has (it is {mtu})")
+
+
+def _check_addresses(case: Situation) -> None:
+    wanted = case.item.attributes.get("addresses") or ()
+    general = case.state.sysctls.get((case.key.netns, "default", DISABLE_IPV6)) if case.created else None
+    settings = {DISABLE_IPV6: general, **(case.after.get("sysctls") or {}), **case.item.attributes.get("sysctls", {})}
+    for address in wanted:
+        loopback = address.ip.startswith("127.") or address.ip == "::1"
+        if loopback and case.key.name != "lo":
+            raise Refused(f"{case.key}: {address.ip} belongs to the loopback device lo, and reaches no other link")
+        if address.family == 6 and (case.after.get("mtu") or 1280) < 1280:
+            raise Refused(f"{case.key}: no link with an MTU below 1280 has IPv6 (it is {case.after['mtu']}), so not {address.ip}")
+        if address.family == 6 and settings[DISABLE_IPV6]:
+            raise Refused(
+                f"{case.key}: ipv6.disable_ipv6 is 1, so it cannot have {address.ip}. Write 0, or leave the address out"
+            )
 
 
 def hint(request: Request, code: int) -> str:

@@ -11,7 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, Attributes, LinkKey, Route
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    Address,
+    Attributes,
+    LinkKey,
+    Route,
+    Rule,
+)
 
 
 @dataclass(frozen=True)
@@ -132,14 +138,98 @@ class AddAddress:
 
 
 @dataclass(frozen=True)
-class AddRoute:
-    """Add a route by a link; one that is there already is no error."""
+class ReplaceAddress:
+    """Change the metric and the flags of an address in place."""
 
     key: LinkKey
+    address: Address
+
+    def __str__(self) -> str:
+        return f"change address {self.address} of {self.key}"
+
+
+@dataclass(frozen=True)
+class RemoveAddress:
+    """Take one address off a link. The others of its subnet stay, which the kernel alone would not grant."""
+
+    key: LinkKey
+    address: Address
+
+    def __str__(self) -> str:
+        return f"remove address {self.address} from {self.key}"
+
+
+@dataclass(frozen=True)
+class AwaitAddresses:
+    """Wait until duplicate address detection has passed these, at most so many seconds; a duplicate is an error."""
+
+    key: LinkKey
+    ips: tuple[str, ...]
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"wait for {', '.join(self.ips)} on {self.key}"
+
+
+@dataclass(frozen=True)
+class AnnounceAddresses:
+    """Tell the neighbours of a link who has these addresses now: gratuitous ARP, unsolicited neighbour advertisement."""
+
+    key: LinkKey
+    ips: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"announce {', '.join(self.ips)} from {self.key}"
+
+
+@dataclass(frozen=True)
+class AddRoute:
+    """Add a route; one that is there already is no error."""
+
     route: Route
 
     def __str__(self) -> str:
-        return f"add route {self.route} by {self.key}"
+        return f"add {self.route}"
+
+
+@dataclass(frozen=True)
+class ReplaceRoute:
+    """Put a route in the place of the first one that has its key, without a gap."""
+
+    route: Route
+
+    def __str__(self) -> str:
+        return f"replace {self.route}"
+
+
+@dataclass(frozen=True)
+class RemoveRoute:
+    """Delete a route; one that is not there any more is no error."""
+
+    route: Route
+
+    def __str__(self) -> str:
+        return f"delete {self.route}"
+
+
+@dataclass(frozen=True)
+class AddRule:
+    """Add a policy rule; one that is there already, in all its parts, is no error."""
+
+    rule: Rule
+
+    def __str__(self) -> str:
+        return f"add {self.rule}"
+
+
+@dataclass(frozen=True)
+class RemoveRule:
+    """Delete the first policy rule that has all these parts, whatever it has besides."""
+
+    rule: Rule
+
+    def __str__(self) -> str:
+        return f"delete {self.rule}"
 
 
 @dataclass(frozen=True)
@@ -180,5 +270,13 @@ Request = Union[
     WriteSysctl,
     SetNode,
     AddAddress,
+    ReplaceAddress,
+    RemoveAddress,
+    AwaitAddresses,
+    AnnounceAddresses,
     AddRoute,
+    ReplaceRoute,
+    RemoveRoute,
+    AddRule,
+    RemoveRule,
 ]

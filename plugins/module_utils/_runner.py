@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 from xml.sax.saxutils import quoteattr
 
@@ -14,6 +15,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 from ansible.module_utils.common.sys_info import get_distribution
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import identity, long_form, owner
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
     namespace,
@@ -28,8 +30,24 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, Netns, NetnsKey, Scope, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    Address,
+    Link,
+    LinkKey,
+    Netns,
+    NetnsKey,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+    Scope,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, origin
 
+_WORDS = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 PACKAGES = {
     "Alpine": "py3-pyroute2 (apk add py3-pyroute2)",
@@ -46,7 +64,7 @@ def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequen
 
     def shown(result: Result) -> dict[str, Any]:
         item = result.items[0]
-        return {"netns" if isinstance(item.key, NetnsKey) else "link": _returned(result, item)}
+        return {_WORDS[type(item.key)]: _returned(result, item)}
 
     _run(module, lambda: read(module.params), shown)
 
@@ -55,7 +73,11 @@ def run_topology(module: AnsibleModule) -> None:
     """Many links, planned together."""
 
     def shown(result: Result) -> dict[str, Any]:
-        return {"links": [_returned(result, item) for item in result.items if isinstance(item.key, LinkKey)]}
+        found: dict[str, Any] = {"links": [], "routes": [], "rules": []}
+        for item in result.items:
+            if not isinstance(item.key, NetnsKey):
+                found[f"{_WORDS[type(item.key)]}s"].append(_returned(result, item))
+        return found
 
     _run(module, lambda: wanted_topology(module.params), shown)
 
@@ -66,20 +88,29 @@ def run_info(module: AnsibleModule) -> None:
         with _gateway(module) as gateway:
             written = module.params["netns"]
             names = gateway.all_namespaces() if written == ALL_NAMESPACES else [gateway.canonical(_namespace_option(written))]
-            state = gateway.observe(Scope(namespaces=frozenset(names)))
+            state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
             children: dict[LinkKey, list[dict[str, Any]]] = {}
             for link in state:
                 for upper in state.above(link.key):
                     children.setdefault(link.key, []).append({"name": upper.key.name, "netns": upper.key.netns or None})
             found = [
-                {**_described(link), "children": children.get(link.key, [])}
+                {
+                    **_described(link),
+                    "addresses": [{**long_form(one), "owner": owner(one)} for one in link.get("addresses") or ()],
+                    "children": children.get(link.key, []),
+                }
                 for link in sorted(state, key=lambda link: (names.index(link.key.netns), link.index or 0))
                 if module.params["name"] in (None, link.key.name, *(link.get("altnames") or ()))
                 and module.params["kind"] in (None, link.kind)
             ]
+            made: dict[str, list[dict[str, Any]]] = {"routes": [], "rules": []}
+            for key in sorted(state.routes, key=lambda key: (names.index(key.netns), key)):
+                made["routes"] += [{**_described_routing(one), "owner": origin(one)} for one in state.routes[key]]
+            for rule in sorted(state.rules, key=lambda key: (names.index(key.netns), key)):
+                made["rules"] += [{**_described_routing(one), "owner": origin(one)} for one in state.rules[rule]]
     except NetdevError as error:
         _fail(module, error)
-    module.exit_json(changed=False, links=found)
+    module.exit_json(changed=False, links=found, **made)
 
 
 def _namespace_option(written: str | None) -> str:
@@ -135,11 +166,34 @@ def _space_state(space: Netns | None) -> str:
 
 
 def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
-    """The link or namespace of an item as it is (or will be); None when it is absent."""
-    if isinstance(item.key, NetnsKey):
-        return {"name": item.key.name, "path": f"/run/netns/{item.key.name}"} if item.key in result.after.namespaces else None
-    link = result.after.get(item.key)
-    return _described(link, item) if link else None
+    """The object of an item as it is (or will be); None when it is absent."""
+    state, key = result.after, item.key
+    if isinstance(key, NetnsKey):
+        return {"name": key.name, "path": f"/run/netns/{key.name}"} if key in state.namespaces else None
+    if isinstance(key, (RouteKey, RuleKey)):
+        some = state.at(key)
+        return _described_routing(some[0]) if some else None
+    link = state.get(key)
+    if link is None:
+        return None
+    found = _described(link, item)
+    if result.plan.operations and state is result.plan.after:  # only predicted: what the kernel makes of it takes its time
+        found["oper_state"] = None
+    return found
+
+
+def _described_routing(made: Route | Rule) -> dict[str, Any]:
+    """A route or a rule in the words of the options; what it does not have is null."""
+    key = made.key
+    found: dict[str, Any] = {"netns": key.netns or None, "family": f"ipv{key.family}"}
+    if isinstance(key, RouteKey):
+        found.update(destination=key.destination, table=key.table, metric=key.metric)
+    else:
+        found.update(priority=key.priority)
+    for row in kind_of(_WORDS[type(key)]).attributes:
+        value = made.get(row.name)
+        found[row.name] = None if value is None else row.type.returned(value)
+    return found
 
 
 def _described(link: Link, item: Wanted | None = None) -> dict[str, Any]:
@@ -156,6 +210,9 @@ def _described(link: Link, item: Wanted | None = None) -> dict[str, Any]:
         elif row.store is Store.SYSCTL:
             if item is not None and "sysctls" in item.attributes:
                 found[row.name] = {key: (value or {}).get(key) for key in item.attributes["sysctls"]}
+        elif row.store is Store.ADDRESS:
+            if item is not None and "addresses" in item.attributes:
+                found[row.name] = row.type.returned(_declared(value or (), item))
         elif row.name != "lower_device" and not (row.store is Store.PORT and value is None):  # as of what is no port
             found[row.name] = None if value is None else row.type.returned(value)
     if link.kind == "macvtap":
@@ -176,28 +233,46 @@ def _diff(result: Result) -> list[dict[str, Any]]:
     """One entry per object: its managed attributes, and those that change along with them, before and after."""
     before, after = result.plan.before, result.after
     items = {item.key: item for item in result.items}
-    touched = [key for operation in result.plan.operations for key in operation.predict(before)]
+    touched = [key for operation in result.plan.operations for key, _new in _outcome(operation, before)]
     found = []
     for key in dict.fromkeys([*items, *touched]):
         if key not in items and isinstance(key, LinkKey) and key.name == "lo":  # comes and goes with its namespace
             continue
+        sides: list[Any] = []
         if isinstance(key, NetnsKey):
             sides = [{"state": _space_state(state.namespaces.get(key))} for state in (before, after)]
-            headers = {"before_header": str(key), "after_header": str(key)}
-            found.append({**headers, "before": sides[0], "after": sides[1]})
-            continue
-        written = set(items[key].attributes) if key in items else set()
-        old, new = before.get(key), after.get(key)
-        names = written | _differing(old, result.plan.after.get(key))  # as predicted: the same in check mode
-        found.append(
-            {
-                "before_header": str(key),
-                "after_header": str(key),
-                "before": _side(old, names),
-                "after": _side(new, names),
-            }
-        )
+        elif isinstance(key, (RouteKey, RuleKey)):
+            sides = [_routing_side(state, key) for state in (before, after)]
+        else:
+            written = set(items[key].attributes) if key in items else set()
+            old, new = before.get(key), after.get(key)
+            names = written | _differing(old, result.plan.after.get(key))  # as predicted: the same in check mode
+            sides = [_side(old, names, items.get(key)), _side(new, names, items.get(key))]
+        found.append({"before_header": str(key), "after_header": str(key), "before": sides[0], "after": sides[1]})
     return found
+
+
+def _outcome(operation: Operation, state: State) -> list[tuple[Any, Any]]:
+    """What an operation changes, but for routes that come and go by themselves."""
+    return [
+        (key, new)
+        for key, new in outcome(operation, state).items()
+        if not isinstance(key, RouteKey)
+        or not all(comes_by_itself(route) for route in (*(new or ()), *state.routes.get(key, ())))
+    ]
+
+
+def _routing_side(state: State, key: RouteKey | RuleKey) -> Any:
+    """A route or rule as it stands in a diff; a list when several share the key."""
+    some = state.at(key)
+    sides = [
+        {
+            "state": "present",
+            **{row.name: row.type.compared(one.get(row.name)) for row in kind_of(_WORDS[type(key)]).rows(one.attributes)},
+        }
+        for one in some
+    ]
+    return sides if len(sides) > 1 else sides[0] if sides else {"state": "absent"}
 
 
 def _differing(old: Link | None, new: Link | None) -> set[str]:
@@ -215,11 +290,19 @@ def _changes(old: Any, new: Any) -> bool:
     return new is not None and old != new
 
 
-def _side(link: Link | None, names: set[str]) -> dict[str, Any]:
+def _declared(addresses: tuple[Address, ...], item: Wanted | None) -> tuple[Address, ...]:
+    """The addresses of a link; what the task names is static, also where a client is served that might have made it."""
+    named = {identity(one) for one in (item.attributes.get("addresses") if item else None) or ()}
+    return tuple(replace(one, client=None) if identity(one) in named else one for one in addresses)
+
+
+def _side(link: Link | None, names: set[str], item: Wanted | None) -> dict[str, Any]:
     if link is None:
         return {"state": "absent"}
     found: dict[str, Any] = {"state": "present"}
     for row in kind_of(link.kind).rows(dict.fromkeys(names)):
         value = link.get(row.name)
-        found[row.name] = str(value) if isinstance(value, LinkKey) else None if value is None else row.type.returned(value)
+        if row.store is Store.ADDRESS and value:
+            value = _declared(value, item)
+        found[row.name] = str(value) if isinstance(value, LinkKey) else None if value is None else row.type.compared(value)
     return found

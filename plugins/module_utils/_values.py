@@ -8,12 +8,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import AF, BITS, family_of, network
 
 Difference = Optional[tuple[Any, Any]]  # (what is, what is to be), None when nothing has to change
 
@@ -39,9 +42,17 @@ class Type:
             return "true" if value else "false"
         return '""' if value == "" else str(value)
 
+    def change(self, current: Any, wanted: Any) -> str:
+        """A change as it stands in a sentence; a current value of None is not known."""
+        return self.say(wanted) if current is None else f"{self.say(current)} -> {self.say(wanted)}"
+
     def returned(self, value: Any) -> Any:
         """The value as it stands in a result (made of what JSON has)."""
         return value
+
+    def compared(self, value: Any) -> Any:
+        """The value as it stands in a diff (made of what JSON has)."""
+        return self.returned(value)
 
     def encoded(self, value: Any) -> Any:
         """The value as it stands in a netlink message."""
@@ -281,16 +292,19 @@ class NameOrNumber(Type):
     """A number, or a name that the gateway looks up; normal form: the number. `database`: what the names are of."""
 
     database: str
+    low: int = 0
+    high: int = 0xFFFFFFFF
 
     def parse(self, value: Any) -> Any:
         """The number, or the name as it was written."""
         text = str(value)
         if not (text.isascii() and text.isdigit()):
             return text
-        return Integer(0, 0xFFFFFFFF).parse(int(text))
+        return Integer(self.low, self.high).parse(int(text))
 
 
-LINK_GROUP, USER, USER_GROUP = (NameOrNumber(database) for database in ("link group", "user", "group"))
+LINK_GROUP, USER, USER_GROUP, TABLE = (NameOrNumber(database) for database in ("link group", "user", "group", "routing table"))
+PROTOCOL = NameOrNumber("protocol", 1, 255)  # 0 is hop-by-hop options, and in a rule the kernel takes it for none
 
 
 @dataclass(frozen=True)
@@ -324,6 +338,113 @@ class Reference(Type):
     def returned(self, value: Any) -> Any:
         """The name alone; where it is stands beside it."""
         return value.name if value else value
+
+
+def ip_interface(value: Any) -> tuple[str, int]:
+    """(address, prefix length) of `192.0.2.1/24`, for a link to have; InvalidValue for what the kernel takes and never uses."""
+    text = str(value).strip()
+    if "/" not in text:
+        raise InvalidValue(f"{text!r} has no prefix length, such as the 24 of 192.0.2.1/24")
+    ip, length = _split(text)
+    found = ipaddress.ip_address(ip)
+    if found.is_unspecified or found.is_multicast or (found.version == 4 and (int(found) >> 24 == 0 or int(found) >> 28 == 15)):
+        raise InvalidValue(f"{ip} cannot be the address of a link")
+    return ip, length
+
+
+def _split(text: str) -> tuple[str, int]:
+    ip, _slash, length = text.partition("/")
+    ip = Ip().parse(ip)
+    bits = BITS[family_of(ip)]
+    if not re.fullmatch(r"\d{1,3}", length or str(bits)) or int(length or bits) > bits:
+        raise InvalidValue(f"{text!r} has no prefix length between 0 and {bits}")
+    return ip, int(length or bits)
+
+
+@dataclass(frozen=True)
+class Ip(Type):
+    """An IP address; normal form: as inet_ntop writes it."""
+
+    def parse(self, value: Any) -> str:
+        """The address. `010.1.2.3` is refused: some take it for octal, and some do not."""
+        text = str(value).strip()
+        try:
+            found = ipaddress.ip_address(text)
+        except ValueError as error:
+            raise InvalidValue(f"{text!r} is not an IP address") from error
+        if (found.version == 4 and re.search(r"(^|\.)0\d", text)) or "%" in text:
+            raise InvalidValue(f"{text!r} is not an IP address: write it without leading zeros and without a zone")
+        return socket.inet_ntop(AF[found.version], found.packed)
+
+
+@dataclass(frozen=True)
+class Network(Type):
+    """A network, or one address of 32 or 128 bits, or `default`; normal form: `192.0.2.0/24`, and "default" until it is known
+    of which family."""
+
+    def parse(self, value: Any) -> str:
+        """The network; one with host bits is refused, for some of the kernel drops them and some keeps them."""
+        text = str(value).strip()
+        if text in ("default", "all", "any"):
+            return "default"
+        ip, length = _split(text)
+        if network(ip, length) != f"{ip}/{length}":
+            raise InvalidValue(f"{text} has bits set behind its prefix length; the network is {network(ip, length)}")
+        return f"{ip}/{length}"
+
+
+@dataclass(frozen=True)
+class Range(Type):
+    """A number, or two with a dash between them; normal form: both as numbers."""
+
+    low: int
+    high: int
+
+    def parse(self, value: Any) -> tuple[int, int]:
+        """The first and the last."""
+        match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", str(value).strip())
+        if not match:
+            raise InvalidValue(f"{value!r} is neither a number nor a range such as 1000-1999")
+        first, last = int(match[1]), int(match[2] or match[1])
+        for number in (first, last):
+            Integer(self.low, self.high).parse(number)
+        if last < first:
+            raise InvalidValue(f"{value!r} ends before it begins")
+        return first, last
+
+    def say(self, value: Any) -> str:
+        """As it is written."""
+        return str(value[0]) if value[0] == value[1] else f"{value[0]}-{value[1]}"
+
+    def returned(self, value: Any) -> Any:
+        """As it is written."""
+        return self.say(value)
+
+
+@dataclass(frozen=True)
+class Fwmark(Type):
+    """A firewall mark, with a mask or without: `0x1`, `0x1/0xff`; normal form: both as numbers."""
+
+    def parse(self, value: Any) -> tuple[int, int]:
+        """The mark and the mask."""
+        text = str(value).strip()
+        number = r"(0x[0-9a-fA-F]{1,8}|0|[1-9]\d{0,9})"
+        match = re.fullmatch(f"{number}(?:/{number})?", text)
+        if not match:
+            raise InvalidValue(f"{text!r} is not a mark such as 0x1 or 0x1/0xff")
+        mark, mask = (Integer(0, 0xFFFFFFFF).parse(int(part, 0)) for part in (match[1], match[2] or "0xffffffff"))
+        if not mask:
+            raise InvalidValue(f"{text}: a mask of 0 fits every mark. Leave it out")
+        return mark, mask
+
+    def say(self, value: Any) -> str:
+        """Hexadecimal."""
+        mark, mask = value
+        return f"{mark:#x}" if mask == 0xFFFFFFFF else f"{mark:#x}/{mask:#x}"
+
+    def returned(self, value: Any) -> Any:
+        """Hexadecimal."""
+        return self.say(value)
 
 
 # Ranges of the keys that the recipes and the documentation name: the kernel itself checks nearly none of them.

@@ -93,6 +93,13 @@ links:
       type: list
       elements: dict
       returned: always
+    addresses:
+      description:
+        - The IP addresses of the link, each with C(ip), C(peer_ip), C(label), C(metric), C(noprefixroute) and C(nodad).
+        - C(owner) says who made it, one of V(static), V(dhcp), V(ra) or V(kernel).
+      type: list
+      elements: dict
+      returned: always
     address:
       description: MAC address.
       type: str
@@ -114,6 +121,26 @@ links:
       lower_device_netns: null
       children:
         - {name: old-mail, netns: null}
+routes:
+  description:
+    - >-
+      The routes of the namespaces that were read, of all tables, each with the options of M(patchbay.netdev.route). Those that the
+      kernel derives from addresses for itself (table local) are left out.
+    - C(owner) says who made it, one of V(static), V(kernel), V(dhcp), V(ra) or V(other).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {destination: 0.0.0.0/0, family: ipv4, table: 254, metric: 0, gateway: 192.0.2.1, link: eth0, type: unicast, owner: static}
+rules:
+  description:
+    - The policy rules of the namespaces that were read, each with the options of M(patchbay.netdev.rule).
+    - C(owner) says who made it, as with routes.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {priority: 32766, family: ipv4, table: 254, action: lookup, owner: kernel}
 """
 
 from ansible.module_utils.basic import AnsibleModule

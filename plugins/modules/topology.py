@@ -65,6 +65,16 @@ links:
   returned: success
   type: list
   elements: dict
+routes:
+  description: The routes of the task in the order of the input, each as RV(patchbay.netdev.route#module:route). One that is absent is V(null).
+  returned: success
+  type: list
+  elements: dict
+rules:
+  description: The rules of the task in the order of the input, each as RV(patchbay.netdev.rule#module:rule). One that is absent is V(null).
+  returned: success
+  type: list
+  elements: dict
 undone:
   description: The operations that were taken back after a failure, newest first.
   returned: failure while applying

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""topology.py [COUNT]: topology beside `ip -batch`, for the same links, in turn, in one run. Prints medians and ratios.
+"""topology.py: topology beside `ip -batch`, for the same work, in turn, in one run. Prints medians and ratios.
 
 Needs tests/sandbox around it. Whole processes on both sides: for topology that is Python with the module, as Ansible starts it on
 the managed host, without the transport.
@@ -17,33 +17,59 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ROUNDS = 5
+LINKS, ADDRESSES, ROUTES = 200, 1000, 1000
 
 
-def links(count: int, **options: str) -> list[dict[str, str]]:
-    """What topology is asked for."""
-    return [
+@dataclass(frozen=True)
+class Work:
+    """What is asked for: as a task, for `ip -batch`, and how ip shows that it is there."""
+
+    title: str
+    task: dict[str, Any]
+    batch: str
+    shown: str
+
+
+def links() -> Work:
+    """Macvlans."""
+    entries = [
         {
             "name": f"mv{number}",
             "lower_device": "eth0",
             "mode": "bridge",
             "address": f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}",
             "admin_state": "up",
-            **options,
         }
-        for number in range(count)
+        for number in range(LINKS)
     ]
+    made = "link add link eth0 name {name} address {address} up type macvlan mode {mode}\n"
+    return Work(
+        f"{LINKS} macvlans",
+        {"macvlan": entries},
+        "".join(made.format(**entry) for entry in entries),
+        "".join(f"link show dev {entry['name']}\n" for entry in entries),
+    )
 
 
-def batch(count: int, *words: str) -> str:
-    """The same for ip -batch."""
-    return "".join(
-        f"link add link eth0 name {entry['name']} address {entry['address']} up type macvlan mode {entry['mode']}\n"
-        if not words
-        else f"{' '.join(words)} {entry['name']}\n"
-        for entry in links(count)
+def traffic() -> Work:
+    """Addresses on one link, and routes by one gateway."""
+    addresses = [f"10.1.{number >> 8}.{number & 255}/32" for number in range(ADDRESSES)]
+    routes = [f"10.2.{number >> 8}.{number & 255}/32" for number in range(ROUTES)]
+    gateway = "10.0.0.2"
+    return Work(
+        f"{ADDRESSES} addresses and {ROUTES} routes",
+        {
+            "link": [{"name": "eth0", "addresses": ["10.0.0.1/24", *addresses]}],
+            "routes": [{"destination": route, "gateway": gateway} for route in routes],
+        },
+        "".join(f"address add {address} dev eth0\n" for address in ["10.0.0.1/24", *addresses])
+        + "".join(f"route add {route} via {gateway}\n" for route in routes),
+        "address show dev eth0\n" + "route show table all\n",
     )
 
 
@@ -52,10 +78,10 @@ def ip(text: str) -> None:
     subprocess.run(["ip", "-batch", "-"], input=text, text=True, check=True, capture_output=True)
 
 
-def topology(entries: list[dict[str, str]]) -> None:
+def topology(task: dict[str, Any]) -> None:
     """Run the module as a process of its own."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump({"ANSIBLE_MODULE_ARGS": {"macvlan": entries}}, file)
+        json.dump({"ANSIBLE_MODULE_ARGS": task}, file)
         file.flush()
         module = Path(__file__).resolve().parents[2] / "plugins/modules/topology.py"
         done = subprocess.run([sys.executable, str(module), file.name], capture_output=True, text=True, check=False)
@@ -70,34 +96,39 @@ def timed(work: Callable[[], None]) -> float:
 
 
 def clean() -> None:
-    """All links go with their lower device."""
+    """All goes with the lower device."""
     subprocess.run(["ip", "link", "del", "eth0"], check=False, capture_output=True)
     ip("link add eth0 type veth peer name wire0\nlink set wire0 up\nlink set eth0 up\n")
+
+
+def measure(work: Work) -> None:
+    """Both sides in turn; medians."""
+    figures: dict[str, list[tuple[float, float]]] = {"create": [], "nothing to do": []}
+    for _round in range(ROUNDS):
+        clean()
+        by_ip = timed(lambda: ip(work.batch))
+        shown = timed(lambda: ip(work.shown))
+        clean()
+        ours = timed(lambda: topology(work.task))
+        again = timed(lambda: topology(work.task))
+        figures["create"].append((ours, by_ip))
+        figures["nothing to do"].append((again, shown))
+    print(f"{work.title}, medians of {ROUNDS} rounds in turn, milliseconds of whole processes")
+    print(f"{'':16}{'topology':>10}{'ip -batch':>11}{'ratio':>8}")
+    for name, pairs in figures.items():
+        ours, theirs = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
+        ratio = statistics.median(one / other for one, other in pairs)
+        print(f"{name:16}{ours:10.0f}{theirs:11.0f}{ratio:8.1f}")
 
 
 def main() -> None:
     """Measure and print."""
     if not os.environ.get("NETNS_SANDBOX"):
         sys.exit("This makes and deletes links: run it as tests/sandbox python tests/benchmark/topology.py")
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 200
-    figures: dict[str, list[tuple[float, float]]] = {"create": [], "nothing to do": []}
     clean()
-    topology(links(1))  # Python's caches are warm on both sides
-    for _round in range(ROUNDS):
-        clean()
-        by_ip = timed(lambda: ip(batch(count)))
-        shown = timed(lambda: ip(batch(count, "link", "show", "dev")))
-        clean()
-        ours = timed(lambda: topology(links(count)))
-        again = timed(lambda: topology(links(count)))
-        figures["create"].append((ours, by_ip))
-        figures["nothing to do"].append((again, shown))
-    print(f"{count} macvlans, medians of {ROUNDS} rounds in turn, milliseconds of whole processes")
-    print(f"{'':16}{'topology':>10}{'ip -batch':>11}{'ratio':>8}")
-    for name, pairs in figures.items():
-        ours, theirs = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
-        ratio = statistics.median(one / other for one, other in pairs)
-        print(f"{name:16}{ours:10.0f}{theirs:11.0f}{ratio:8.1f}")
+    topology({"link": [{"name": "eth0", "admin_state": "up"}]})  # Python's caches are warm on both sides
+    for work in (links(), traffic()):
+        measure(work)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec, Decoded
 
-CLASSES = ("link", "address", "route")
+CLASSES = ("link", "address", "route", "rule")
 Said = tuple[str, bytes]  # a message class; the other arguments of Codec.encode, pickled
 Heard = tuple[str, bytes]
 
@@ -90,8 +90,9 @@ def meaning(name: str, message: Decoded) -> str:
         return repr(messages.read_link(message))
     if name == "address":
         return repr((message["index"], messages.read_address(message)))
-    hops = [hop["oif"] for hop in message.get("RTA_MULTIPATH") or ()]
-    return repr((message.get("RTA_OIF"), hops, messages.read_route(message)))
+    if name == "rule":
+        return repr(messages.read_rule(message, "NETNS"))
+    return repr(messages.read_route(message, "NETNS", str))
 
 
 def main(path: str) -> None:

@@ -31,6 +31,8 @@ from ansible_collections.patchbay.netdev.plugins.modules import (
     macvlan,
     macvtap,
     netns,
+    route,
+    rule,
     topology,
     veth,
     vlan,
@@ -47,6 +49,8 @@ MODULES = {
     "macvlan": macvlan,
     "macvtap": macvtap,
     "netns": netns,
+    "route": route,
+    "rule": rule,
     "topology": topology,
     "veth": veth,
     "vlan": vlan,
@@ -241,6 +245,8 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
     for place in namespaces:
         commands = ("link", "address", "route show table all", "rule")
         lines = ip_batch(*commands, netns=place, options=("-d", "-j")).splitlines()
+        lines += ip_batch("rule", netns=place, options=("-6", "-d", "-j")).splitlines()
+        commands = (*commands, "rule of IPv6")
         assert len(lines) == len(commands), lines
         for command, line in zip(commands, lines):
             shown = json.loads(line)

@@ -34,7 +34,8 @@ def climb(host: Host, module: str, /, **params: Any) -> dict[str, Any]:
     assert not done.get("failed"), done
     assert done["changed"], done
     assert done["operations"] == told["operations"]
-    _same_where_known(told["link"], done["link"])
+    word = next(name for name in ("link", "route", "rule") if name in told)
+    _same_where_known(told[word], done[word])
     assert [entry["before"] for entry in told["diff"]] == [entry["before"] for entry in done["diff"]]
     for promised, found in zip(told["diff"], done["diff"]):
         _same_where_known(promised["after"], found["after"])

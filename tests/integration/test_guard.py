@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -519,3 +519,246 @@ def test_one_task_of_many_changes(managed: Managed) -> None:
     assert managed.alive()
     assert managed.cut("topology", **changes)["changed"]
     assert not managed.alive()
+
+
+AFAR = "203.0.113.9"  # where the controller's connections come from when it is behind a router
+BACK = "203.0.113.0/24"
+WAY_BACK = f", and the connection from {AFAR} uses eth0"
+
+
+@pytest.fixture
+def routed() -> Iterator[Managed]:
+    """A host that the controller reaches from another network: it has a route back."""
+    made = plugged()
+    hosts(
+        "enter", "controller", "sh", "-euc", f"ip address add {AFAR}/32 dev lo; ip route add {made.address} dev eth0 src {AFAR}"
+    )
+    try:
+        made.here(f"ip route add {BACK} via {CONTROLLER}")
+        hosts("ssh", "controller", made.name, made.address)
+        yield made
+    finally:
+        hosts("enter", "controller", "ip", "address", "del", f"{AFAR}/32", "dev", "lo")  # and with it the route that has it
+        hosts("stop", made.name)
+
+
+# What is written of addresses, routes and rules, how the guard calls it, and what was there before. {own}: the host's address.
+WAYS_BACK = {
+    "address goes": Cut(
+        "link",
+        {"name": "eth0", "addresses": []},
+        f"set eth0: addresses remove {{own}}/24: that would cut this host off: its address {{own}} goes{WAY_BACK}",
+    ),
+    "address exchanged": Cut(
+        "link",
+        {"name": "eth0", "addresses": ["192.0.2.99/24"]},
+        "set eth0: addresses add 192.0.2.99/24, remove {own}/24: that would cut this host off: "
+        f"its address {{own}} goes{WAY_BACK}",
+    ),
+    "route deleted": Cut(
+        "route",
+        {"destination": BACK, "state": "absent"},
+        f"delete route to {BACK} via {CONTROLLER}: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+    ),
+    "route by another router": Cut(
+        "route",
+        {"destination": BACK, "gateway": "192.0.2.1"},
+        f"set route to {BACK}: gateway {CONTROLLER} -> 192.0.2.1: that would cut this host off: "
+        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+    ),
+    "route that goes nowhere": Cut(
+        "route",
+        {"destination": BACK, "type": "blackhole"},
+        f"set route to {BACK}: type unicast -> blackhole, no gateway, no link: that would cut this host off: "
+        f"the route to {AFAR} goes{WAY_BACK}",
+    ),
+    "longer prefix elsewhere": Cut(
+        "route",
+        {"destination": f"{AFAR}/32", "gateway": "192.0.2.1"},
+        f"create route to {AFAR}/32: type unicast, gateway 192.0.2.1, link eth0: that would cut this host off: "
+        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+    ),
+    "longer prefix that goes nowhere": Cut(
+        "route",
+        {"destination": f"{AFAR}/32", "type": "unreachable"},
+        f"create route to {AFAR}/32: type unreachable: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+    ),
+    "rule that goes nowhere": Cut(
+        "rule",
+        {"priority": 100, "to": BACK, "action": "blackhole"},
+        f"create IPv4 rule 100: to {BACK}, action blackhole: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+    ),
+    "rule that leads elsewhere": Cut(
+        "rule",
+        {"priority": 100, "from": "{own}/32", "table": 77},
+        f"create IPv4 rule 100: from {{own}}/32, action lookup, table 77: that would cut this host off: "
+        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+        before="ip route add default via 192.0.2.1 table 77",
+    ),
+    "route in the table of a rule": Cut(
+        "route",
+        {"destination": "default", "table": 77, "state": "absent"},
+        f"delete route to 0.0.0.0/0 table 77 via {CONTROLLER}: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        before=f"ip route add default via {CONTROLLER} table 77; ip rule add priority 100 table 77; ip route del {BACK}",
+    ),
+    "rule deleted": Cut(
+        "rule",
+        {"priority": 100, "state": "absent"},
+        f"delete IPv4 rule 100: action lookup, table 77: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        before=f"ip route add default via {CONTROLLER} table 77; ip rule add priority 100 table 77; ip route del {BACK}",
+    ),
+}
+
+
+def _with_own(value: Any, own: str) -> Any:
+    return json.loads(json.dumps(value).replace("{own}", own))
+
+
+@pytest.mark.parametrize("name", WAYS_BACK)
+def test_way_back(routed: Managed, name: str) -> None:
+    """Refused in check mode and for real, and the connection lives; allowed, and it is dead."""
+    case = WAYS_BACK[name]
+    routed.here(case.before)
+    params = _with_own(case.params, routed.address)
+    assert routed.alive()
+    look = "ip -4 address; ip -4 route show table all; ip rule"
+    state = _steady(routed.here(look))
+    for check in (True, False):
+        refused = routed.run(case.module, **params, _ansible_check_mode=check)
+        assert refused.get("failed"), refused
+        assert refused["msg"] == _with_own(case.told, routed.address) + MEANT
+    assert _steady(routed.here(look)) == state
+    assert routed.alive()
+    done = routed.cut(case.module, **params)
+    assert done.get("changed"), done
+    assert not routed.alive()
+
+
+HARMLESS = {
+    "another address": ("link", {"name": "eth0", "addresses": ["{own}/24", "198.51.100.1/24"]}, ":"),
+    "another address goes": ("link", {"name": "eth0", "addresses": ["{own}/24"]}, "ip address add 198.51.100.1/24 dev eth0"),
+    "address gets a metric": ("link", {"name": "eth0", "addresses": [{"ip": "{own}/24", "metric": 5}]}, ":"),
+    "address goes and comes": ("link", {"name": "eth0", "addresses": [{"ip": "{own}/24", "label": "eth0:ssh"}]}, ":"),
+    "another prefix length": ("link", {"name": "eth0", "addresses": ["{own}/25"]}, ":"),
+    "another route": ("route", {"destination": "198.51.100.0/24", "gateway": "192.0.2.1"}, ":"),
+    "a default route": ("route", {"destination": "default", "gateway": "192.0.2.1"}, ":"),
+    "another route goes": (
+        "route",
+        {"destination": "198.51.100.0/24", "state": "absent"},
+        "ip route add 198.51.100.0/24 dev eth0",
+    ),
+    "attribute of the route": ("route", {"destination": BACK, "mtu": 1400}, ":"),
+    "rule for another source": ("rule", {"priority": 100, "from": "198.51.100.1/32", "action": "blackhole"}, ":"),
+    "rule for another destination": ("rule", {"priority": 100, "to": "198.51.100.0/24", "action": "blackhole"}, ":"),
+    "rule with an empty table": ("rule", {"priority": 100, "table": 77}, ":"),
+    "rule for a mark": ("rule", {"priority": 100, "fwmark": "0x1", "action": "blackhole"}, ":"),
+    "the same route in another table": (
+        "topology",
+        {
+            "routes": [{"destination": BACK, "gateway": CONTROLLER, "table": 77}],
+            "rules": [{"priority": 100, "from": "{own}/32", "table": 77}],
+        },
+        ":",
+    ),
+    "other family": ("link", {"name": "eth0", "addresses": ["{own}/24", "2001:db8::1/64"]}, ":"),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_way_that_stays(routed: Managed, name: str) -> None:
+    """Done without being asked twice, and the connection lives on, as does the next one."""
+    module, params, before = HARMLESS[name]
+    routed.here(before)
+    done = routed.run(module, **_with_own(params, routed.address))
+    assert done.get("changed"), done
+    assert routed.alive()
+    assert not routed.run(module, **_with_own(params, routed.address))["changed"]
+
+
+def test_neighbour_without_its_subnet(managed: Managed) -> None:
+    """The controller is on the wire: the address alone does not do, its network is the way back."""
+    uses = f", and the connection from {CONTROLLER} uses eth0{MEANT}"
+    own = managed.address
+    refused = managed.run("link", name="eth0", addresses=[f"{own}/32"])
+    assert refused["msg"] == (
+        f"set eth0: addresses add {own}/32, remove {own}/24: that would cut this host off: the route to {CONTROLLER} goes{uses}"
+    )
+    refused = managed.run("link", name="eth0", addresses=[{"ip": f"{own}/24", "noprefixroute": True}])
+    assert refused["msg"] == (
+        f"set eth0: addresses change {own}/24: that would cut this host off: the route to {CONTROLLER} goes{uses}"
+    )
+    assert managed.alive()
+    assert managed.cut("link", name="eth0", addresses=[f"{own}/32"])["changed"]
+    assert not managed.alive()
+
+
+def test_exchanged_for_a_way_that_does(routed: Managed) -> None:
+    """One task takes the route back away and brings another that leads the same way."""
+    params = {
+        "routes": [
+            {"destination": BACK, "state": "absent"},
+            {"destination": "default", "gateway": CONTROLLER},
+        ]
+    }
+    done = routed.run("topology", **params)
+    assert done.get("changed"), done
+    assert routed.alive()
+
+
+CONTROLLER6, AFAR6, BACK6 = "2001:db8:1::9", "2001:db8:9::9", "2001:db8:9::/48"
+
+
+@pytest.fixture
+def routed6() -> Iterator[Managed]:
+    """The same over IPv6: the controller's connections come from another network."""
+    made = plugged()
+    number = int(made.address.rpartition(".")[2])
+    own = replace(made, address=f"2001:db8:1::{number}")
+    there = f"ip address add {CONTROLLER6}/64 dev eth0 nodad; ip address add {AFAR6}/128 dev lo"
+    hosts("enter", "controller", "sh", "-euc", f"{there}; ip route add {own.address} dev eth0 src {AFAR6}")
+    try:
+        own.here(f"ip address add {own.address}/64 dev eth0 nodad; ip route add {BACK6} via {CONTROLLER6}")
+        hosts("ssh", "controller", own.name, own.address)
+        yield own
+    finally:
+        gone = f"ip address del {CONTROLLER6}/64 dev eth0; ip address del {AFAR6}/128 dev lo; ip route del {own.address} dev eth0"
+        hosts("enter", "controller", "sh", "-c", gone)
+        hosts("stop", made.name)
+
+
+def test_way_back_ipv6(routed6: Managed) -> None:
+    """Address, route and rule; what leaves the way as it is goes through."""
+    own, uses = routed6.address, f", and the connection from {AFAR6} uses eth0{MEANT}"
+    cut = "that would cut this host off"
+    goes = f"the route to {AFAR6} goes"
+    v4 = f"192.0.2.{own.rpartition('::')[2]}/24"
+    for module, params, told in (
+        ("link", {"name": "eth0", "addresses": [v4]}, f"set eth0: addresses remove {own}/64: {cut}: its address {own} goes"),
+        ("route", {"destination": BACK6, "state": "absent"}, f"delete route to {BACK6} via {CONTROLLER6}: {cut}: {goes}"),
+        (
+            "route",
+            {"destination": f"{AFAR6}/128", "type": "blackhole"},
+            f"create route to {AFAR6}/128: type blackhole: {cut}: {goes}",
+        ),
+        (
+            "rule",
+            {"priority": 9, "to": BACK6, "action": "prohibit"},
+            f"create IPv6 rule 9: to {BACK6}, action prohibit: {cut}: {goes}",
+        ),
+    ):
+        for check in (True, False):
+            refused = routed6.run(module, **params, _ansible_check_mode=check)
+            assert refused.get("msg") == told + uses, refused
+    assert routed6.alive()
+    for addresses in (
+        [v4, {"ip": f"{own}/64", "metric": 7}],
+        [v4, {"ip": f"{own}/64", "metric": 0, "nodad": True}],  # goes and comes
+        [v4, f"{own}/48"],  # that too
+    ):
+        assert routed6.run("link", name="eth0", addresses=addresses).get("changed")
+        assert routed6.alive()
+    assert routed6.run("route", destination=BACK6, mtu=1400, gateway=CONTROLLER6)["changed"]
+    assert routed6.run("rule", priority=9, **{"from": "2001:db8:5::/64"}, action="blackhole")["changed"]
+    assert routed6.alive()
+    assert routed6.cut("link", name="eth0", addresses=[v4])["changed"]
+    assert not routed6.alive()

@@ -382,7 +382,7 @@ def test_with_links_in_one_task(host: Host) -> None:
 def test_two_entries_contradict(host: Host, untouched: None) -> None:
     """One present and one absent."""
     result = host.run("topology", netns=[{"name": "room"}, {"name": "room", "state": "absent"}])
-    assert result["msg"] == "netns[0] (room) and netns[1] (room) name the same link netns room, one present and one absent"
+    assert result["msg"] == "netns[0] (room) and netns[1] (room) name the same netns room, one present and one absent"
 
 
 def test_link_wanted_in_a_namespace_that_goes(host: Host) -> None:

@@ -19,11 +19,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wa
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLinks, Request, SetLink
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 
 REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below every device's minimum
+REFUSALS = ("mtu less than device minimum", "Numerical result out of range")  # of the mtu, and of the cost of a port
+PORT_NAMES = {attribute.name for attribute in PORT}
 
 
 class Saboteur(KernelGateway):
@@ -45,7 +48,9 @@ class Saboteur(KernelGateway):
         if self.sent == self.place:
             self.place += isinstance(request, RemoveLinks)  # when it is refused, the links are deleted one by one
             if self.halfway and isinstance(request, SetLink):
-                request = replace(request, attributes={**request.attributes, "mtu": 1})
+                port = request.kind != "bridge" and request.attributes.keys() & PORT_NAMES
+                spoiled = {"cost": 0} if port else {"mtu": 1}  # what the kernel reads late
+                request = replace(request, attributes={**request.attributes, **spoiled})
             else:
                 super().execute(REFUSED_BY_KERNEL)
         super().execute(request)
@@ -158,7 +163,7 @@ def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool, apart: b
     place = 1
     while len(told := (answer := in_host(host.netns, partial(run, items, place, halfway, apart)))[0]) == 1:
         assert answer[1] == [], told
-        assert "mtu less than device minimum" in told[0]
+        assert any(text in told[0] for text in REFUSALS), told
         assert told[0].endswith("Everything that had been done was undone")
         assert_equal(dump(namespaces), before, told)
         place += 1

@@ -105,6 +105,19 @@ def test_vlan_lower_device_state(host: Host, state: str) -> None:
         assert flag("eth1", "UP")(host)
 
 
+def test_vlan_follows_its_lower_device(host: Host) -> None:
+    """The kernel takes it up and down along with the device below it."""
+    climb(host, "vlan", name="new0", lower_device="eth1", id=5)
+    host.ip("link", "set", "eth1", "down")
+    done = climb(host, "vlan", name="new0", admin_state="down", lower_device_state="up")
+    assert done["operations"] == ["set eth1: admin_state down -> up", "set new0: admin_state up -> down"]
+    climb(host, "link", name="new0", admin_state="up")
+    done = climb(host, "link", name="eth1", admin_state="down")
+    after = {entry["after_header"]: entry["after"].get("admin_state") for entry in done["diff"]}
+    assert (after["eth1"], after["new0"]) == ("down", "down")
+    assert "UP" not in host.link("new0")["flags"]
+
+
 def test_vlan_elsewhere(host: Host) -> None:
     """The link in one namespace, its lower device in another."""
     climb(host, "vlan", name="new0", netns="guest", lower_device="eth0", lower_device_netns=host.netns, id=7)

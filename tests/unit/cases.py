@@ -8,8 +8,10 @@ Each file of plan_cases is a mapping of what a case shows to the case, which has
 current:     what is there, a list per kind. An entry is a name or the options of that kind, and `carrier: false` or
              `ethernet: false` for what is no option. A macvlan is down and the rest is up, with an MTU of 1500, unless written;
              null is not known. A veth is written with its peer, which has options as well; a port has what it is given, and
-             for the rest what a new port has.
-             `carried` says what lives on a link, `settings` has the values of `all` and `default`.
+             for the rest what a new port has. `settings` has the values of `all` and `default`, `sysctls` all those of a link.
+             `addresses` of a link are texts, or `ip` and what the kernel says besides (flags, protocol, valid, client...); those
+             of IPv6 are settled. `routes` and `rules` are those of the modules, with `protocol`, `plain`, `hops`. The routes that
+             the kernel makes with addresses, and its own rules, are there by themselves.
 desired:     the options of a topology task
 plan:        the operations, as sentences
 refused:     or why the kernel would not do it, the whole sentence
@@ -20,29 +22,37 @@ after:       attributes of links that the plan leads to, where the sentences do 
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import topology_argument_spec, wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import PERMANENT
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    topology_argument_spec,
+    wanted_route,
+    wanted_rule,
+    wanted_topology,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
+    MAIN_TABLE,
     Address,
-    Carried,
     Link,
     LinkKey,
     Route,
+    Rule,
     State,
     Wanted,
 )
+from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
+OTHERS = ("sysctls", "settings", "routes", "rules")  # of `current`, what is no kind of link
 KEYS = {"current", "desired", "plan", "refused", "invalid", "warnings", "after"}
 # What the kernel chooses where the table says nothing of a new link.
 _CHOSEN: Mapping[str, Mapping[str, Any]] = {
@@ -67,11 +77,11 @@ class Case:
         """What the task says, read as the module reads it."""
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
-        return wanted_topology(validated.validated_parameters)
+        return tuple(replace(item, key=_resolved(item.key)) for item in wanted_topology(validated.validated_parameters))
 
     def state(self) -> State:
         """What is there."""
-        kinds = {name: entries for name, entries in self.current.items() if name not in ("carried", "settings")}
+        kinds = {name: them for name, them in self.current.items() if name not in OTHERS}
         entries = [(kind, {"name": it} if isinstance(it, str) else it) for kind, them in kinds.items() for it in them]
         ends = [end for entry in entries for end in _ends(*entry)]
         links = {link.key: link for link in (_link(*end, number) for number, end in enumerate(ends, 1))}
@@ -82,13 +92,16 @@ class Case:
             lower = links.get(link.get("lower_device"))
             if lower and link.get("mode") == "passthru":
                 links[link.key] = link.with_attributes({"address": lower.get("address")})
-        carried = {_key(name): _carried(**living) for name, living in self.current.get("carried", {}).items()}
+        own = {LinkKey(HERE, name): values for name, values in self.current.get("sysctls", {}).items()}
         settings = {
             (HERE, which, name): value
             for which, values in self.current.get("settings", {}).items()
             for name, value in values.items()
         }
-        return State(links.values(), settings, carried)
+        routes = [*_connected(links.values()), *(_route(entry) for entry in self.current.get("routes", ()))]
+        rules = [rule for netns in sorted({HERE, *(key.netns for key in links)}) for rule in usual_rules(netns)]
+        rules += [_rule(entry) for entry in self.current.get("rules", ())]
+        return State(links.values(), settings, own, (), routes, rules)
 
 
 def load() -> dict[str, Case]:
@@ -114,10 +127,9 @@ def read(case: Mapping[str, Any]) -> Case:
     )
 
 
-def _key(name: str) -> LinkKey:
-    """`mv0`, or `guest/mv0` for one in a namespace."""
-    netns, _slash, link = name.rpartition("/")
-    return LinkKey(netns or HERE, link)
+def _resolved(key: Any) -> Any:
+    """With a number for the one name of a table that is the same everywhere."""
+    return replace(key, table=MAIN_TABLE) if getattr(key, "table", None) == "main" else key
 
 
 def _ends(kind: str, entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -148,6 +160,9 @@ def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
     for option, value in entry.items():
         if option in ("name", "netns", "lower_device_netns", "carrier", "ethernet"):
             continue
+        if option == "addresses":
+            found["addresses"] = _addresses(value)
+            continue
         row = table[options[option]] if option in options else None
         if option == "lower_device":
             value = LinkKey(entry.get("lower_device_netns", HERE), value)
@@ -160,22 +175,40 @@ def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
     return Link(key, kind, found, number, entry.get("ethernet", True), up and entry.get("carrier", True))
 
 
-def _carried(
-    addresses: list[Any] | None = None, routes: list[Any] | None = None, sysctls: Mapping[str, int] | None = None
-) -> Carried:
-    return Carried(
-        tuple(_address(**({"address": item} if isinstance(item, str) else item)) for item in addresses or ()),
-        tuple(_route(**({"destination": item} if isinstance(item, str) else item)) for item in routes or ()),
-        dict(sysctls or {}),
-    )
+def _addresses(entries: Iterable[Any]) -> tuple[Address, ...]:
+    found: list[Address] = []
+    for entry in entries:
+        ip, flags, rest = (entry, PERMANENT, {}) if isinstance(entry, str) else _address_parts(**entry)
+        address, _slash, length = ip.partition("/")
+        found = with_address(found, Address(address, int(length), 6 if ":" in ip else 4, flags, **rest))
+    return tuple(found)
 
 
-def _address(address: str, flags: int = 0, scope: int = 0, **rest: Any) -> Address:
-    found = ipaddress.ip_interface(address)
-    family = {4: 2, 6: 10}[found.version]
-    return Address(str(found.ip), found.network.prefixlen, family, flags, scope, **rest)
+def _address_parts(ip: str, flags: int | None = None, **rest: Any) -> tuple[str, int, dict[str, Any]]:
+    permanent = 0 if "valid" in rest else PERMANENT
+    return ip, permanent if flags is None else flags, rest
 
 
-def _route(destination: str, table: int = 254, protocol: int = 4, **rest: Any) -> Route:
-    family = {4: 2, 6: 10}[ipaddress.ip_network(destination).version]
-    return Route(family, destination, table, 1, 0 if "gateway" in rest else 253, protocol, **rest)
+def _connected(links: Iterable[Link]) -> list[Route]:
+    found: list[Route] = []
+    for link in links:
+        for address in link.get("addresses") if link.get("admin_state") == "up" else ():
+            found += [route for route in connected_routes(link.key, address) if route not in found]
+    return found
+
+
+def _route(entry: Mapping[str, Any]) -> Route:
+    """As the kernel would have it: with the type, scope and table that are not written."""
+    own = ("protocol", "plain", "hops")
+    (item,) = wanted_route({"table": "main", **{name: value for name, value in entry.items() if name not in own}})
+    nowhere = entry.get("type", "unicast") != "unicast"
+    scope = "global" if item.key.family == 6 or nowhere or "gateway" in entry else "link"
+    attributes = {"type": "unicast", "scope": scope, "onlink": False, **item.attributes}
+    hops = {"hops": tuple(entry["hops"])} if "hops" in entry else {}
+    return Route(_resolved(item.key), attributes, entry.get("protocol", 4), plain=entry.get("plain", True), **hops)
+
+
+def _rule(entry: Mapping[str, Any]) -> Rule:
+    own = ("protocol", "plain")
+    (item,) = wanted_rule({name: value for name, value in entry.items() if name not in own})
+    return Rule(item.key, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("plain", True))

@@ -10,10 +10,7 @@ raises the same errno; where the kernel acknowledges and does nothing, so does t
 from __future__ import annotations
 
 import errno
-import ipaddress
 import itertools
-import os
-import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,11 +22,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     PHYSICAL,
     Address,
     Attributes,
-    Carried,
     Connection,
     Link,
     LinkKey,
-    Route,
+    RouteKey,
     Scope,
     State,
     Wanted,
@@ -38,18 +34,37 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
+    AddRule,
+    AnnounceAddresses,
+    AwaitAddresses,
     NewLink,
+    RemoveAddress,
     RemoveAltname,
     RemoveLink,
     RemoveLinks,
+    RemoveRoute,
+    RemoveRule,
     RenameLink,
+    ReplaceAddress,
+    ReplaceRoute,
     Request,
     SetLink,
     WriteSysctl,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+    LINK_GROUP,
+    PROTOCOL,
+    TABLE,
+    NameOrNumber,
+)
+from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import No, Traffic
 
 LOOPBACK = "lo"
-GROUPS = {"default": 0, "voice": 7}
+NAMES: Mapping[NameOrNumber, tuple[Mapping[str, int], str]] = {
+    LINK_GROUP: ({"default": 0, "voice": 7}, "there is no group {} in the table; write its number"),
+    TABLE: ({"main": 254, "default": 253, "voice": 100}, "there is no routing table {} in the files; write its number"),
+    PROTOCOL: ({"tcp": 6, "udp": 17}, "there is no protocol {} on this host; write a number"),
+}
 SETTINGS = {
     "ipv4.accept_local": 0,
     "ipv4.arp_announce": 0,
@@ -59,6 +74,7 @@ SETTINGS = {
     "ipv4.forwarding": 0,
     "ipv4.proxy_arp": 0,
     "ipv4.rp_filter": 0,
+    "ipv6.accept_dad": 1,
     "ipv6.accept_ra": 1,
     "ipv6.autoconf": 1,
     "ipv6.disable_ipv6": 0,
@@ -69,20 +85,6 @@ MOST_PORT_PRIORITY = 63
 BRIDGE_BOUNDS = {"hello_time": (100, 1000), "max_age": (600, 4000)}  # in hundredths of a second
 PROCESSORS = 2  # as many queues has a new pair
 FORWARD_DELAY_WITH_STP = (200, 3000)
-IFA_F_PERMANENT = 0x80
-RTPROT_KERNEL = 2
-UNICAST, LOCAL = 1, 2
-LINK_SCOPE, HOST_SCOPE = 253, 254
-MAIN, LOCAL_TABLE = 254, 255
-
-
-class No(Exception):
-    """The kernel's refusal inside of it: an errno, and its own sentence where it has one."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(code)
-        self.errno = code
-        self.text = text or os.strerror(code)
 
 
 @dataclass
@@ -99,7 +101,6 @@ class Device:
     attributes: dict[str, Any]
     settings: dict[str, int] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=list)
-    routes: list[Route] = field(default_factory=list)
     cable: bool = True
     own_address: str | None = None
     bc_cutoff: int = 1
@@ -143,6 +144,7 @@ class FakeGateway:
             for name, value in SETTINGS.items()
         }
         self._settings.update(settings or {})
+        self.traffic = Traffic(self.devices, self._namespaces)
         for netns in self._namespaces:
             self.add(LOOPBACK, netns, address="00:00:00:00:00:00", mtu=65536)
 
@@ -164,9 +166,13 @@ class FakeGateway:
         links = [key for link in state for key in (link.key, link.get("lower_device"), link.get("peer")) if key]
         places = {key.netns for key in links}
         places |= {netns for netns, _which, _name in state.sysctls} | set(namespaces)
+        places |= {key.netns for key in (*state.routes, *state.rules)}
         gateway = cls(sorted(places - {HERE}), {place: value for place, value in state.sysctls.items() if value is not None})
         for link in state:
-            gateway._put(link, state.carried.get(link.key, Carried()))
+            gateway._put(link, state.settings.get(link.key, {}))
+        gateway.traffic.hold(
+            (route for some in state.routes.values() for route in some), (rule for some in state.rules.values() for rule in some)
+        )
         for bridge in [device for device in gateway.devices.values() if device.kind == "bridge"]:
             bridge.own_mtu = bridge.attributes["mtu"] != gateway._least_mtu(bridge)
         for device in gateway.devices.values():
@@ -176,14 +182,14 @@ class FakeGateway:
                 lower.own_address = lower.attributes["address"] if device.passthru else None
         return gateway
 
-    def _put(self, link: Link, carried: Carried) -> None:
+    def _put(self, link: Link, settings: Mapping[str, int]) -> None:
         missing = {row.name for row in kind_of(link.kind).port if link.get(row.name) is None}  # the kernel knows what a port has
-        attributes = {name: value for name, value in link.attributes.items() if name != "sysctls" and name not in missing}
+        missing |= {"sysctls", "addresses"}
+        attributes = {name: value for name, value in link.attributes.items() if name not in missing}
         cable = link.carrier or link.get("admin_state") == "down"
         device = self.devices[self.add(link.key.name, link.key.netns, link.kind, cable, **attributes)]
-        device.settings.update({**carried.sysctls, **(link.get("sysctls") or {})})
-        device.addresses += carried.addresses
-        device.routes += carried.routes
+        device.settings.update({**settings, **(link.get("sysctls") or {})})
+        device.addresses = list(link.get("addresses") or ())
 
     # What the runner needs of a gateway beside the rest
 
@@ -203,17 +209,17 @@ class FakeGateway:
         return tuple(self._resolved(item) for item in items)
 
     def _resolved(self, item: Wanted) -> Wanted:
-        attributes = dict(item.attributes)
-        self.canonical(item.key.netns)
+        key, attributes = item.key, dict(item.attributes)
+        self.canonical(key.netns)
         for other in ("lower_device", "peer"):
             if attributes.get(other):
                 self.canonical(attributes[other].netns)
-        group = attributes.get("group")
-        if isinstance(group, str):
-            if group not in GROUPS:
-                raise InvalidValue(f"{item.key}: group: there is no group {group} in the table; write its number")
-            attributes["group"] = GROUPS[group]
-        return replace(item, attributes=attributes)
+        for row in kind_of(item.kind or "").rows(attributes):
+            if isinstance(row.type, NameOrNumber) and isinstance(attributes[row.name], str):
+                attributes[row.name] = _number(row.type, attributes[row.name], f"{key}: {row.name}")
+        if isinstance(key, RouteKey) and isinstance(key.table, str):
+            key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
+        return replace(item, key=key, attributes=attributes)
 
     def canonical(self, name: str) -> str:
         """The same name; Refused when there is no such namespace."""
@@ -236,14 +242,17 @@ class FakeGateway:
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
-        places = {self.canonical(place) for place in {key.netns for key in scope.links} | scope.namespaces}
+        named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic
+        places = {self.canonical(place) for place in named}
         for key in scope.links & self.devices.keys():
             for name in ("lower_device", "peer"):
                 other = self.devices[key].attributes.get(name)
                 places |= {other.netns} & set(self._namespaces) if other else set()  # it may be in one that has no name
         links = [self._link(device, scope) for device in self.devices.values() if device.key.netns in places]
-        carried = {key: self._carried(key) for key in scope.details & self.devices.keys()}
-        return State(links, self._read_settings(scope, carried), carried)
+        settings = {key: self._settings_of(self.devices[key]) for key in scope.settings & self.devices.keys()}
+        routes = [one for key, some in self.traffic.routes.items() for one in some if key.netns in scope.traffic]
+        rules = [one for key, some in self.traffic.rules.items() for one in some if key.netns in scope.traffic]
+        return State(links, self._general_settings(scope, settings), settings, (), routes, rules)
 
     def _link(self, device: Device, scope: Scope) -> Link:
         found = dict(device.attributes)
@@ -252,6 +261,8 @@ class FakeGateway:
             found["bc_cutoff"] = lower.bc_cutoff
         if device.key in scope.sysctls:
             found["sysctls"] = {name: self._setting(device, name) for name in sorted(scope.sysctls[device.key])}
+        if device.key.netns in scope.traffic:
+            found["addresses"] = tuple(device.addresses)
         carrier = self._carrier(device)
         other = found.get("peer")
         below = "lower_device" in found or (other and other.netns == device.key.netns)
@@ -264,18 +275,18 @@ class FakeGateway:
             return False
         return lower is None or self._carrier(lower)
 
-    def _carried(self, key: LinkKey) -> Carried:
-        device = self.devices[key]
-        settings = {name: self._setting(device, name) for name in device.settings}
-        known = {name: value for name, value in settings.items() if value is not None}
-        return Carried(tuple(device.addresses), tuple(device.routes), known)
+    def _settings_of(self, device: Device) -> dict[str, int]:
+        found = {name: self._setting(device, name) for name in device.settings}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _setting(self, device: Device, name: str) -> int | None:
         return None if name.startswith("ipv6.") and not device.ipv6 else device.settings.get(name)
 
-    def _read_settings(self, scope: Scope, carried: Mapping[LinkKey, Carried]) -> dict[tuple[str, str, str], int | None]:
+    def _general_settings(
+        self, scope: Scope, known: Mapping[LinkKey, Mapping[str, int]]
+    ) -> dict[tuple[str, str, str], int | None]:
         wanted = {(key.netns, name) for key, names in scope.sysctls.items() for name in names}
-        wanted |= {(key.netns, name) for key, found in carried.items() for name in found.sysctls}
+        wanted |= {(key.netns, name) for key, found in known.items() for name in found}
         return {
             (netns, which, name): self._settings.get((netns, which, name))
             for netns, name in wanted
@@ -375,7 +386,7 @@ class FakeGateway:
         attributes = {
             row.name: row.initial
             for row in kind_of(kind).attributes
-            if row.store not in (Store.SYSCTL, Store.PORT, Store.PEER) and row.initial is not None
+            if row.store not in (Store.SYSCTL, Store.PORT, Store.PEER, Store.ADDRESS) and row.initial is not None
         }
         attributes.update({row.name: None for row in kind_of(kind).port})
         if kind == "bridge":
@@ -573,11 +584,7 @@ class FakeGateway:
         for name in device.settings:
             if name.startswith("ipv6."):
                 device.settings[name] = self._settings[device.key.netns, "default", name]
-        self._drop_ipv6(device)
-
-    def _drop_ipv6(self, device: Device) -> None:
-        device.addresses = [address for address in device.addresses if address.family != socket.AF_INET6]
-        device.routes = [route for route in device.routes if route.family != socket.AF_INET6]
+        self.traffic.lost_ipv6(device)
 
     def _change_admin_state(self, device: Device, state: str) -> None:
         lower = self._lower(device)
@@ -591,9 +598,9 @@ class FakeGateway:
             raise No(errno.EADDRINUSE)
         device.attributes["admin_state"] = state
         if state == "down":
-            self._drop_ipv6(device)
-            device.routes = []
-        self._add_own_routes(device)
+            self.traffic.went_down(device)
+        else:
+            self.traffic.came_up(device)
         ends = [end for end in (device, self._peer(device)) if end]
         for port in [*ends, *self._ports(device)]:
             bridge = self._controller(port)
@@ -652,6 +659,7 @@ class FakeGateway:
         for upper in self._above(device):
             self._take_out(upper)
         self._leave(device)
+        self.traffic.went(device)
         del self.devices[device.key]
         peer = self._peer(device)
         if peer:
@@ -679,6 +687,7 @@ class FakeGateway:
                     other.attributes[name] = new
             if other.key.netns == new.netns and other.attributes.get("backup_port") == device.key.name:
                 other.attributes["backup_port"] = new.name
+        self.traffic.renamed(device.key, new.name)
         del self.devices[device.key]
         device.key = new
         self.devices[new] = device
@@ -701,31 +710,47 @@ class FakeGateway:
         if device is None or self._setting(device, request.setting) is None:
             raise No(errno.ENOENT)
         device.settings[request.setting] = request.value
+        if (request.setting, request.value) == ("ipv6.disable_ipv6", 1):
+            self.traffic.lost_ipv6(device)
 
     def _add_address(self, request: AddAddress) -> None:
-        device = self._device(request.key)
-        if str(request.address) not in [str(address) for address in device.addresses]:
-            device.addresses.append(replace(request.address, flags=request.address.flags | IFA_F_PERMANENT))
-        self._add_own_routes(device)
+        self.traffic.add_address(self._device(request.key), request.address)
 
-    def _add_own_routes(self, device: Device) -> None:
-        """To an address always, to its network by a link that is up."""
-        for address in [address for address in device.addresses if address.family == socket.AF_INET]:
-            network = str(ipaddress.ip_interface(str(address)).network)
-            routes = [Route(address.family, f"{address.ip}/32", LOCAL_TABLE, LOCAL, HOST_SCOPE, RTPROT_KERNEL, source=address.ip)]
-            if device.up:
-                routes.append(Route(address.family, network, MAIN, UNICAST, LINK_SCOPE, RTPROT_KERNEL, source=address.ip))
-            known = [str(route) for route in device.routes]
-            device.routes += [route for route in routes if str(route) not in known]
+    def _replace_address(self, request: ReplaceAddress) -> None:
+        self.traffic.replace_address(self._device(request.key), request.address)
+
+    def _remove_address(self, request: RemoveAddress) -> None:
+        self.traffic.remove_address(self._device(request.key), request.address)
+
+    def _await_addresses(self, request: AwaitAddresses) -> None:
+        device = self._device(request.key)
+        peer = self._peer(device)
+        duplicate = self.traffic.settle(device, request.ips, [one.ip for one in peer.addresses] if peer and peer.up else ())
+        if duplicate:
+            text = f"{duplicate} is a duplicate"
+            raise RequestFailed(text, errno.EADDRINUSE, text)
+        if not device.up:
+            text = f"duplicate address detection on {device.key} has not ended"
+            raise RequestFailed(text, errno.ETIMEDOUT, text)
+
+    def _announce(self, request: AnnounceAddresses) -> None:
+        if not self._device(request.key).up:
+            raise No(errno.ENETDOWN)
 
     def _add_route(self, request: AddRoute) -> None:
-        device = self._device(request.key)
-        if not device.up:
-            raise No(errno.ENETDOWN)
-        if request.route.gateway and not request.route.onlink and not _reachable(request.route.gateway, device.addresses):
-            raise No(errno.ENETUNREACH)
-        if request.route not in device.routes:
-            device.routes.append(request.route)
+        self.traffic.add_route(request.route)
+
+    def _replace_route(self, request: ReplaceRoute) -> None:
+        self.traffic.replace_route(request.route)
+
+    def _remove_route(self, request: RemoveRoute) -> None:
+        self.traffic.remove_route(request.route)
+
+    def _add_rule(self, request: AddRule) -> None:
+        self.traffic.add_rule(request.rule)
+
+    def _remove_rule(self, request: RemoveRule) -> None:
+        self.traffic.remove_rule(request.rule)
 
     # What it looks up
 
@@ -781,7 +806,15 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     RemoveAltname: FakeGateway._remove_altname,
     WriteSysctl: FakeGateway._write_setting,
     AddAddress: FakeGateway._add_address,
+    ReplaceAddress: FakeGateway._replace_address,
+    RemoveAddress: FakeGateway._remove_address,
+    AwaitAddresses: FakeGateway._await_addresses,
+    AnnounceAddresses: FakeGateway._announce,
     AddRoute: FakeGateway._add_route,
+    ReplaceRoute: FakeGateway._replace_route,
+    RemoveRoute: FakeGateway._remove_route,
+    AddRule: FakeGateway._add_rule,
+    RemoveRule: FakeGateway._remove_rule,
 }
 
 
@@ -789,6 +822,8 @@ def _multicast(address: str) -> bool:
     return bool(int(address[:2], 16) & 1)
 
 
-def _reachable(gateway: str, addresses: Iterable[Address]) -> bool:
-    networks = [ipaddress.ip_interface(str(address)).network for address in addresses]
-    return any(ipaddress.ip_address(gateway) in network for network in networks)
+def _number(type_: NameOrNumber, name: str, where: str) -> int:
+    names, sentence = NAMES[type_]
+    if name not in names:
+        raise InvalidValue(f"{where}: {sentence.format(name)}")
+    return names[name]

@@ -19,10 +19,12 @@ INNER = f"ansible_collections.patchbay.netdev.plugins.{ENGINE}."
 
 # From the ground up. What stands on one floor may use its neighbours and what is below. A folder is one room.
 FLOORS = (
-    ("_model", "_errors"),
+    ("_ip", "_model", "_errors"),
     ("_values",),
+    ("_addresses",),
     ("_kinds", "_requests"),
     ("_argspec", "_preconditions", "_operations", "_gateway"),
+    ("_plan_routing",),
     ("_plan", "_guard"),
     ("_converge",),
     ("_runner",),

@@ -5,20 +5,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    NODAD,
+    NOPREFIXROUTE,
+    PERMANENT,
+    STATIC,
+    Addresses,
+    owner,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
     CreateLink,
+    CreateRule,
     DeleteLink,
+    DeleteRoute,
+    DeleteRule,
     Operation,
     Rename,
+    Restore,
+    SetRoute,
     UpdateLink,
 )
-from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World
+from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World, static
 
 Make = Callable[[World], Operation]  # operations refer to links as they are observed at the time
 
@@ -69,18 +82,74 @@ def deletion(name: str) -> Make:
     return make
 
 
+def address(name: str, *wanted: Any) -> Make:
+    """The operation that makes these the static addresses of a link, written as a user writes them."""
+
+    def make(world: World) -> Operation:
+        link = world.state().get(world.key(name))
+        found = Addresses().difference(link.get("addresses"), Addresses().parse(wanted))
+        assert found is not None
+        return UpdateLink(link, {"addresses": found[1]})
+
+    return make
+
+
+def route(destination: str, link: str | None = None, **attributes: Any) -> Make:
+    """The operation that makes a route, in the place of the one at its key."""
+
+    def make(world: World) -> Operation:
+        made = world.route(destination, link, **attributes)
+        return SetRoute(made, next(iter(world.state().at(made.key)), None))
+
+    return make
+
+
+def no_route(destination: str, **place: Any) -> Make:
+    """The operation that deletes the first route at a key."""
+    return lambda world: DeleteRoute(world.at(destination, **place)[0])
+
+
+def rule(**parts: Any) -> Make:
+    """The operation that makes a rule."""
+    return lambda world: CreateRule(world.rule(**parts))
+
+
+def no_rule(**parts: Any) -> Make:
+    """The operation that deletes a rule."""
+    return lambda world: DeleteRule(world.rule(**parts))
+
+
 @dataclass(frozen=True)
 class Truth:
     """Operations that prepare, and the one that is looked at.
 
     lasting: the (link, attribute) that its inverse cannot restore; None: it has none (only links of the table are created).
+    gone: addresses and destinations that the inverse does not bring back: the loop sees that they are lost, and restores them.
     """
 
     step: Make
     before: tuple[Make, ...] = ()
     lasting: frozenset[tuple[str, str]] | None = frozenset()
+    gone: tuple[str, ...] = ()
 
 
+FOUR, OTHER_FOUR = "192.0.2.1/24", "192.0.2.2/24"
+SIX, OTHER_SIX = ({"ip": ip, "nodad": True} for ip in ("2001:db8::1/64", "2001:db8::2/64"))
+SUBNETS = ("2001:db8::1/64", "2001:db8::2/64", "2001:db8::/64")
+BOTH, TWO_OF_BOTH = address("eth0", FOUR, SIX), address("eth0", FOUR, OTHER_FOUR, SIX, OTHER_SIX)
+ROUTES = (  # by eth0, of both tables and families, with and without a source
+    route("198.51.100.0/24", "eth0"),
+    route("203.0.113.0/24", "eth0", gateway="192.0.2.9"),
+    route("203.0.113.0/25", "eth0", source="192.0.2.1"),
+    route("203.0.113.0/25", "eth0", source="192.0.2.1", table=500),
+    route("203.0.113.0/26", "eth1", source="192.0.2.1"),
+    route("2001:db8:1::/48", "eth0"),
+    route("2001:db8:2::/48", "eth0", gateway="2001:db8::9", table=500),
+    route("2001:db8:3::/48", "eth0", source="2001:db8::1"),
+    route("10.0.0.0/8", type="unreachable"),
+    route("2001:db8:9::/48", type="blackhole"),
+)
+BY_ETH0 = ("198.51.100.0/24", "203.0.113.0/2", "2001:db8:1::/48", "2001:db8:2::/48", "2001:db8:3::/48")
 MV0, MV0_UP = creation("mv0"), creation("mv0", admin_state="up")
 SOURCES = creation("mv0", mode="source", source_addresses=(ONE, TWO))
 PASSTHRU = creation("mv0", mode="passthru")
@@ -353,6 +422,102 @@ TRUTHS: dict[str, Truth] = {
             change("v1", controller="br0", isolated=True),
         ),
     ),
+    # addresses, and the routes that go along with them
+    "first addresses": Truth(BOTH),
+    "first addresses of a link that is down": Truth(address("mv0", FOUR, SIX), (MV0,)),
+    "create with addresses": Truth(creation("mv0", addresses=Addresses().parse([FOUR, SIX]), admin_state="up")),
+    "create with addresses, down": Truth(creation("mv0", addresses=Addresses().parse([FOUR, OTHER_FOUR, SIX]))),
+    "more addresses": Truth(address("eth0", FOUR, OTHER_FOUR, SIX, OTHER_SIX, "198.51.100.1/32", "2001:db8:5::1/128"), (BOTH,)),
+    "all parts of addresses": Truth(
+        address(
+            "eth0",
+            {"ip": FOUR, "label": "eth0:web", "metric": 5},
+            {"ip": "198.51.100.1/32", "peer_ip": "203.0.113.9"},
+            {"ip": "203.0.114.1/24", "noprefixroute": True},
+            {**SIX, "metric": 5},
+            {"ip": "2001:db8:5::1/64", "peer_ip": "2001:db8:6::9", "nodad": True},
+            {"ip": "2001:db8:7::1/64", "noprefixroute": True},
+        )
+    ),
+    "the primary address goes": Truth(address("eth0", OTHER_FOUR, OTHER_SIX), (TWO_OF_BOTH,), gone=("192.0.2.0/24",)),
+    "the secondary address goes": Truth(address("eth0", FOUR, SIX), (TWO_OF_BOTH,)),
+    "another address of the subnet": Truth(address("eth0", OTHER_FOUR, OTHER_SIX), (BOTH,)),
+    "the primary address goes, with routes": Truth(
+        address("eth0", OTHER_FOUR, OTHER_SIX),
+        (TWO_OF_BOTH, *ROUTES),
+        gone=(*BY_ETH0, "192.0.2.0/24"),
+    ),
+    "two metrics in one subnet": Truth(address("eth0", FOUR, {"ip": OTHER_FOUR, "metric": 5})),
+    "the last addresses go, with routes": Truth(address("eth0"), (BOTH, *ROUTES), gone=BY_ETH0),
+    "another prefix length": Truth(address("eth0", "192.0.2.1/25", {"ip": "2001:db8::1/48", "nodad": True}), (BOTH,)),
+    "another prefix length, with routes": Truth(
+        address("eth0", "192.0.2.1/25", {"ip": "2001:db8::1/48", "nodad": True}), (BOTH, *ROUTES), gone=("2001:db8:3::/48",)
+    ),
+    "another metric": Truth(
+        address("eth0", {"ip": FOUR, "metric": 5}, {**SIX, "metric": 6}),
+        (BOTH, *ROUTES),
+        gone=("2001:db8::",),
+    ),
+    "another label": Truth(
+        address("eth0", {"ip": FOUR, "label": "eth0:web"}, SIX), (BOTH, *ROUTES), gone=(*BY_ETH0, "192.0.2.1/24")
+    ),
+    "another label of one of two": Truth(
+        address("eth0", {"ip": FOUR, "label": "eth0:web"}, OTHER_FOUR),
+        (address("eth0", FOUR, OTHER_FOUR), *ROUTES[:5]),
+        gone=(*BY_ETH0, "192.0.2.1/24", "192.0.2.0/24"),
+    ),
+    "no route to the network any more": Truth(
+        address("eth0", {"ip": FOUR, "noprefixroute": True}, {**SIX, "noprefixroute": True}), (BOTH,)
+    ),
+    "a network that another link is in too": Truth(address("eth1", OTHER_FOUR, OTHER_SIX), (BOTH,)),
+    "an address that another link has too": Truth(
+        address("eth0"), (BOTH, address("eth1", FOUR, SIX), *ROUTES[4:5]), gone=("192.0.2.0/24", "2001:db8::/64")
+    ),
+    "a link with addresses goes down": Truth(change("eth0", admin_state="down"), (BOTH, *ROUTES), gone=(*BY_ETH0, *SUBNETS)),
+    "a link with addresses comes up": Truth(
+        change("mv0", admin_state="up"), (MV0, address("mv0", FOUR, SIX, "192.0.2.1/32")), gone=SUBNETS
+    ),
+    "a link with addresses comes up and gets others": Truth(
+        lambda world: UpdateLink(
+            world.state().get(world.key("mv0")), {"admin_state": "up", "addresses": Addresses().parse([OTHER_FOUR, OTHER_SIX])}
+        ),
+        (MV0, address("mv0", FOUR, SIX)),
+        gone=SUBNETS,
+    ),
+    "a link with addresses loses IPv6": Truth(change("eth0", mtu=1279), (BOTH, *ROUTES), gone=(*BY_ETH0, *SUBNETS)),
+    "a link with addresses has IPv6 switched off": Truth(
+        change("mv0", sysctls={"ipv6.disable_ipv6": 1}), (MV0_UP, address("mv0", FOUR, SIX)), gone=SUBNETS
+    ),
+    "a link with addresses gets a controller and a MAC": Truth(
+        change("eth0", address=ONE, controller="br0"), (BOTH, *ROUTES), frozenset({("br0", "mtu")})
+    ),
+    "a link with addresses gets a name": Truth(rename("eth0", "eth9"), (BOTH, *ROUTES)),
+    "a link with addresses is deleted": Truth(deletion("mv0"), (MV0_UP, address("mv0", FOUR, SIX), *ROUTES[4:5]), None),
+    "restore": Truth(
+        lambda world: Restore(
+            world.key("eth0"),
+            (static(FOUR, PERMANENT), static(SUBNETS[0], PERMANENT | NODAD)),
+            (world.route("203.0.113.0/24", "eth0", gateway="192.0.2.9"), world.route("2001:db8:1::/48", "eth0")),
+        ),
+        lasting=None,
+    ),
+    # routes
+    "create a route": Truth(route("198.51.100.0/24", "eth0")),
+    "create a route for IPv6": Truth(route("2001:db8:1::/48", "eth0", table=500, metric=5, mtu=1300)),
+    "create a default route": Truth(route("0.0.0.0/0", "eth0", gateway="192.0.2.9"), (BOTH,)),
+    "another gateway": Truth(route("203.0.113.0/24", "eth1"), (BOTH, *ROUTES)),
+    "another gateway for IPv6": Truth(route("2001:db8:1::/48", "eth0", gateway="2001:db8::9"), (BOTH, *ROUTES)),
+    "a route to nowhere": Truth(route("2001:db8:1::/48", type="unreachable"), (BOTH, *ROUTES)),
+    "delete a route": Truth(no_route("203.0.113.0/25", table=500), (BOTH, *ROUTES)),
+    "delete a route to nowhere": Truth(no_route("2001:db8:9::/48"), (BOTH, *ROUTES)),
+    # rules
+    "create a rule": Truth(rule(from_="192.0.2.0/24", fwmark=(1, 255))),
+    "create a second rule": Truth(rule(to="192.0.2.0/24"), (rule(from_="192.0.2.0/24"),)),
+    "delete a rule": Truth(no_rule(family=6), (rule(family=6),)),
+    "delete the first that fits": Truth(
+        no_rule(from_="192.0.2.0/24"), (rule(from_="192.0.2.0/24", iif="eth0"), rule(from_="192.0.2.0/24")), None
+    ),
+    "delete a rule of a protocol": Truth(no_rule(), (rule(protocol=186), rule())),
     # other names
     "rename": Truth(rename("mv0", "mv1"), (MV0_UP,)),
     "rename a bridge": Truth(rename("br0", "br9"), (creation("mv0", "br0"),)),
@@ -369,11 +534,11 @@ def perform(world: World, operation: Operation) -> None:
 
 
 def whole(world: World) -> State:
-    """All links, with some settings of those that an operation may be about."""
+    """All links, with some settings of those that an operation may be about; addresses, routes and rules."""
     names = ("mv0", "mv1", "mv2")
     keys = [world.key(name, netns) for name in names for netns in (world.netns, world.other)]
     places = frozenset({world.netns, world.other})
-    scope = Scope(frozenset(keys), namespaces=places, sysctls=dict.fromkeys(keys, SETTINGS))
+    scope = Scope(frozenset(keys), namespaces=places, sysctls=dict.fromkeys(keys, SETTINGS), traffic=places)
     found: State = world.gateway.observe(scope)
     return found
 
@@ -397,3 +562,27 @@ def different(claimed: State, found: State, lasting: frozenset[tuple[str, str]] 
             if not same:
                 lines.append(f"{name} of {link.key} is {now.get(name)}, not {value}")
     return lines
+
+
+def routed_differently(claimed: State, found: State, but: Collection[str] = ()) -> list[str]:
+    """What is claimed of addresses, routes and rules, and not so. Of what the kernel makes with IPv6, nothing is claimed.
+
+    but: destinations and addresses that are left out.
+    """
+    one, other = (dict(_traffic(state)) for state in (claimed, found))
+    lines = [f"{what} is {other.get(what)}, not {one.get(what)}" for what in {**one, **other} if one.get(what) != other.get(what)]
+    return [line for line in lines if not any(text in line for text in but)]
+
+
+def _traffic(state: State) -> Iterator[tuple[str, Any]]:
+    for link in state:
+        for address in link.get("addresses") or ():
+            if owner(address) == STATIC:
+                settings = address.flags & (NODAD | NOPREFIXROUTE), address.label, address.metric, address.peer_ip
+                yield f"{address} on {link.key}", settings
+    for key, some in state.routes.items():
+        made = [one for one in some if not key.destination.startswith(("fe80:", "ff00:"))]
+        if made:
+            yield f"{key}", [(dict(one.attributes), one.protocol) for one in made]
+    for key, rules in state.rules.items():
+        yield f"{key}", sorted((str(sorted(one.attributes.items())), one.protocol) for one in rules)

@@ -6,28 +6,50 @@
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, Carried, Link, LinkKey, Route, Scope, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    Address,
+    Carried,
+    Link,
+    LinkKey,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+    Scope,
+    State,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+    AddAddress,
+    NewLink,
+    RemoveAddress,
+    Request,
+    SetLink,
+)
 
 MODES = ("private", "vepa", "bridge", "passthru", "source")
 ONE, TWO, THREE = "02:00:5e:00:00:01", "02:00:5e:00:00:02", "02:00:5e:00:00:03"
 MULTICAST = "01:00:5e:00:00:01"
-SETTINGS = frozenset({"ipv4.arp_ignore", "ipv6.accept_ra"})
+SETTINGS = frozenset({"ipv4.arp_ignore", "ipv6.accept_ra", "ipv6.disable_ipv6"})
 
-FOUR = Address("192.0.2.1", 24, socket.AF_INET, 0, 0)
-SIX = Address("2001:db8::1", 64, socket.AF_INET6, 0x02, 0)  # IFA_F_NODAD: usable at once
-UNICAST, STATIC, UNIVERSE, LINK_SCOPE, MAIN = 1, 4, 0, 253, 254  # linux/rtnetlink.h
-ROUTE = Route(socket.AF_INET, "198.51.100.0/24", MAIN, UNICAST, LINK_SCOPE, STATIC)
-VIA = Route(socket.AF_INET, "203.0.113.0/24", MAIN, UNICAST, UNIVERSE, STATIC, gateway="192.0.2.254")
+
+def static(text: str, flags: int | None = None, **rest: Any) -> Address:
+    """`192.0.2.1/24` or `2001:db8::1/64` to put on a link; of IPv6 without duplicate address detection, unless told otherwise."""
+    ip, _slash, length = text.partition("/")
+    family = 6 if ":" in ip else 4
+    return Address(ip, int(length), family, (NODAD if family == 6 else 0) if flags is None else flags, **rest)
+
+
+FOUR, SIX = static("192.0.2.1/24"), static("2001:db8::1/64")
+DIRECT, VIA = "198.51.100.0/24", "203.0.113.0/24"  # a network on a link, and one behind 192.0.2.254
 
 
 @dataclass(frozen=True)
@@ -46,10 +68,10 @@ class World:
         """The key of a link here, or in another namespace."""
         return LinkKey(self.netns if netns is None else netns, name)
 
-    def state(self, *details: LinkKey) -> State:
-        """Everything, with addresses, routes and all settings of some links."""
-        scope = Scope(namespaces=frozenset({self.netns, self.other}), details=frozenset(details))
-        found: State = self.gateway.observe(scope)
+    def state(self, *settings: LinkKey) -> State:
+        """Everything, with all settings of some links."""
+        both = frozenset({self.netns, self.other})
+        found: State = self.gateway.observe(Scope(namespaces=both, settings=frozenset(settings), traffic=both))
         return found
 
     def find(self, name: str, netns: str | None = None) -> Link | None:
@@ -70,15 +92,53 @@ class World:
 
     def carried(self, name: str) -> Carried:
         """What lives on a link."""
-        return self.state(self.key(name)).carried[self.key(name)]
+        return self.state(self.key(name)).carried(self.key(name))
 
-    def addresses(self, name: str) -> set[str]:
-        """The addresses that these tests put on a link: the kernel adds some of its own."""
-        return {str(item) for item in self.carried(name).addresses} & {str(FOUR), str(SIX)}
+    def addresses(self, name: str) -> list[str]:
+        """The addresses of a link, but for those of IPv6 that the kernel makes, which are link-local."""
+        return sorted(str(one) for one in self.carried(name).addresses if one.protocol != 3 and not one.ip.startswith("fe80:"))
 
-    def routes(self, name: str) -> set[str]:
-        """The routes that these tests let leave by a link."""
-        return {str(item) for item in self.carried(name).routes} & {str(ROUTE), str(VIA)}
+    def address(self, name: str, ip: str) -> Address:
+        """One address of a link."""
+        (found,) = (one for one in self.carried(name).addresses if one.ip == ip)
+        return found
+
+    def routes(self, name: str) -> list[str]:
+        """The routes that leave by a link, but for those of IPv6 to link-local and multicast addresses."""
+        found = (one for one in self.carried(name).routes if not one.key.destination.startswith(("fe80:", "ff00:")))
+        return sorted(str(replace(one, key=replace(one.key, netns=""))) for one in found)
+
+    def route(self, destination: str, name: str | None = None, metric: int | None = None, **attributes: Any) -> Route:
+        """A route here; by its type and scope as the planner completes it."""
+        family = 6 if ":" in destination else 4
+        table = attributes.pop("table", 254)
+        rejects = attributes.get("type") in ("blackhole", "unreachable", "prohibit", "throw")
+        scope = "global" if family == 6 or rejects or "gateway" in attributes else "link"
+        found = {"type": "unicast", **({"link": name} if name else {}), "scope": scope, "onlink": False, **attributes}
+        metric = (1024 if family == 6 else 0) if metric is None else metric
+        return Route(RouteKey(self.netns, table, family, destination, metric), found)
+
+    def at(self, destination: str, table: int = 254, metric: int | None = None) -> list[Route]:
+        """The routes at a key, in the order of the kernel."""
+        return list(self.state().at(self.route(destination, table=table, metric=metric).key))
+
+    def rule(self, priority: int = 100, family: int = 4, protocol: int = 4, **parts: Any) -> Rule:
+        """A policy rule here, whose selectors that are words of Python end with an underscore."""
+        found = {"action": "lookup", "table": 500, **{name.rstrip("_"): value for name, value in parts.items()}}
+        known = {name: value for name, value in found.items() if value is not None}
+        return Rule(RuleKey(self.netns, family, priority), known, protocol)
+
+    def rules(self, priority: int = 100, family: int = 4) -> list[Rule]:
+        """The rules of a priority, in the order of the kernel."""
+        return list(self.state().at(RuleKey(self.netns, family, priority)))
+
+    def give(self, name: str, *addresses: Address | str) -> None:
+        """Put addresses on a link."""
+        self.execute(*(AddAddress(self.key(name), static(one) if isinstance(one, str) else one) for one in addresses))
+
+    def take(self, name: str, ip: str) -> None:
+        """Take an address off a link, as it is observed."""
+        self.execute(RemoveAddress(self.key(name), self.address(name, ip)))
 
     def new(self, name: str, lower: str = "eth0", **attributes: Any) -> NewLink:
         """The request for a macvlan."""

@@ -20,10 +20,11 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import MissingLibrary
 
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
-NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
+NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_NEWADDR, RTM_GETADDR = 20, 22
-RTM_NEWROUTE, RTM_GETROUTE = 24, 26
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
 RTM_NEWLINKPROP, RTM_DELLINKPROP = 108, 109
 
 Message = Any  # a message class of pyroute2, which has no types
@@ -45,6 +46,7 @@ class Codec:
         self.link = link
         self.address = self._module("ifaddrmsg").ifaddrmsg
         self.route = self._module("rtmsg").rtmsg
+        self.rule = self._module("fibmsg").fibmsg
         nla = importlib.import_module(f"{self._base}.netlink").nla
         for kind in ("macvlan", "macvtap"):
             link.ifinfo.data_map[kind] = _macvlan_data(nla, kind.upper())
@@ -131,7 +133,7 @@ def _message_classes() -> str:
         stand_in.__path__ = places
         sys.modules["pyroute2"] = stand_in
     try:
-        for name in ("ifinfmsg", "ifaddrmsg", "rtmsg"):
+        for name in ("ifinfmsg", "ifaddrmsg", "rtmsg", "fibmsg"):
             importlib.import_module(f"pyroute2.netlink.rtnl.{name}")
     finally:
         if present is None:

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
+import glob
 import grp
 import itertools
 import os
 import pwd
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import is_duplicate
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._announce import frame
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._clients import serving
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._management import ssh_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
     Namespace,
@@ -33,40 +38,63 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespac
     remove,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import AF
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
+    LOCAL_TABLE,
+    MAIN_TABLE,
     Address,
     Attributes,
-    Carried,
     Connection,
     Link,
     LinkKey,
     Netns,
     NetnsKey,
     Route,
+    RouteKey,
+    Rule,
     Scope,
     State,
     Wanted,
+    is_default,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
+    AddRoute,
+    AddRule,
+    AnnounceAddresses,
+    AwaitAddresses,
     NewLink,
     NewNetns,
+    RemoveAddress,
     RemoveAltname,
     RemoveLink,
     RemoveLinks,
     RemoveNetns,
+    RemoveRoute,
+    RemoveRule,
     RenameLink,
+    ReplaceAddress,
+    ReplaceRoute,
     Request,
     SetLink,
     SetNode,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import USER, USER_GROUP, NameOrNumber
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+    PROTOCOL,
+    TABLE,
+    USER,
+    USER_GROUP,
+    NameOrNumber,
+)
 
-RTN_UNICAST, RT_TABLE_MAIN = 1, 254
+RTPROT_KERNEL = 2
+_RTM_TABLE = 20  # where rtm_table stands in a message, and rtm_protocol behind it (linux/rtnetlink.h)
+PROMOTE = "ipv4.promote_secondaries"
+_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}  # /etc/protocols is not on every host
 _FIRST_GROUP = 0x50420000  # far from the numbers that people choose
 _DYING_STEP, _DYING_STEPS = 0.01, 20  # a dying namespace was seen to take 10 to 70 ms
 RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
@@ -104,9 +132,9 @@ class KernelGateway:
         """The items with one name for each namespace, and numbers for the names of groups."""
         self._coming = {item.key.name for item in items if isinstance(item.key, NetnsKey)}
         return tuple(
-            replace(item, key=self._one_name(item.key), attributes=self._resolved(item))
-            if isinstance(item.key, LinkKey)
-            else item
+            item
+            if isinstance(item.key, NetnsKey)
+            else replace(item, key=self._one_name(item.key), attributes=self._resolved(item))
             for item in items
         )
 
@@ -120,7 +148,10 @@ class KernelGateway:
                 attributes[row.name] = _number(row.type, attributes[row.name], f"{item.key}: {row.name}")
         return attributes
 
-    def _one_name(self, key: LinkKey) -> LinkKey:
+    def _one_name(self, key: Any) -> Any:
+        """The key with the one name of its namespace, and with the number of its table."""
+        if isinstance(key, RouteKey) and isinstance(key.table, str):
+            key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
         if key.netns in self._coming and not exists(key.netns):
             return key
         return replace(key, netns=self._namespace(key.netns).name)
@@ -162,7 +193,7 @@ class KernelGateway:
             raise RequestFailed(f"the links cannot be read: {error.text}", error.errno, error.text) from error
 
     def _observe(self, scope: Scope) -> State:
-        places = sorted({key.netns for key in scope.links} | scope.namespaces)
+        places = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
         places = [place for place in places if place not in scope.coming or exists(place)]
         to_read = list(dict.fromkeys(self._namespace(place).name for place in places))
         raw: dict[str, dict[int, messages.RawLink]] = {}
@@ -180,10 +211,19 @@ class KernelGateway:
                     elsewhere = self._name_of(netns, found.lower[1], references)
                     if elsewhere is not None and elsewhere not in raw and elsewhere not in to_read:
                         to_read.append(elsewhere)
+        routes: list[Route] = []
+        rules: list[Rule] = []
         for netns, found_here in raw.items():
+            addresses: dict[int, list[Address]] = {}
+            if netns in scope.traffic:
+                addresses = self._addresses(netns, found_here)
+                routes += self._routes(netns, found_here)
+                rules += self._rules(netns)
             for found in found_here.values():
                 key = LinkKey(netns, found.name)
                 values = self._references(netns, found, raw, references)
+                if netns in scope.traffic:
+                    values["addresses"] = tuple(addresses.get(found.index, ()))
                 if key in scope.sysctls:
                     namespace = self._namespace(netns)
                     values["sysctls"] = {
@@ -194,22 +234,24 @@ class KernelGateway:
                 if found.kind == "macvtap":
                     values.update(devices.read(found.index, self._namespace(netns).tap_numbers().get(found.name)))
                 links.append(found.link(key, values))
-        carried = {key: self._carried(key) for key in sorted(scope.details) if key in self._indexes}
+        settings = {key: self._settings_of(key) for key in sorted(scope.settings) if key in self._indexes}
         spaces = [space for space in map(_space, sorted(scope.coming)) if space]
-        return State(links, self._settings(scope, carried), carried, spaces)
+        return State(links, self._general_settings(scope, settings), settings, spaces, routes, rules)
 
     def connection(self) -> Connection:
         """The links that have our address of the ssh connection or lead to the client; without ssh, those of default routes."""
         ssh = ssh_addresses()
         if ssh is None:
-            routes = self._default_routes()
-            links = self._keys_here([index for _family, index in routes])
-            ipv6 = all(family == socket.AF_INET6 for family, _index in routes)
-            return Connection(links, "the way out of it (the default route)", ipv6)
+            names = {index: link.name for index, link in self._dump_links(self._namespace(HERE)).items()}
+            ways = [route for route in self._routes(HERE, names) if is_default(route)]
+            links = dict.fromkeys(link for route in ways for link in route.links)
+            ipv6 = all(route.key.family == 6 for route in ways)
+            return Connection(tuple(links), "the way out of it (the default route)", ipv6)
         client, server = ssh
-        indexes = [address["index"] for address in self._dump_addresses(HERE) if messages.read_address(address).ip == server]
+        dump = self._dump(HERE, self._codec.address, codec.RTM_GETADDR, {})
+        indexes = [address["index"] for address in dump if messages.read_address(address).ip == server]
         indexes += self._links_to(client)
-        return Connection(self._keys_here(indexes), f"the connection from {client}", ":" in client)
+        return Connection(self._keys_here(indexes), f"the connection from {client}", ":" in client, client, server)
 
     def _keys_here(self, indexes: Sequence[int]) -> tuple[LinkKey, ...]:
         self._namespace(HERE)
@@ -228,24 +270,42 @@ class KernelGateway:
         found = (self._codec.decode(self._codec.route, part).get("RTA_OIF") for part in parts)
         return [index for index in found if index]
 
-    def _default_routes(self) -> list[tuple[int, int]]:
-        """By family and the number of the link."""
+    def _dump(self, netns: str, message: Any, kind: int, header: dict[str, int]) -> list[codec.Decoded]:
+        request = self._codec.encode(message, kind, codec.NLM_F_DUMP, header, [])
+        return [self._codec.decode(message, part) for part in self._namespace(netns).socket.dump(request)]
+
+    def _addresses(self, netns: str, links: dict[int, messages.RawLink]) -> dict[int, list[Address]]:
+        """By index of the link, in the order of the kernel: of IPv4, the primary ones first."""
+        clients = serving((link.name for link in links.values()), self._namespace(netns).identity)
+        found: dict[int, list[Address]] = {}
+        for part in self._dump(netns, self._codec.address, codec.RTM_GETADDR, {}):
+            index = part["index"]
+            name = links[index].name if index in links else ""
+            found.setdefault(index, []).append(messages.read_address(part, name, clients.get(name)))
+        return {index: _told_apart(some) for index, some in found.items()}
+
+    def _routes(self, netns: str, links: Mapping[int, Any]) -> list[Route]:
+        """Those of all tables, but for what the kernel derives for itself from addresses, which is most of them."""
+
+        def name_of(index: int) -> str:
+            link = links.get(index)
+            return str(getattr(link, "name", link)) if link else f"(link {index})"
+
         found = []
-        for family in (socket.AF_INET, socket.AF_INET6):
+        for family in AF.values():
             request = self._codec.encode(self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [])
-            for part in self._namespace(HERE).socket.dump(request):
-                route = self._codec.decode(self._codec.route, part)
-                if (
-                    route["dst_len"] == 0
-                    and (route["type"], route["table"]) == (RTN_UNICAST, RT_TABLE_MAIN)
-                    and route.get("RTA_OIF")
-                ):
-                    found.append((int(family), route.get("RTA_OIF")))
+            for part in self._namespace(netns).socket.dump(request):
+                table, protocol = part[_RTM_TABLE : _RTM_TABLE + 2]  # looked at before the costly decoding
+                if (table, protocol) != (LOCAL_TABLE, RTPROT_KERNEL):
+                    found.append(messages.read_route(self._codec.decode(self._codec.route, part), netns, name_of))
         return found
 
-    def _dump_addresses(self, netns: str) -> list[codec.Decoded]:
-        request = self._codec.encode(self._codec.address, codec.RTM_GETADDR, codec.NLM_F_DUMP, {}, [])
-        return [self._codec.decode(self._codec.address, part) for part in self._namespace(netns).socket.dump(request)]
+    def _rules(self, netns: str) -> list[Rule]:
+        return [
+            messages.read_rule(part, netns)
+            for family in AF.values()
+            for part in self._dump(netns, self._codec.rule, codec.RTM_GETRULE, {"family": family})
+        ]
 
     def _dump_links(self, namespace: Namespace) -> dict[int, messages.RawLink]:
         request = self._codec.encode(
@@ -323,9 +383,10 @@ class KernelGateway:
             return None
         return str(self._codec.decode(self._codec.link, part).get("IFLA_IFNAME"))
 
-    def _settings(self, scope: Scope, carried: dict[LinkKey, Carried]) -> dict[tuple[str, str, str], int | None]:
+    def _general_settings(self, scope: Scope, known: dict[LinkKey, dict[str, int]]) -> dict[tuple[str, str, str], int | None]:
+        """Those of `all` and `default`, for every setting that was read of a link."""
         wanted = {(key.netns, setting) for key, settings in scope.sysctls.items() for setting in settings}
-        wanted |= {(key.netns, setting) for key, found in carried.items() for setting in found.sysctls}
+        wanted |= {(key.netns, setting) for key, settings in known.items() for setting in settings}
         return {
             (netns, which, setting): self._namespace(netns).read_setting(which, setting)
             for netns, setting in sorted(wanted)
@@ -333,29 +394,12 @@ class KernelGateway:
             for which in ("all", "default")
         }
 
-    def _carried(self, key: LinkKey) -> Carried:
-        """The addresses, routes and settings of one link."""
-        namespace, index = self._namespace(key.netns), self._indexes[key]
-        settings = {}
-        for setting in sorted(namespace.settings_of(key.name)):
-            value = namespace.read_setting(key.name, setting) if setting not in _NOT_CARRIED else None
-            if value is not None:
-                settings[setting] = value
-        addresses: list[Address] = []
-        routes: list[Route] = []
-        for address in self._dump_addresses(key.netns):
-            if address["index"] == index:
-                addresses.append(messages.read_address(address))
-        with namespace.strict_socket() as strict:
-            for family in (socket.AF_INET, socket.AF_INET6):
-                request = self._codec.encode(
-                    self._codec.route, codec.RTM_GETROUTE, codec.NLM_F_DUMP, {"family": family}, [["RTA_OIF", index]]
-                )
-                for part in strict.dump(request):
-                    route = self._codec.decode(self._codec.route, part)
-                    if route.get("RTA_OIF") == index or _leaves_by(route, index):
-                        routes.append(messages.read_route(route))
-        return Carried(tuple(addresses), tuple(routes), settings)
+    def _settings_of(self, key: LinkKey) -> dict[str, int]:
+        """All settings of one link."""
+        namespace = self._namespace(key.netns)
+        names = [name for name in sorted(namespace.settings_of(key.name)) if name not in _NOT_CARRIED]
+        found = {name: namespace.read_setting(key.name, name) for name in names}
+        return {name: value for name, value in found.items() if value is not None}
 
     # Writing
 
@@ -385,8 +429,19 @@ class KernelGateway:
                 devices.write(self._index(request.key), number, request.attributes)
             elif isinstance(request, (AddAltname, RemoveAltname)):
                 self._send_altname(request)
+            elif isinstance(request, (AddAddress, ReplaceAddress, RemoveAddress)):
+                self._send_address(request)
+            elif isinstance(request, AwaitAddresses):
+                self._await_addresses(request)
+            elif isinstance(request, AnnounceAddresses):
+                with self._namespace(request.key.netns).packet_socket(request.key.name) as packets:
+                    mac = packets.getsockname()[4]
+                    for ip in request.ips:
+                        packets.send(frame(mac, ip))
+            elif isinstance(request, (AddRoute, ReplaceRoute, RemoveRoute)):
+                self._send_route(request)
             else:
-                self._send_carried(request)
+                self._send_rule(request)
         except NetlinkError as error:
             raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
         except OSError as error:
@@ -492,19 +547,79 @@ class KernelGateway:
         attrs: codec.Attrs = [["IFLA_PROP_LIST", {"attrs": [["IFLA_ALT_IFNAME", request.altname]]}]]
         self._send(request.key.netns, self._codec.link, kind, flags, {"index": self._index(request.key)}, attrs)
 
-    def _send_carried(self, request: Any) -> None:
-        index = self._index(request.key)
+    def _send_address(self, request: AddAddress | ReplaceAddress | RemoveAddress) -> None:
+        header, attrs = messages.write_address(request.address, self._index(request.key))
+        netns, message = request.key.netns, self._codec.address
         if isinstance(request, AddAddress):
-            message, kind = self._codec.address, codec.RTM_NEWADDR
-            header, attrs = messages.write_address(request.address, index)
+            with _unless(errno.EEXIST):
+                self._send(netns, message, codec.RTM_NEWADDR, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+        elif isinstance(request, ReplaceAddress):
+            self._send(netns, message, codec.RTM_NEWADDR, codec.NLM_F_CREATE | codec.NLM_F_REPLACE, header, attrs)
         else:
-            message, kind = self._codec.route, codec.RTM_NEWROUTE
-            header, attrs = messages.write_route(request.route, index)
+            with self._others_stay(request), _unless(errno.EADDRNOTAVAIL):
+                self._send(netns, message, codec.RTM_DELADDR, 0, header, attrs)
+
+    @contextlib.contextmanager
+    def _others_stay(self, request: RemoveAddress) -> Iterator[None]:
+        """The kernel takes the other addresses of a subnet along with its primary one, unless it is told to promote them."""
+        namespace, link = self._namespace(request.key.netns), request.key.name
+        told = [namespace.read_setting(which, PROMOTE) for which in ("all", link)]
+        # Whether it is the primary one now is not known: a secondary one may have taken the place of one that went before.
+        if request.address.family == 6 or any(told):
+            yield
+            return
+        namespace.write_setting(link, PROMOTE, 1)
         try:
-            self._send(request.key.netns, message, kind, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
-        except NetlinkError as error:
-            if error.errno != errno.EEXIST:
-                raise
+            yield
+        finally:
+            namespace.write_setting(link, PROMOTE, told[1] or 0)
+
+    def _await_addresses(self, request: AwaitAddresses) -> None:
+        index = self._index(request.key)
+        end = time.monotonic() + request.seconds
+        while True:
+            dump = self._dump(request.key.netns, self._codec.address, codec.RTM_GETADDR, {"family": socket.AF_INET6})
+            found = [messages.read_address(part) for part in dump if part["index"] == index]
+            ours = [address for address in found if address.ip in request.ips]
+            for address in ours:
+                if is_duplicate(address):
+                    text = (
+                        f"{address.ip} is a duplicate: another host on the network of {request.key} has it already. "
+                        "Take it off there, or choose another address"
+                    )
+                    raise RequestFailed(text, errno.EADDRINUSE, text)
+            left = [address.ip for address in ours if not address.settled]
+            if not left:
+                return
+            if time.monotonic() > end:
+                text = (
+                    f"duplicate address detection on {request.key} has not ended after {request.seconds:g} s: "
+                    f"{', '.join(left)}. Is there a carrier? Write a larger wait_dad, or none"
+                )
+                raise RequestFailed(text, errno.ETIMEDOUT, text)
+            time.sleep(0.02)
+
+    def _send_route(self, request: AddRoute | ReplaceRoute | RemoveRoute) -> None:
+        route, message = request.route, self._codec.route
+        header, attrs = messages.write_route(route, self._index(route.link) if route.link else None)
+        if isinstance(request, AddRoute):
+            with _unless(errno.EEXIST):
+                self._send(route.key.netns, message, codec.RTM_NEWROUTE, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+        elif isinstance(request, ReplaceRoute):
+            self._send(route.key.netns, message, codec.RTM_NEWROUTE, codec.NLM_F_CREATE | codec.NLM_F_REPLACE, header, attrs)
+        else:
+            with _unless(errno.ESRCH):
+                self._send(route.key.netns, message, codec.RTM_DELROUTE, 0, header, attrs)
+
+    def _send_rule(self, request: AddRule | RemoveRule) -> None:
+        header, attrs = messages.write_rule(request.rule)
+        netns, message = request.rule.key.netns, self._codec.rule
+        if isinstance(request, AddRule):
+            with _unless(errno.EEXIST):
+                self._send(netns, message, codec.RTM_NEWRULE, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+        else:
+            with _unless(errno.ENOENT):
+                self._send(netns, message, codec.RTM_DELRULE, 0, header, attrs)
 
     def _send(self, netns: str, message: Any, kind: int, flags: int, header: Any, attrs: codec.Attrs) -> None:
         self._namespace(netns).socket.request(self._codec.encode(message, kind, flags, header, attrs))
@@ -529,35 +644,72 @@ def _space(name: str) -> Netns | None:
     return Netns(NetnsKey(name), instead=instead) if instead else None
 
 
+def _told_apart(addresses: list[Address]) -> list[Address]:
+    """Where the client of a link gave its address the lifetime of the lease, the others are not its own. udhcpc never does."""
+    leased = any(one.family == 4 and one.valid is not None for one in addresses)
+    if not leased or any((one.client or "").startswith("udhcpc") for one in addresses):
+        return addresses
+    return [replace(one, client=None) for one in addresses]
+
+
 def _group(link: messages.RawLink) -> int:
     number: int = link.attributes["group"]
     return number
 
 
-def _leaves_by(route: Any, index: int) -> bool:
-    return any(hop["oif"] == index for hop in route.get("RTA_MULTIPATH") or ())
+@contextlib.contextmanager
+def _unless(code: int) -> Iterator[None]:
+    """What is so already is no error: whether it is as it should be, the verification tells."""
+    try:
+        yield
+    except NetlinkError as error:
+        if error.errno != code:
+            raise
+
+
+@functools.lru_cache(maxsize=1)
+def _tables() -> dict[str, int]:
+    """The numbers of routing tables by name, from the files of iproute2, the later ones overriding."""
+    found = {"main": MAIN_TABLE, "local": LOCAL_TABLE, "default": 253}
+    for folder in ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2"):
+        for path in (f"{folder}/rt_tables", *sorted(glob.glob(f"{folder}/rt_tables.d/*.conf"))):
+            found.update({name: int(number, 0) for number, name in _lines(path)})
+    return found
+
+
+def _lines(path: str) -> list[tuple[str, str]]:
+    """The pairs of words in a file that iproute2 reads too; none when it is not there."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.split("#")[0].split() for line in file]
+    except FileNotFoundError:
+        return []
+    return [(words[0], words[1]) for words in lines if len(words) == 2]
 
 
 def _number(type_: NameOrNumber, name: str, where: str) -> int:
-    """The number of a user, of a group of users, or of a group of links; InvalidValue when there is none of that name."""
+    """The number that a name stands for on this host; InvalidValue when there is none of that name."""
     try:
         if type_ is USER:
             return pwd.getpwnam(name).pw_uid
         if type_ is USER_GROUP:
             return grp.getgrnam(name).gr_gid
-    except KeyError as error:
+        if type_ is PROTOCOL:
+            return _PROTOCOLS.get(name) or socket.getprotobyname(name)
+    except (KeyError, OSError) as error:
         raise InvalidValue(
             f"{where}: there is no {type_.database} {name} on this host; create it first, or write a number"
         ) from error
+    if type_ is TABLE:
+        if name not in _tables():
+            raise InvalidValue(
+                f"{where}: there is no routing table {name} in /etc/iproute2/rt_tables or rt_tables.d; write its number"
+            )
+        return _tables()[name]
     for path in _GROUP_FILES:
-        try:
-            with open(path, encoding="utf-8") as file:
-                lines = [line.split("#")[0].split() for line in file]
-        except FileNotFoundError:
-            continue
-        for words in lines:
-            if len(words) == 2 and words[1] == name:
-                return int(words[0], 0)
+        for number, word in _lines(path):
+            if word == name:
+                return int(number, 0)
     if name == "default":
         return 0
     raise InvalidValue(f"{where}: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")

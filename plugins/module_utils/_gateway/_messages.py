@@ -14,7 +14,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec im
     Attrs,
     Decoded,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Attribute, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import AF, DEFAULT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+    LOOKUP,
+    REJECTS,
+    ROUTE,
+    RULE,
+    Attribute,
+    Store,
+    kind_of,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     PHYSICAL,
     Address,
@@ -22,6 +31,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Link,
     LinkKey,
     Route,
+    RouteKey,
+    Rule,
+    RuleKey,
 )
 
 AF_BRIDGE = 7
@@ -30,6 +42,8 @@ ARPHRD_ETHER = 1
 IFF_LOOPBACK, IFF_LOWER_UP = 0x8, 0x10000
 IFLA_MACADDR_MODE_FLUSH, IFLA_MACADDR_MODE_SET = 2, 3
 RTNH_F_ONLINK = 0x4
+RT_TABLE_COMPAT = 252  # in the header, where a number above 255 stands in an attribute
+_FAMILY: dict[int, int] = {int(number): family for family, number in AF.items()}
 _FOREVER = 0xFFFFFFFF
 _OPER_STATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
 # Kinds whose IFLA_LINK is the other end, or nothing that they sit on.
@@ -222,8 +236,9 @@ def _oper_state(value: Any) -> str:
     return value.lower() if isinstance(value, str) else _OPER_STATES[value or 0]
 
 
-def read_address(message: Decoded) -> Address:
-    """The address of a decoded RTM_NEWADDR."""
+def read_address(message: Decoded, link: str = "", client: str | None = None) -> Address:
+    """The address of a decoded RTM_NEWADDR; link: the name of its link, which is the label of those that have no other; client:
+    the DHCP client that serves the link."""
     flags = message.get("IFA_FLAGS")
     own = message.get("IFA_LOCAL") or message.get("IFA_ADDRESS")
     other = message.get("IFA_ADDRESS")
@@ -232,16 +247,17 @@ def read_address(message: Decoded) -> Address:
     return Address(
         ip=own,
         prefix_length=message["prefixlen"],
-        family=message["family"],
+        family=_FAMILY[message["family"]],
         flags=message["flags"] if flags is None else flags,
         scope=message["scope"],
         peer_ip=other if other != own else None,
         broadcast=message.get("IFA_BROADCAST"),
-        label=message.get("IFA_LABEL"),
+        label=None if message.get("IFA_LABEL") == link else message.get("IFA_LABEL"),
         metric=message.get("IFA_RT_PRIORITY"),
         protocol=message.get("IFA_PROTO"),
         preferred=None if valid == _FOREVER else times.get("ifa_preferred"),
         valid=None if valid == _FOREVER else valid,
+        client=client if message["family"] == socket.AF_INET else None,
     )
 
 
@@ -250,12 +266,11 @@ _IFA_F_WRITABLE = 0x02 | 0x10 | 0x100 | 0x200 | 0x400  # nodad, home, mngtmpaddr
 
 
 def write_address(address: Address, index: int) -> tuple[dict[str, int], Attrs]:
-    """The header fields and attributes of an RTM_NEWADDR that makes this address."""
-    four = address.family == socket.AF_INET
+    """The header fields and attributes of an RTM_NEWADDR that makes this address, or an RTM_DELADDR that takes just this."""
     header = {
-        "family": address.family,
+        "family": AF[address.family],
         "prefixlen": address.prefix_length,
-        "scope": address.scope if four else 0,
+        "scope": address.scope if address.family == 4 else 0,
         "index": index,
         "flags": 0,
     }
@@ -273,48 +288,138 @@ def write_address(address: Address, index: int) -> tuple[dict[str, int], Attrs]:
     return header, attrs
 
 
-def read_route(message: Decoded) -> Route:
-    """The route of a decoded RTM_NEWROUTE."""
-    family = message["family"]
-    nothing = "0.0.0.0" if family == socket.AF_INET else "::"
+def read_route(message: Decoded, netns: str, name_of: Callable[[int], str]) -> Route:
+    """The route of a decoded RTM_NEWROUTE in this namespace."""
+    family = _FAMILY[message["family"]]
     metrics = message.get("RTA_METRICS")
-    known = tuple((item[0], item[1]) for item in metrics["attrs"]) if metrics else ()
-    return Route(
-        family=family,
-        destination=f"{message.get('RTA_DST') or nothing}/{message['dst_len']}",
+    known = {item[0]: item[1] for item in metrics["attrs"]} if metrics else {}
+    kind = ROUTE["type"].type.decoded(message["type"])
+    found = {
+        "type": kind,
+        "gateway": message.get("RTA_GATEWAY"),
+        "link": name_of(message.get("RTA_OIF")) if message.get("RTA_OIF") and kind not in REJECTS else None,
+        "source": message.get("RTA_PREFSRC"),
+        "scope": ROUTE["scope"].type.decoded(message["scope"]),
+        "onlink": bool(message["flags"] & RTNH_F_ONLINK),
+        "mtu": known.pop(ROUTE["mtu"].nla, None),
+    }
+    key = RouteKey(
+        netns=netns,
         table=message.get("RTA_TABLE") or message["table"],
-        type=message["type"],
-        scope=message["scope"],
-        protocol=message["proto"],
+        family=family,
+        destination=_prefix(message.get("RTA_DST"), message["dst_len"], family),
+        metric=message.get("RTA_PRIORITY") or 0,
         tos=message["tos"],
-        onlink=bool(message["flags"] & RTNH_F_ONLINK),
-        metric=message.get("RTA_PRIORITY"),
-        gateway=message.get("RTA_GATEWAY"),
-        source=message.get("RTA_PREFSRC"),
-        metrics=known,
-        plain=set(message.names()) <= _PLAIN_ROUTE and all(isinstance(value, int) for _name, value in known),
+    )
+    return Route(
+        key,
+        {name: value for name, value in found.items() if value is not None},
+        protocol=message["proto"],
+        metrics=tuple(sorted(known.items())),
+        hops=tuple(name_of(hop["oif"]) for hop in message.get("RTA_MULTIPATH") or ()),
+        plain=kind is not None
+        and set(message.names()) <= _PLAIN_ROUTE
+        and not message["src_len"]
+        and all(isinstance(value, int) for value in known.values()),
     )
 
 
-def write_route(route: Route, index: int) -> tuple[dict[str, int], Attrs]:
-    """The header fields and attributes of an RTM_NEWROUTE that makes this route by the link with this index."""
-    address, _slash, length = route.destination.partition("/")
+def _prefix(ip: str | None, length: int, family: int) -> str:
+    return f"{ip or DEFAULT[family].partition('/')[0]}/{length}"
+
+
+def write_route(route: Route, index: int | None) -> tuple[dict[str, int], Attrs]:
+    """The header fields and attributes that say this route, which leaves by the link with this index."""
+    ip, _slash, length = route.key.destination.partition("/")
+    table = route.key.table
     header = {
-        "family": route.family,
+        "family": AF[route.key.family],
         "dst_len": int(length),
         "src_len": 0,
-        "tos": route.tos,
-        "table": route.table if route.table < 256 else 252,
+        "tos": route.key.tos,
+        "table": table if table < 256 else RT_TABLE_COMPAT,
         "proto": route.protocol,
-        "scope": route.scope,
-        "type": route.type,
-        "flags": RTNH_F_ONLINK if route.onlink else 0,
+        "scope": ROUTE["scope"].type.encoded(route.get("scope") or "global"),
+        "type": ROUTE["type"].type.encoded(route.get("type")),
+        "flags": RTNH_F_ONLINK if route.get("onlink") else 0,
     }
-    attrs: Attrs = [["RTA_TABLE", route.table], ["RTA_OIF", index]]
+    attrs: Attrs = [["RTA_TABLE", table]]
+    if index is not None:
+        attrs.append(["RTA_OIF", index])
     if int(length):
-        attrs.append(["RTA_DST", address])
-    optional = (("RTA_GATEWAY", route.gateway), ("RTA_PRIORITY", route.metric), ("RTA_PREFSRC", route.source))
+        attrs.append(["RTA_DST", ip])
+    optional = (("RTA_GATEWAY", route.get("gateway")), ("RTA_PRIORITY", route.key.metric), ("RTA_PREFSRC", route.get("source")))
     attrs += [[name, value] for name, value in optional if value]
-    if route.metrics:
-        attrs.append(["RTA_METRICS", {"attrs": [list(item) for item in route.metrics]}])
+    metrics = [*route.metrics, *([(ROUTE["mtu"].nla, route.get("mtu"))] if route.get("mtu") else [])]
+    if metrics:
+        attrs.append(["RTA_METRICS", {"attrs": [list(item) for item in metrics]}])
+    return header, attrs
+
+
+# What a rule may have to be written again from a Rule.
+_PLAIN_RULE = {row.nla for row in RULE.options if row.nla} | {
+    "FRA_FWMASK",
+    "FRA_PRIORITY",
+    "FRA_PROTOCOL",
+    "FRA_SUPPRESS_IFGROUP",
+}
+_RULE_PORTS = ("FRA_SPORT_RANGE", "FRA_DPORT_RANGE")
+FIB_RULE_INVERT = 0x2
+
+
+def read_rule(message: Decoded, netns: str) -> Rule:
+    """The rule of a decoded RTM_NEWRULE in this namespace."""
+    family = _FAMILY[message["family"]]
+    found: dict[str, Any] = {"action": RULE["action"].type.decoded(message["action"])}
+    for name, length in (("from", message["src_len"]), ("to", message["dst_len"])):
+        if length:
+            found[name] = _prefix(message.get(RULE[name].nla), length, family)
+    if message.get("FRA_FWMARK") is not None or message.get("FRA_FWMASK") is not None:
+        found["fwmark"] = (message.get("FRA_FWMARK") or 0, message.get("FRA_FWMASK") or 0)
+    for name in ("uid_range", "source_port", "destination_port"):
+        if message.get(RULE[name].nla):
+            first, last = message.get(RULE[name].nla).split(":")
+            found[name] = (int(first), int(last))
+    for name in ("iif", "oif", "ip_protocol"):
+        if message.get(RULE[name].nla):
+            found[name] = message.get(RULE[name].nla)
+    table = message.get("FRA_TABLE") or message["table"]
+    if table and found["action"] == LOOKUP:
+        found["table"] = table
+    if message.get("FRA_SUPPRESS_PREFIXLEN") not in (None, _FOREVER):
+        found["suppress_prefix_length"] = message.get("FRA_SUPPRESS_PREFIXLEN")
+    names = set(message.names())
+    # A newer kernel says a mask along with one port: an attribute that pyroute2 does not know.
+    known = names - {name for name in names if name.startswith("UNKNOWN") and names & set(_RULE_PORTS)}
+    return Rule(
+        RuleKey(netns, family, message.get("FRA_PRIORITY") or 0),
+        found,
+        protocol=message.get("FRA_PROTOCOL") or 0,
+        plain=known <= _PLAIN_RULE
+        and found["action"] in (RULE["action"].type.argument()["choices"])
+        and not message["tos"]
+        and not message["flags"] & FIB_RULE_INVERT
+        and message.get("FRA_SUPPRESS_IFGROUP") in (None, _FOREVER),
+    )
+
+
+def write_rule(rule: Rule) -> tuple[dict[str, int], Attrs]:
+    """The header fields and attributes that say this rule."""
+    header = {"family": AF[rule.key.family], "action": RULE["action"].type.encoded(rule.get("action")), "flags": 0, "tos": 0}
+    table = rule.get("table") or 0
+    header["table"] = table if table < 256 else RT_TABLE_COMPAT
+    attrs: Attrs = [["FRA_PRIORITY", rule.key.priority], ["FRA_PROTOCOL", rule.protocol]]
+    for name, field in (("from", "src_len"), ("to", "dst_len")):
+        ip, _slash, length = (rule.get(name) or "/0").partition("/")
+        header[field] = int(length)
+        if int(length):
+            attrs.append([RULE[name].nla, ip])
+    for row in RULE.rows(rule.attributes):
+        value = rule.attributes[row.name]
+        if row.name == "fwmark":
+            attrs += [["FRA_FWMARK", value[0]], ["FRA_FWMASK", value[1]]]
+        elif isinstance(value, tuple):
+            attrs.append([row.nla, f"{value[0]}:{value[1]}"])
+        elif row.nla and row.name not in ("from", "to"):
+            attrs.append([row.nla, value])
     return header, attrs

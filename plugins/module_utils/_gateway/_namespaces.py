@@ -14,6 +14,7 @@ import errno
 import glob
 import json
 import os
+import socket
 import stat
 import struct
 from collections.abc import Iterator
@@ -76,11 +77,12 @@ class Namespace:
             os.close(back)
 
     @contextlib.contextmanager
-    def strict_socket(self) -> Iterator[NetlinkSocket]:
-        """A socket in which the kernel filters dumps."""
+    def packet_socket(self, link: str) -> Iterator[socket.socket]:
+        """A socket for whole frames on a link."""
         with self._inside():
-            opened = NetlinkSocket(strict=True)
+            opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
         try:
+            opened.bind((link, 0))
             yield opened
         finally:
             opened.close()

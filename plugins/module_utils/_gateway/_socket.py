@@ -15,7 +15,7 @@ import socket
 import struct
 
 NETLINK_ROUTE = 0
-SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 10, 11, 12
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR = 0x100, 0x200, 0x10
 NLMSGERR_ATTR_MSG = 1
@@ -37,16 +37,16 @@ class NetlinkError(Exception):
 class NetlinkSocket:
     """A socket in the network namespace of the thread that opens it; it stays there."""
 
-    def __init__(self, strict: bool = False) -> None:
-        """strict: the kernel filters dumps by what the request says (Linux 4.20), and refuses a request with more in it."""
+    def __init__(self) -> None:
+        """Open it; OSError when the kernel has no rtnetlink."""
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
         self._sequence = 0
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.settimeout(_SECONDS)
-        for option in [NETLINK_CAP_ACK, NETLINK_EXT_ACK] + ([NETLINK_GET_STRICT_CHK] if strict else []):
+        for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
             try:
                 self._socket.setsockopt(SOL_NETLINK, option, 1)
-            except OSError as error:  # an older kernel: no sentence, or a dump that is not filtered
+            except OSError as error:  # an older kernel: no sentence
                 if error.errno != errno.ENOPROTOOPT:
                     raise
         self._socket.bind((0, 0))

@@ -11,16 +11,21 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DADFAILED, PERMANENT
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     argument_spec,
     namespace,
+    route_argument_spec,
+    rule_argument_spec,
     topology_argument_spec,
     wanted,
+    wanted_route,
+    wanted_rule,
     wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey, RouteKey, RuleKey, Wanted
 
 
 def validated(spec: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +56,7 @@ def test_no_attribute_has_a_default() -> None:
 def test_topology_has_a_list_per_kind() -> None:
     """Each entry has the options of the module of that kind."""
     spec = topology_argument_spec()
-    assert spec.keys() == {*KINDS, "netns", "link", "bridge_port"}
+    assert spec.keys() == {*KINDS, "netns", "link", "bridge_port", "routes", "rules"}
     for name, kind in KINDS.items():
         assert spec[name] == {"type": "list", "elements": "dict", "options": argument_spec(kind)}
 
@@ -100,6 +105,7 @@ def test_all_attributes() -> None:
         "promiscuous": "yes",
         "allmulticast": False,
         "admin_state": "up",
+        "addresses": ["192.0.2.1/24"],
     }
     item = read(**dict(reversed(list(written.items()))))
     assert list(item.attributes) == list(written) == [row.name for row in MACVLAN.options]
@@ -113,6 +119,7 @@ def test_all_attributes() -> None:
         "altnames": ("a", "b"),
         "sysctls": {"ipv4.arp_ignore": 1},
         "promiscuous": True,
+        "addresses": (Address("192.0.2.1", 24, 4, PERMANENT),),
     }
 
 
@@ -142,6 +149,87 @@ def test_absent() -> None:
     assert read(state="absent", lower_device="eth0", mode="bridge", mtu=1400) == Wanted(LinkKey("", "mv0"), "macvlan", False, {})
     with pytest.raises(InvalidValue, match=r"^mtu: 5 is not between 68 and 65535$"):
         read(state="absent", mtu=5)
+
+
+def test_addresses() -> None:
+    """The name of the link is the label of those that have no other; who waits for the end of detection has it tried again."""
+    item = read(addresses=[{"ip": "192.0.2.1/24", "label": "mv0"}, {"ip": "192.0.2.2/24", "label": "mv0:web"}])
+    assert [address.label for address in item.attributes["addresses"]] == ["", "mv0:web"]
+    item = read(addresses=["2001:db8::1/64"], wait_dad=1.5, announce=True)
+    assert (item.attributes["addresses"][0].unset, item.wait_dad, item.announce) == (DADFAILED, 1.5, True)
+    assert read(addresses=["2001:db8::1/64"], wait_dad=0).attributes["addresses"][0].unset == 0
+    item = read(state="absent", wait_dad=3, announce=True)
+    assert (item.wait_dad, item.announce) == (None, False)
+
+
+def route(**options: Any) -> Wanted:
+    """What the options of one route say."""
+    (item,) = wanted_route(validated(route_argument_spec(), options))
+    return item
+
+
+def rule(**options: Any) -> Wanted:
+    """What the options of one rule say."""
+    (item,) = wanted_rule(validated(rule_argument_spec(), options))
+    return item
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"destination": "192.0.2.0/24"}, RouteKey("", "main", 4, "192.0.2.0/24", 0)),
+        ({"destination": "192.0.2.1", "table": 100, "metric": 5}, RouteKey("", 100, 4, "192.0.2.1/32", 5)),
+        ({"destination": "default"}, RouteKey("", "main", 4, "0.0.0.0/0", 0)),
+        ({"destination": "default", "family": "ipv6"}, RouteKey("", "main", 6, "::/0", 1024)),
+        ({"destination": "default", "gateway": "2001:DB8::1"}, RouteKey("", "main", 6, "::/0", 1024)),
+        ({"destination": "default", "source": "2001:db8::1", "metric": 0}, RouteKey("", "main", 6, "::/0", 1024)),
+        ({"destination": "2001:db8::/32", "metric": 7, "netns": "guest"}, RouteKey("guest", "main", 6, "2001:db8::/32", 7)),
+    ],
+)
+def test_key_of_a_route(options: dict[str, Any], key: RouteKey) -> None:
+    """With the family that its addresses say, and the metric that the kernel takes when none is written."""
+    assert route(**options).key == key
+
+
+def test_route() -> None:
+    """What is not written is left out, also of one that is to go."""
+    item = route(destination="default", gateway="192.0.2.9", link="eth0", onlink=False, mtu=1400)
+    assert item.attributes == {"gateway": "192.0.2.9", "link": "eth0", "onlink": False, "mtu": 1400}
+    item = route(destination="default", gateway="192.0.2.9", state="absent")
+    assert (item.kind, item.present, item.attributes) == ("route", False, {})
+
+
+def test_rule() -> None:
+    """A selector of everything is said as that of its family."""
+    item = rule(priority=100, **{"from": "default"}, to="2001:db8::1", table="main", fwmark="0x1")
+    found = {"from": "::/0", "to": "2001:db8::1/128", "table": "main", "fwmark": (1, 0xFFFFFFFF)}
+    assert (item.key, item.attributes) == (RuleKey("", 6, 100), found)
+    assert rule(priority=1, netns="guest").key == RuleKey("guest", 4, 1)
+    assert rule(priority=1, family="ipv6").key == RuleKey("", 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"destination": "192.0.2.1/24"}, "destination: 192.0.2.1/24 has bits set behind"),
+        ({"destination": "192.0.2.0/24", "family": "ipv6"}, "the addresses are of different families."),
+        ({"destination": "default", "gateway": "192.0.2.1", "source": "::1"}, "the addresses are of different families."),
+        ({"destination": "default", "metric": -1}, "metric: -1 is not between 0 and 4294967295"),
+        *(({"destination": "default", "table": table}, f"table: {table} is the kernel's own.") for table in (0, 255, "local")),
+        ({"priority": 0}, "priority: 0 is not between 1 and 4294967294"),
+        ({"priority": 1, "from": "192.0.2.1", "family": "ipv6"}, "the addresses are of different families."),
+        ({"priority": 1, "source_port": "0"}, "source_port: 0 is not between 1 and 65534"),
+    ],
+)
+def test_error_of_a_route_or_a_rule(options: dict[str, Any], sentence: str) -> None:
+    """It names the option, and in a topology the entry."""
+    read_it, kind = (rule, "rules") if "priority" in options else (route, "routes")
+    with pytest.raises(InvalidValue) as caught:
+        read_it(**options)
+    assert str(caught.value).startswith(sentence)
+    with pytest.raises(InvalidValue) as caught:
+        wanted_topology(validated(topology_argument_spec(), {kind: [options]}))
+    assert str(caught.value).startswith(f"{kind}[0] ({options.get('destination', options.get('priority'))}): {sentence}")
 
 
 def test_topology_says_where_each_entry_stands() -> None:

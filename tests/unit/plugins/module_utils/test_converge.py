@@ -14,16 +14,26 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    DADFAILED,
+    DHCP,
+    RA,
+    SECONDARY,
+    STATIC,
+    TENTATIVE,
+    owner,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Carried, LinkKey, Scope, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Route, Scope, State, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLink, RemoveLinks, Request, SetLink
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
-from ansible_collections.patchbay.netdev.tests.unit.truths import different
+from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
 
-IFA_F_TEMPORARY, RTPROT_STATIC = 0x01, 4  # linux/if_addr.h, linux/rtnetlink.h
+BY_ITSELF = (2, 9)  # linux/rtnetlink.h: routes of the kernel, and of router advertisements
+STATE_BITS = SECONDARY | TENTATIVE | DADFAILED
 ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
 
 
@@ -33,6 +43,8 @@ UNREAL = {
     "update: an attribute that this kernel does not have is set, and verification will tell",
 }
 CASES = load()
+# Where a route stands, no second one is put: of two that were deleted, only one can come back.
+TWO_ROUTES = "routes: delete both that stand there"
 PLANNED = {title: case for title, case in CASES.items() if case.outcome == "plan" and title not in UNREAL}
 
 
@@ -63,27 +75,27 @@ class Forgetful(FakeGateway):
         super().execute(request)
 
 
-def everything(gateway: FakeGateway) -> tuple[State, dict[LinkKey, Any]]:
-    """All that the gateway holds, and what lives on its links, but for what the kernel or a router makes again."""
+def everything(gateway: FakeGateway) -> tuple[State, dict[Any, Any]]:
+    """All that the gateway holds, and what lives in it by key, but for what the kernel or a router makes again."""
     keys = frozenset(gateway.devices)
-    scope = Scope(keys, frozenset(gateway.all_namespaces()), details=keys)
-    state = gateway.observe(scope)
-    living = {
-        key: (
-            sorted(str(item) for item in found.addresses if item.protocol is None and not item.flags & IFA_F_TEMPORARY),
-            sorted(str(item) for item in found.routes if item.protocol == RTPROT_STATIC and item.plain),
-            found.sysctls,
-        )
-        for key, found in state.carried.items()
-    }
+    state = gateway.observe(Scope(keys, settings=keys, traffic=frozenset(gateway.all_namespaces())))
+    living = {key: {"settings": state.settings[key]} for key in keys}
+    for key in keys:
+        lasting = [item for item in state.carried(key).addresses if owner(item) in (STATIC, DHCP)]
+        living[key]["addresses"] = sorted((replace(item, flags=item.flags & ~STATE_BITS) for item in lasting), key=str)
+    for key, some in {**state.routes, **state.rules}.items():
+        lasting = [item for item in some if not (isinstance(item, Route) and (item.protocol in BY_ITSELF or not item.plain))]
+        if lasting:
+            living[key] = sorted(lasting, key=repr)
     return state, living
 
 
-def changed(before: tuple[State, dict[LinkKey, Any]], gateway: FakeGateway) -> list[str]:
+def changed(before: tuple[State, dict[Any, Any]], gateway: FakeGateway) -> list[str]:
     """What is not as it was."""
     now, living = everything(gateway)
-    lines = different(before[0], now) + different(now, before[0])
-    return lines + [f"{key}: {living[key]}, not {was}" for key, was in before[1].items() if key in living and living[key] != was]
+    was, lines = before[1], different(before[0], now) + different(now, before[0])
+    keys = {**was, **living}
+    return lines + [f"{key}: {living.get(key)}, not {was.get(key)}" for key in keys if living.get(key) != was.get(key)]
 
 
 def want(*entries: Any, **attributes: Any) -> Sequence[Wanted]:
@@ -133,6 +145,8 @@ def test_apply_leads_to_what_was_predicted(case: Case) -> None:
     predicted = State(link for link in checked.after if link.key.netns in seen)
     # settings are observed only where they were written
     assert different(predicted, applied.after, frozenset((link.key.name, "sysctls") for link in predicted)) == []
+    if {netns for netns in seen if netns} <= {link.key.netns for link in checked.plan.before}:
+        assert routed_differently(checked.after, applied.after) == []
     sent = len(gateway.executed)
     again = converge(gateway, items, apply=True)
     assert again.plan.operations == ()
@@ -174,7 +188,10 @@ def test_refusal_comes_before_anything_is_done(apply: bool) -> None:
 # --- failures ---
 
 
-@pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
+UNDONE = {title: case for title, case in PLANNED.items() if title != TWO_ROUTES}
+
+
+@pytest.mark.parametrize("case", UNDONE.values(), ids=UNDONE)
 def test_everything_is_undone(case: Case) -> None:
     """Whichever request fails: all links, addresses, routes and settings are as they were, and the error says so."""
     for place in itertools.count():
@@ -221,6 +238,15 @@ def test_deletions_one_by_one(place: int) -> None:
     assert changed(before, gateway) == []
 
 
+def test_second_route_is_not_undone() -> None:
+    """The error names it."""
+    gateway = holding(Failing, CASES[TWO_ROUTES])
+    gateway.fails_at = 1
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, CASES[TWO_ROUTES].items(), apply=True)
+    assert caught.value.left == ["route to 203.0.113.0/24 is not as it was"]
+
+
 def check_report(error: ApplyFailed, case: Case, failed: Request, before: State) -> None:
     """What failed, in which operation, and that all was undone.
 
@@ -230,8 +256,9 @@ def check_report(error: ApplyFailed, case: Case, failed: Request, before: State)
     assert f" failed: the kernel refused to {failed}: no memory. " in text
     assert any(text.startswith(f"{sentence} failed: ") for sentence in case.expected)
     assert text.endswith("; ".join(error.left) or "Everything that had been done was undone")
-    carried = [(key, item) for key, found in before.carried.items() for item in (*found.addresses, *found.routes)]
-    assert set(error.left) <= {f"{item} on {key} is gone" for key, item in carried if case.warnings}
+    lost = {f"{item} on {link.key} is gone" for link in before for item in link.get("addresses") or () if owner(item) == RA}
+    lost |= {f"{route.key} is gone" for some in before.routes.values() for route in some if not route.plain}
+    assert set(error.left) <= (lost if case.warnings else set())
 
 
 def present(case: Case) -> bool:
@@ -522,7 +549,7 @@ def test_what_lives_on_a_link_is_read_only_where_it_is_endangered() -> None:
 
     gateway = eth0(Watched)
     converge(gateway, want("mv0", admin_state="up"), apply=True)
-    assert not any(scope.details for scope in gateway.scopes)
+    assert not any(scope.settings or scope.traffic for scope in gateway.scopes)
     converge(gateway, want("mv0", admin_state="down"), apply=True)
-    assert any(scope.details == {LinkKey(HERE, "mv0")} for scope in gateway.scopes)
-    assert gateway.observe(Scope(details=frozenset({LinkKey(HERE, "mv0")}))).carried[LinkKey(HERE, "mv0")] != Carried()
+    read = [(scope.settings, scope.traffic) for scope in gateway.scopes if scope.settings]
+    assert set(read) == {(frozenset({LinkKey(HERE, "mv0")}), frozenset({HERE}))}

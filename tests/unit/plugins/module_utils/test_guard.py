@@ -10,15 +10,32 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout, management_path
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Connection, Link, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout, management_path, route_towards
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Address,
+    Connection,
+    Link,
+    LinkKey,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+    State,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
     CreateLink,
+    CreateRule,
     DeleteLink,
+    DeleteRoute,
+    DeleteRule,
     Operation,
     Rename,
+    Restore,
+    SetRoute,
     UpdateLink,
 )
+from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules
 
 MAC = "02:00:5e:00:00:01"
 
@@ -107,7 +124,7 @@ CUTS: dict[str, tuple[Operation, str]] = {
 def test_cuts(operation: Operation, why: str) -> None:
     """The sentence names the operation, how it cuts, and the path."""
     with pytest.raises(Refused) as caught:
-        check_lockout([operation], STATE, SSH, STATE)
+        check_lockout([operation], STATE, SSH)
     assert str(caught.value) == (
         f"{operation}: that would cut this host off: {why}, and the connection from 192.0.2.9 uses "
         "br0, eth0, mv0, up0, eth0 in netns guest. Write allow_lockout: true if that is meant"
@@ -127,9 +144,9 @@ SSH6 = Connection((key("mv0"),), "the connection from 2001:db8::9", ipv6=True)
 def test_cuts_ipv6(operation: Operation, why: str) -> None:
     """What IPv6 alone cannot do without, IPv4 can, and the other way about."""
     with pytest.raises(Refused, match=f": that would cut this host off: {why}, and the connection from 2001:db8::9 uses "):
-        check_lockout([operation], STATE, SSH6, STATE)
-    check_lockout([operation], STATE, SSH, STATE)
-    check_lockout([UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}})], STATE, SSH6, STATE)
+        check_lockout([operation], STATE, SSH6)
+    check_lockout([operation], STATE, SSH)
+    check_lockout([UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}})], STATE, SSH6)
 
 
 def test_port_that_leads_to_the_wire() -> None:
@@ -138,9 +155,9 @@ def test_port_that_leads_to_the_wire() -> None:
     ports = [ETH0, away, UP0]
     while ports:
         state = State([*ports, FAR, BR0, MV0])
-        check_lockout([UpdateLink(port, {"locked": True}) for port in ports[1:]], state, SSH, state)
+        check_lockout([UpdateLink(port, {"locked": True}) for port in ports[1:]], state, SSH)
         with pytest.raises(Refused, match=f"locked, {ports[0].key} drops"):
-            check_lockout([UpdateLink(ports[0], {"locked": True})], state, SSH, state)
+            check_lockout([UpdateLink(ports[0], {"locked": True})], state, SSH)
         ports.pop(0)
 
 
@@ -169,10 +186,10 @@ def test_isolated_from_each_other(isolated: Link, also: Link, why: str) -> None:
     steps = [UpdateLink(one, {"isolated": True}) for one in (also, isolated)]
     if why:
         with pytest.raises(Refused, match=f"^set {isolated.key}: .*: that would cut this host off: {why}, "):
-            check_lockout(steps, INSIDE, connection, INSIDE)
-        check_lockout(steps, STATE, SSH, STATE)  # the address is on the bridge itself
+            check_lockout(steps, INSIDE, connection)
+        check_lockout(steps, STATE, SSH)  # the address is on the bridge itself
     else:
-        check_lockout(steps, INSIDE, connection, INSIDE)
+        check_lockout(steps, INSIDE, connection)
 
 
 HARMLESS: dict[str, Operation] = {
@@ -200,16 +217,129 @@ HARMLESS: dict[str, Operation] = {
 @pytest.mark.parametrize("operation", HARMLESS.values(), ids=HARMLESS)
 def test_does_not_cut(operation: Operation) -> None:
     """Nothing is refused that leaves the path whole."""
-    check_lockout([operation], STATE, SSH, STATE)
+    check_lockout([operation], STATE, SSH)
 
 
 def test_second_operation_cuts() -> None:
     """Each operation is judged in the state that those before it leave."""
     attached = UpdateLink(ETH1, {"controller": "br0"})
     with pytest.raises(Refused, match=r"^set eth0: admin_state up -> down: that would cut"):
-        check_lockout([attached, UpdateLink(ETH0, {"admin_state": "down"})], STATE, SSH, STATE)
+        check_lockout([attached, UpdateLink(ETH0, {"admin_state": "down"})], STATE, SSH)
 
 
 def test_without_a_connection() -> None:
     """Nothing to guard."""
-    check_lockout([DeleteLink(BR0)], STATE, Connection(), STATE)
+    check_lockout([DeleteLink(BR0)], STATE, Connection())
+
+
+# --- addresses, routes, rules ---
+
+OWN, SECOND = (Address(ip, 24, 4, 0x80) for ip in ("192.0.2.1", "198.51.100.1"))
+CLIENT = "203.0.113.9"
+
+
+def route(destination: str, table: int = 254, metric: int = 0, netns: str = HERE, **attributes: Any) -> Route:
+    """A route, of type unicast unless told otherwise."""
+    return Route(RouteKey(netns, table, 4, destination, metric), {"type": "unicast", **attributes})
+
+
+def rule(priority: int, netns: str = HERE, **parts: Any) -> Rule:
+    """A rule; a selector that is a word of Python ends with an underscore."""
+    found = {name.rstrip("_"): value for name, value in parts.items()}
+    return Rule(RuleKey(netns, 4, priority), {"action": "lookup", **found})
+
+
+DEFAULT = route("0.0.0.0/0", gateway="192.0.2.9", link="eth0")
+OUT = link("eth0", addresses=(OWN,))
+OTHER = link("eth1", addresses=(SECOND,))
+CONNECTED = [one for end in (OUT, OTHER) for address in end.get("addresses") for one in connected_routes(end.key, address)]
+ROUTED = State([OUT, OTHER], routes=[*CONNECTED, DEFAULT], rules=usual_rules(HERE))
+CONNECTION = Connection((key("eth0"),), f"the connection from {CLIENT}", client=CLIENT, server=OWN.ip)
+CONSOLE = Connection((key("eth0"),), "the way out of it (the default route)")
+TO_TABLE = rule(100, from_="192.0.2.0/24", table=100)
+GOES, ELSEWHERE = f"the route to {CLIENT} goes", f"the route to {CLIENT} leads elsewhere"
+
+WAYS: dict[str, tuple[list[Operation], str]] = {
+    "its address goes": ([UpdateLink(OUT, {"addresses": ()})], f"its address {OWN.ip} goes"),
+    "the default goes": ([DeleteRoute(DEFAULT)], GOES),
+    "another gateway": ([SetRoute(route("0.0.0.0/0", gateway="192.0.2.8", link="eth0"), DEFAULT)], ELSEWHERE),
+    "to nowhere": ([SetRoute(route("0.0.0.0/0", type="unreachable"), DEFAULT)], GOES),
+    "a nearer network": ([SetRoute(route("203.0.113.0/24", gateway="198.51.100.9", link="eth1"))], ELSEWHERE),
+    "a rule to nowhere": ([CreateRule(rule(100, to=f"{CLIENT}/32", action="prohibit"))], GOES),
+    "a rule to a table that leads elsewhere": (
+        [SetRoute(route("0.0.0.0/0", 100, gateway="198.51.100.9", link="eth1")), CreateRule(TO_TABLE)],
+        ELSEWHERE,
+    ),
+    "the main table is not looked up": ([DeleteRule(usual_rules(HERE)[1])], GOES),
+    "what is worse leads nowhere": ([SetRoute(route("0.0.0.0/0", metric=5, type="blackhole")), DeleteRoute(DEFAULT)], GOES),
+}
+
+
+@pytest.mark.parametrize(("operations", "why"), WAYS.values(), ids=WAYS)
+def test_way_back_is_cut(operations: list[Operation], why: str) -> None:
+    """The sentence names the operation that does it."""
+    with pytest.raises(Refused) as caught:
+        check_lockout(operations, ROUTED, CONNECTION)
+    assert str(caught.value) == (
+        f"{operations[-1]}: that would cut this host off: {why}, and the connection from {CLIENT} uses eth0. "
+        "Write allow_lockout: true if that is meant"
+    )
+
+
+GOOD_WAYS: dict[str, list[Operation]] = {
+    "another address": [UpdateLink(OUT, {"addresses": (OWN, Address("192.0.2.2", 24, 4, 0x80))})],
+    "a nearer network by the same way": [SetRoute(route("203.0.113.0/24", gateway="192.0.2.9", link="eth0"))],
+    "a route for others": [SetRoute(route("203.0.114.0/24", gateway="198.51.100.9", link="eth1"))],
+    "a worse one": [SetRoute(route("0.0.0.0/0", metric=5, gateway="198.51.100.9", link="eth1"))],
+    "a route of another namespace": [SetRoute(route("203.0.113.0/24", netns="guest", link="eth1"))],
+    "another MTU": [SetRoute(route("0.0.0.0/0", gateway="192.0.2.9", link="eth0", mtu=1400), DEFAULT)],
+    "a rule for an empty table": [CreateRule(TO_TABLE)],
+    "a rule for others": [CreateRule(rule(100, from_="198.51.100.0/24", action="prohibit"))],
+    "a rule for a mark": [CreateRule(rule(100, fwmark=(1, 1), action="prohibit"))],
+    "a rule that comes later": [CreateRule(rule(32768, action="prohibit"))],
+    "a rule of another namespace": [CreateRule(rule(100, "guest", action="prohibit"))],
+    "it goes and comes again": [DeleteRoute(DEFAULT), SetRoute(DEFAULT)],
+    "the address goes and comes again, with its routes": [
+        UpdateLink(OUT, {"addresses": ()}),
+        Restore(OUT.key, (OWN,), (DEFAULT,)),
+    ],
+}
+
+
+@pytest.mark.parametrize("operations", GOOD_WAYS.values(), ids=GOOD_WAYS)
+def test_way_back_is_kept(operations: list[Operation]) -> None:
+    """What counts is where all of it ends."""
+    check_lockout(operations, ROUTED, CONNECTION)
+
+
+def test_default_route_without_ssh() -> None:
+    """It may lead elsewhere, but not go."""
+    check_lockout([SetRoute(route("0.0.0.0/0", gateway="192.0.2.8", link="eth0"), DEFAULT)], ROUTED, CONSOLE)
+    with pytest.raises(Refused, match=r"^delete route .*: that would cut this host off: the default route goes, and the way out"):
+        check_lockout([DeleteRoute(DEFAULT)], ROUTED, CONSOLE)
+
+
+NEAR, IN_TABLE = route("203.0.113.0/24", link="eth1"), route("0.0.0.0/0", 100, link="eth1")
+NEAR_IN_TABLE, SUPPRESSING = route("203.0.113.0/24", 100, link="eth1"), rule(100, table=100, suppress_prefix_length=0)
+LOOKUPS: dict[str, tuple[list[Route], list[Rule], Route | None]] = {
+    "the longest prefix": ([DEFAULT, NEAR], [], NEAR),
+    "the lowest metric": ([route("0.0.0.0/0", metric=5, link="eth1"), DEFAULT], [], DEFAULT),
+    "nothing": ([route("10.0.0.0/8", link="eth1")], [], None),
+    "a table by a rule": ([DEFAULT, IN_TABLE], [TO_TABLE], IN_TABLE),
+    "a table that nobody looks up": ([DEFAULT, IN_TABLE], [], DEFAULT),
+    "a table that throws": ([DEFAULT, route("203.0.113.0/24", 100, type="throw")], [TO_TABLE], DEFAULT),
+    "a table to nowhere": ([DEFAULT, route("0.0.0.0/0", 100, type="unreachable")], [TO_TABLE], None),
+    "a default that is suppressed": ([DEFAULT, IN_TABLE], [SUPPRESSING], DEFAULT),
+    "a network that is not suppressed": ([DEFAULT, NEAR_IN_TABLE], [SUPPRESSING], NEAR_IN_TABLE),
+    "a rule for another source": ([DEFAULT], [rule(100, from_="10.0.0.0/8", action="unreachable")], DEFAULT),
+    "a rule for another goal": ([DEFAULT], [rule(100, to="10.0.0.0/8", action="unreachable")], DEFAULT),
+    "a rule for this goal": ([DEFAULT], [rule(100, to="203.0.113.0/24", action="unreachable")], None),
+    "a rule for a link": ([DEFAULT], [rule(100, iif="eth1", action="unreachable")], DEFAULT),
+    "the first of two rules": ([DEFAULT, IN_TABLE], [rule(101, action="prohibit"), TO_TABLE], IN_TABLE),
+}
+
+
+@pytest.mark.parametrize(("routes", "rules", "found"), LOOKUPS.values(), ids=LOOKUPS)
+def test_lookup(routes: list[Route], rules: list[Rule], found: Route | None) -> None:
+    """As the kernel does it."""
+    assert route_towards(State(routes=routes, rules=[*usual_rules(HERE), *rules]), CLIENT, OWN.ip) == found

@@ -18,11 +18,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     guarded,
     hairpin_argument_spec,
     port_argument_spec,
+    route_argument_spec,
+    rule_argument_spec,
     topology_argument_spec,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     KINDS,
     LINK,
+    ROUTE,
+    RULE,
     At,
     Kind,
     Store,
@@ -30,7 +34,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     kind_of,
 )
 
-ALL = [*KINDS.values(), LINK]
+ALL = [*KINDS.values(), LINK, ROUTE, RULE]
 ROWS = {f"{kind.name}.{row.name}": row for kind in ALL for row in kind.attributes}
 COLLECTION = "ansible_collections.patchbay.netdev.plugins"
 
@@ -48,8 +52,9 @@ def test_every_name_is_used_once(kind: Kind) -> None:
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_row_is_complete(row: Any) -> None:
     """What is a netlink attribute has its name, a flag has one bit, and what a new link has is a value of the type."""
-    named = row.store not in (Store.FLAG, Store.ALTNAME, Store.SYSCTL, Store.PEER, Store.NODE)
-    assert bool(re.fullmatch(r"IFLA_[A-Z0-9]+(_[A-Z0-9]+)*", row.nla)) == named, row.nla
+    named = row.store not in (Store.FLAG, Store.ALTNAME, Store.SYSCTL, Store.PEER, Store.NODE, Store.ADDRESS)
+    named = named and row.name not in ("type", "scope", "onlink", "action")  # which stand in the header of a message
+    assert bool(re.fullmatch(r"(IFLA|RTA|RTAX|FRA)_[A-Z0-9]+(_[A-Z0-9]+)*", row.nla)) == named, row.nla
     flagged = row.store in (Store.FLAG, Store.DATA_FLAG)
     assert (bin(row.bit).count("1") == 1) == flagged, row.bit
     if row.initial is not None:
@@ -102,6 +107,12 @@ def test_kind_that_the_table_has_not() -> None:
     assert kind_of("") is LINK
 
 
+def test_routes_and_rules() -> None:
+    """Kinds as well, but of no link."""
+    assert (kind_of("route"), kind_of("rule")) == (ROUTE, RULE)
+    assert not {"route", "rule"} & KINDS.keys()
+
+
 # --- the documentation ---
 
 
@@ -142,6 +153,8 @@ SPECIFICATIONS = {
     "link": guarded(argument_spec(LINK)),
     "bridge_port": guarded(port_argument_spec()),
     "bridge_hairpin": guarded(hairpin_argument_spec()),
+    "route": guarded(route_argument_spec()),
+    "rule": guarded(rule_argument_spec()),
     "topology": guarded(topology_argument_spec()),
     "link_info": INFO_ARGUMENTS,
 }
@@ -153,11 +166,11 @@ def test_documentation_says_what_the_specification_says(module: str) -> None:
     assert contract(of_module(module), "suboptions") == contract(SPECIFICATIONS[module], "options")
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("kind", [*KINDS.values(), ROUTE, RULE], ids=lambda kind: kind.name)
 def test_every_row_is_documented(kind: Kind) -> None:
     """In its module and in topology, with the same text."""
     alone = of_module(kind.name)
-    together = of_module("topology")[kind.name]["suboptions"]
+    together = of_module("topology")[kind.name if kind.name in KINDS else f"{kind.name}s"]["suboptions"]
     for row in kind.options:
         assert alone[row.name]["description"]
         assert alone[row.name] == together[row.name]

@@ -6,30 +6,55 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN, At, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, Carried, Link, LinkKey, Route, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    Address,
+    Carried,
+    Link,
+    LinkKey,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+    State,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+    Announce,
+    AwaitAddresses,
     CreateLink,
+    CreateRule,
     DeleteLink,
+    DeleteRoute,
+    DeleteRule,
     Operation,
     Restore,
+    SetRoute,
     UpdateLink,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
+    AddRule,
+    AnnounceAddresses,
     NewLink,
+    RemoveAddress,
     RemoveAltname,
     RemoveLink,
+    RemoveRoute,
+    RemoveRule,
+    ReplaceAddress,
+    ReplaceRoute,
     Request,
     SetLink,
     WriteSysctl,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
 
 ETH0, MV0, MV1 = (LinkKey("", name) for name in ("eth0", "mv0", "mv1"))
 ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
@@ -99,8 +124,8 @@ def comes_up(requests: list[Request]) -> int:
 
 
 def test_every_attribute_has_a_value_here() -> None:
-    """A new row of the table is tested by all of these."""
-    tested = {*VALUES, *AT_CREATION, "lower_device", "source_addresses", "admin_state"}
+    """A new row of the table is tested by all of these, but for addresses, which have tests of their own."""
+    tested = {*VALUES, *AT_CREATION, "lower_device", "source_addresses", "admin_state", "addresses"}
     assert tested == {row.name for row in MACVLAN.options}
 
 
@@ -262,17 +287,111 @@ def test_deletion() -> None:
 
 # --- restoring ---
 
-ADDRESS = Address("192.0.2.1", 24, 2, 0, 0)
-ROUTED = Route(2, "203.0.113.0/24", 254, 1, 0, 4, gateway="192.0.2.9")
-DIRECT = Route(2, "198.51.100.0/24", 254, 1, 253, 4)
+ADDRESS = Address("192.0.2.1", 24, 4)
+ROUTED = Route(RouteKey("", 254, 4, "203.0.113.0/24", 0), {"gateway": "192.0.2.9", "link": "mv0"})
+DIRECT = Route(RouteKey("", 254, 4, "198.51.100.0/24", 0), {"link": "mv0"})
 
 
 def test_restore() -> None:
     """Addresses, then routes that need no gateway, then those that do: each needs what is before it."""
     operation = Restore(MV0, (ADDRESS,), (ROUTED, DIRECT))
-    assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(MV0, DIRECT), AddRoute(MV0, ROUTED)]
-    assert str(operation) == "restore on mv0: 192.0.2.1/24, 203.0.113.0/24 via 192.0.2.9, 198.51.100.0/24"
+    assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(DIRECT), AddRoute(ROUTED)]
+    assert str(operation) == "restore on mv0: 192.0.2.1/24, route to 203.0.113.0/24 via 192.0.2.9, route to 198.51.100.0/24"
     assert (operation.predict(State()), operation.inverse(), operation.endangers(State())) == ({}, (), frozenset())
+
+
+# --- addresses, routes, rules ---
+
+SECOND, SIX = Address("192.0.2.2", 24, 4), Address("2001:db8::1", 64, 6)
+LABELLED, METRIC = replace(ADDRESS, label="mv0:web"), replace(SECOND, metric=5)
+
+
+def test_addresses_come_last() -> None:
+    """At creation, and when a link comes up: it would lose those of IPv6 when it goes down and up. They cost no second request
+    for anything else."""
+    added = [AddAddress(MV0, ADDRESS), AddAddress(MV0, SIX)]
+    operation = create(addresses=(ADDRESS, SIX), admin_state="up")
+    assert operation.requests() == [NewLink(MV0, "macvlan", {"lower_device": ETH0, "admin_state": "up"}), *added]
+    operation = create(addresses=(ADDRESS, SIX), admin_state="up", alias="x")
+    assert operation.requests()[-3:] == [SetLink(MV0, "macvlan", {"admin_state": "up"}), *added]
+    operation = UpdateLink(link(), {"addresses": (ADDRESS, SIX), "admin_state": "up"})
+    assert operation.requests() == [SetLink(MV0, "macvlan", {"admin_state": "up"}), *added]
+
+
+def test_order_of_addresses() -> None:
+    """What is new, what changes in place, what goes and comes, what has to be behind that, what goes: no route loses its last
+    address, and the first of a subnet stays the first."""
+    before = link(addresses=(ADDRESS, SECOND, replace(SIX, prefix_length=48), Address("192.0.2.3", 24, 4)))
+    operation = UpdateLink(before, {"addresses": (LABELLED, METRIC, SIX, Address("192.0.2.4", 24, 4))})
+    assert operation.requests() == [
+        AddAddress(MV0, Address("192.0.2.4", 24, 4)),
+        ReplaceAddress(MV0, METRIC),
+        RemoveAddress(MV0, ADDRESS),
+        AddAddress(MV0, LABELLED),
+        RemoveAddress(MV0, replace(SIX, prefix_length=48)),
+        AddAddress(MV0, SIX),
+        RemoveAddress(MV0, METRIC),
+        AddAddress(MV0, METRIC),
+        RemoveAddress(MV0, Address("192.0.2.3", 24, 4)),
+    ]
+
+
+def test_addresses_of_a_link_that_goes_down() -> None:
+    """Those of IPv6 go with it, so they are put there again."""
+    before = link(addresses=(ADDRESS, SIX), admin_state="up")
+    operation = UpdateLink(before, {"addresses": (ADDRESS, SIX), "admin_state": "down"})
+    assert operation.requests() == [SetLink(MV0, "macvlan", {"admin_state": "down"}), AddAddress(MV0, SIX)]
+
+
+def test_route_requests() -> None:
+    """A new one is added, another takes the place of the one that is there; the inverse does the opposite."""
+    other = replace(DIRECT, attributes={"link": "mv1"})
+    assert SetRoute(DIRECT).requests() == [AddRoute(DIRECT)]
+    assert SetRoute(other, DIRECT).requests() == [ReplaceRoute(other)]
+    assert DeleteRoute(DIRECT).requests() == [RemoveRoute(DIRECT)]
+    assert SetRoute(DIRECT).inverse() == (DeleteRoute(DIRECT),)
+    assert SetRoute(other, DIRECT).inverse() == (SetRoute(DIRECT, other),)
+    assert DeleteRoute(DIRECT).inverse() == (SetRoute(DIRECT),)
+
+
+PLAIN = Rule(RuleKey("", 4, 100), {"action": "lookup", "table": 100})
+MARKED = replace(PLAIN, attributes={**PLAIN.attributes, "fwmark": (1, 0xFF)})
+
+
+def test_rule_requests() -> None:
+    """And inverses."""
+    assert CreateRule(PLAIN).requests() == [AddRule(PLAIN)]
+    assert DeleteRule(PLAIN).requests() == [RemoveRule(PLAIN)]
+    assert CreateRule(PLAIN).inverse() == (DeleteRule(PLAIN),)
+    assert CreateRule(MARKED, (PLAIN,)).inverse() == (DeleteRule(MARKED),)
+    assert DeleteRule(PLAIN).inverse() == (CreateRule(PLAIN),)
+
+
+def test_inverse_of_a_rule_behind_one_with_more() -> None:
+    """The kernel deletes that one first, so it comes again."""
+    operation = CreateRule(PLAIN, (MARKED,))
+    assert operation.inverse() == (DeleteRule(PLAIN), DeleteRule(PLAIN), CreateRule(MARKED))
+    state = State(rules=[MARKED])
+    for step in (operation, *operation.inverse()):
+        state.update(step.predict(state))
+    assert state.rules == {PLAIN.key: (MARKED,)}
+
+
+@pytest.mark.parametrize(
+    ("shown", "hit"),
+    [(PLAIN, MARKED), (MARKED, MARKED), (replace(PLAIN, protocol=3), None), (replace(PLAIN, protocol=0), MARKED)],
+)
+def test_rule_that_is_hit(shown: Rule, hit: Rule | None) -> None:
+    """The first that has all parts of what is shown, and its protocol."""
+    assert shown.hit([MARKED, PLAIN]) == hit
+
+
+def test_waiting_and_announcing_change_nothing() -> None:
+    """And cannot be taken back."""
+    for operation in (AwaitAddresses(MV0, (SIX.ip,), 3), Announce(MV0, (ADDRESS.ip,))):
+        assert (operation.predict(State()), operation.inverse(), operation.endangers(State())) == ({}, (), frozenset())
+    assert AwaitAddresses(MV0, (SIX.ip,), 3).requests() == [AskToAwait(MV0, (SIX.ip,), 3)]
+    assert Announce(MV0, (ADDRESS.ip,)).requests() == [AnnounceAddresses(MV0, (ADDRESS.ip,))]
 
 
 # --- prediction and inverse ---
@@ -397,9 +516,17 @@ def test_sentence(operation: Operation, sentence: str) -> None:
         (WriteSysctl(MV0, "ipv4.arp_ignore", 1), "write ipv4.arp_ignore = 1 of mv0"),
         (AddAddress(MV0, ADDRESS), "add address 192.0.2.1/24 to mv0"),
         (
-            AddRoute(MV0, Route(2, "0.0.0.0/0", 100, 1, 0, 4, gateway="192.0.2.9")),
-            "add route 0.0.0.0/0 via 192.0.2.9 table 100 by mv0",
+            AddRoute(Route(RouteKey("guest", 100, 4, "0.0.0.0/0", 5), {"gateway": "192.0.2.9"})),
+            "add route to 0.0.0.0/0 table 100 metric 5 in netns guest via 192.0.2.9",
         ),
+        (ReplaceAddress(MV0, ADDRESS), "change address 192.0.2.1/24 of mv0"),
+        (RemoveAddress(MV0, ADDRESS), "remove address 192.0.2.1/24 from mv0"),
+        (AskToAwait(MV0, ("2001:db8::1", "2001:db8::2"), 3), "wait for 2001:db8::1, 2001:db8::2 on mv0"),
+        (AnnounceAddresses(MV0, ("192.0.2.1",)), "announce 192.0.2.1 from mv0"),
+        (ReplaceRoute(ROUTED), "replace route to 203.0.113.0/24 via 192.0.2.9"),
+        (RemoveRoute(DIRECT), "delete route to 198.51.100.0/24"),
+        (AddRule(PLAIN), "add IPv4 rule 100"),
+        (RemoveRule(PLAIN), "delete IPv4 rule 100"),
     ],
 )
 def test_sentence_of_a_request(request_: Request, sentence: str) -> None:

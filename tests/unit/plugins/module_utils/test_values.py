@@ -10,24 +10,31 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     LINK_GROUP,
+    TABLE,
     AltName,
     Boolean,
     Choice,
+    Fwmark,
     Integer,
+    Ip,
     LinkName,
     Mac,
     Mask,
+    Network,
+    Range,
     Reference,
     Seconds,
     SetOf,
     Sysctls,
     Text,
     Type,
+    ip_interface,
 )
 
 COLOURS = Choice({"red": 1, "green": 4})
@@ -78,8 +85,44 @@ NORMAL_FORMS += [
     (Mask(0, 0xFFFF, never=0x7), 0, 0),
 ]
 
+NORMAL_FORMS += [
+    (Ip(), "192.0.2.1", "192.0.2.1"),
+    (Ip(), " 2001:DB8:0:0::1 ", "2001:db8::1"),
+    (Ip(), "::ffff:c000:201", "::ffff:192.0.2.1"),
+    (Network(), "192.0.2.0/24", "192.0.2.0/24"),
+    (Network(), "192.0.2.1", "192.0.2.1/32"),
+    (Network(), "2001:DB8::/32", "2001:db8::/32"),
+    (Network(), "2001:db8::1", "2001:db8::1/128"),
+    (Network(), "0.0.0.0/0", "0.0.0.0/0"),
+    *((Network(), word, "default") for word in ("default", "all", "any")),
+    (Range(1, 65534), "80", (80, 80)),
+    (Range(1, 65534), 80, (80, 80)),
+    (Range(1, 65534), "80-65534", (80, 65534)),
+    (Fwmark(), "0x1", (1, 0xFFFFFFFF)),
+    (Fwmark(), 16, (16, 0xFFFFFFFF)),
+    (Fwmark(), "0", (0, 0xFFFFFFFF)),
+    (Fwmark(), "0x100/0xFF00", (0x100, 0xFF00)),
+    (TABLE, "254", 254),
+    (TABLE, "main", "main"),
+]
+
 NAME = "cannot be the name of a link"
 REFUSALS: list[tuple[Type, Any, str]] = [
+    *((Ip(), text, f"{text!r} is not an IP address") for text in ("", "x", "192.0.2", "192.0.2.256", "192.0.2.1/24", "2001:db8")),
+    (Ip(), "fe80::1%eth0", "'fe80::1%eth0' is not an IP address: write it without leading zeros and without a zone"),
+    (Network(), "192.0.2.1/24", "192.0.2.1/24 has bits set behind its prefix length; the network is 192.0.2.0/24"),
+    (Network(), "2001:db8::1/64", "2001:db8::1/64 has bits set behind its prefix length; the network is 2001:db8::/64"),
+    (Network(), "192.0.2.0/33", "'192.0.2.0/33' has no prefix length between 0 and 32"),
+    (Network(), "192.0.2.0/x", "'192.0.2.0/x' has no prefix length between 0 and 32"),
+    (Network(), "x/24", "'x' is not an IP address"),
+    (Range(1, 65534), "x", "'x' is neither a number nor a range such as 1000-1999"),
+    (Range(1, 65534), "-5", "'-5' is neither a number nor a range such as 1000-1999"),
+    (Range(1, 65534), "0-5", "0 is not between 1 and 65534"),
+    (Range(1, 65534), "5-65535", "65535 is not between 1 and 65534"),
+    (Range(1, 65534), "90-80", "'90-80' ends before it begins"),
+    *((Fwmark(), text, f"{text!r} is not a mark such as 0x1 or 0x1/0xff") for text in ("x", "", "0x", "1/", "-1", "010")),
+    (Fwmark(), "4294967296", "4294967296 is not between 0 and 4294967295"),
+    (Fwmark(), "0x1/0", "0x1/0: a mask of 0 fits every mark. Leave it out"),
     (Seconds(2, 30), 1.99, "1.99 is not between 2 and 30 seconds"),
     (Seconds(2, 30), 31, "31 is not between 2 and 30 seconds"),
     (Mask(0, 0xFFFF, never=0x7), 0xC, "0xc has bits of 0x7, which the kernel keeps for itself"),
@@ -195,7 +238,7 @@ def test_mac_that_yaml_reads_as_a_number(address: str) -> None:
 @pytest.mark.parametrize("type_", [row.type for kind in KINDS.values() for row in kind.attributes])
 def test_equal_values_do_not_differ(type_: Type) -> None:
     """Of no type in the table."""
-    value: Any = {"ipv4.arp_ignore": 1} if isinstance(type_, Sysctls) else ("a",)
+    value: Any = {Sysctls: {"ipv4.arp_ignore": 1}, Addresses: (Address("192.0.2.1", 24, 4),)}.get(type(type_), ("a",))
     assert type_.difference(value, value) is None
 
 
@@ -223,6 +266,10 @@ def test_difference_of_settings() -> None:
 @pytest.mark.parametrize(
     ("type_", "value", "said"),
     [
+        (Range(1, 9), (1, 1), "1"),
+        (Range(1, 9), (1, 2), "1-2"),
+        (Fwmark(), (16, 0xFFFFFFFF), "0x10"),
+        (Fwmark(), (16, 0xFF), "0x10/0xff"),
         (Boolean(), True, "true"),
         (Boolean(), False, "false"),
         (Integer(0, 5), 0, "0"),
@@ -272,6 +319,14 @@ def test_returned(type_: Type, value: Any, returned: Any) -> None:
 def test_argument(type_: Type, argument: dict[str, Any]) -> None:
     """As it stands in an argument specification."""
     assert type_.argument() == argument
+
+
+@pytest.mark.parametrize(
+    ("written", "found"), [("192.0.2.1/24", ("192.0.2.1", 24)), (" 2001:DB8:0::1/64\n", ("2001:db8::1", 64))]
+)
+def test_interface(written: str, found: tuple[str, int]) -> None:
+    """An address of a link, with its prefix length; what it refuses is in test_addresses.py."""
+    assert ip_interface(written) == found
 
 
 def test_words_and_numbers() -> None:

@@ -18,8 +18,8 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import MissingLibrary
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, MACVLAN, PORT, VETH
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AddAddress, NewLink
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
 
 Run = Callable[..., dict[str, Any]]
@@ -117,7 +117,7 @@ def test_create(run: Run) -> None:
 
 def test_result_has_the_options_of_the_module(run: Run) -> None:
     """All of them, but for what says how it is done."""
-    result = run("macvlan", name="mv0", lower_device="eth0", sysctls={"ipv4.arp_ignore": 1})
+    result = run("macvlan", name="mv0", lower_device="eth0", sysctls={"ipv4.arp_ignore": 1}, addresses=[])
     options = {row.name for row in MACVLAN.options}  # and those of a port only where it is one
     assert result["link"].keys() == options | {"name", "netns", "kind", "lower_device_netns", "index", "oper_state"}
 
@@ -426,7 +426,7 @@ def test_topology(run: Run) -> None:
 
 def test_empty_topology(run: Run) -> None:
     """Nothing is wanted, so nothing is done."""
-    assert without(run("topology")) == {"changed": False, "operations": [], "diff": [], "links": []}
+    assert without(run("topology")) == {"changed": False, "operations": [], "diff": [], "links": [], "routes": [], "rules": []}
 
 
 def test_topology_names_the_entry(run: Run) -> None:
@@ -500,7 +500,7 @@ def test_link_info(run: Run, gateway: FakeGateway, options: dict[str, Any], foun
 def test_link_info_has_what_the_modules_return(run: Run) -> None:
     """And the links on top of each; settings only where they are asked for, and here nobody asks."""
     (found,) = run("link_info", name="mv1")["links"]
-    assert without(found, "children") == run("macvlan", name="mv1")["link"]
+    assert without(found, "children") == run("macvlan", name="mv1", addresses=[])["link"]
     assert found["children"] == []
     (lower,) = run("link_info", name="eth0", netns="all")["links"]
     assert lower["children"] == [
@@ -528,7 +528,7 @@ def test_bridge(run: Run) -> None:
     result = run("bridge", name="br1", forward_delay=4, hello_time=1.5, address=ONE)
     assert result["operations"] == [f"create br1: bridge, forward_delay 4, hello_time 1.5, address {ONE}"]
     link = result["link"]
-    assert link.keys() == {row.name for row in BRIDGE.options} - {"sysctls"} | {
+    assert link.keys() == {row.name for row in BRIDGE.options} - {"sysctls", "addresses"} | {
         *("name", "netns", "kind", "lower_device", "lower_device_netns", "index", "oper_state")
     }
     assert (link["kind"], link["forward_delay"], link["hello_time"], link["max_age"]) == ("bridge", 4.0, 1.5, 20.0)
@@ -559,7 +559,7 @@ def test_veth(run: Run) -> None:
         "set v0 in netns guest: admin_state down -> up",
     ]
     assert (result["link"]["kind"], result["link"]["peer"]) == ("veth", {"name": "v0", "netns": "guest"})
-    assert result["link"].keys() == {row.name for row in VETH.options} - {"sysctls"} | {
+    assert result["link"].keys() == {row.name for row in VETH.options} - {"sysctls", "addresses"} | {
         *("name", "netns", "kind", "lower_device", "lower_device_netns", "index", "oper_state")
     }
     assert [entry["after_header"] for entry in result["diff"]] == ["v0", "v0 in netns guest"]
@@ -620,6 +620,101 @@ def test_bridge_hairpin(run: Run) -> None:
     assert "missing required arguments: hairpin" in run("bridge_hairpin", port="eth0")["msg"]
 
 
+# --- addresses, routes, rules ---
+
+
+def test_addresses_in_the_result(run: Run) -> None:
+    """The static ones, where they are written; in the diff those that come and go."""
+    options = {"name": "eth0", "addresses": ["192.0.2.1/24", "2001:DB8::1/64"]}
+    assert "addresses" not in run("link", name="eth0", alias="x")["link"]
+    result = run("link", **options)
+    assert result["operations"] == ["set eth0: addresses add 192.0.2.1/24, add 2001:db8::1/64"]
+    assert [item["ip"] for item in result["link"]["addresses"]] == ["192.0.2.1/24", "2001:db8::1/64"]
+    (entry,) = result["diff"]
+    assert [len(entry[side]["addresses"]) for side in ("before", "after")] == [0, 2]
+    assert not run("link", **options)["changed"]
+
+
+def test_route(run: Run) -> None:
+    """With all that it has, null for the rest; and null when it is absent."""
+    run("link", name="eth0", addresses=["192.0.2.1/24"])
+    options = {"destination": "default", "gateway": "192.0.2.9", "table": "voice"}
+    result = run("route", **options)
+    assert result["operations"] == ["create route to 0.0.0.0/0 table 100: type unicast, gateway 192.0.2.9, link eth0"]
+    assert result["route"] == {
+        "netns": None,
+        "family": "ipv4",
+        "destination": "0.0.0.0/0",
+        "table": 100,
+        "metric": 0,
+        "type": "unicast",
+        "gateway": "192.0.2.9",
+        "link": "eth0",
+        "source": None,
+        "scope": "global",
+        "onlink": False,
+        "mtu": None,
+    }
+    assert not run("route", **options)["changed"]
+    result = run("route", destination="default", table=100, state="absent")
+    assert (result["operations"], result["route"]) == (["delete route to 0.0.0.0/0 table 100 via 192.0.2.9"], None)
+    (entry,) = result["diff"]
+    assert (entry["before"]["gateway"], entry["after"]) == ("192.0.2.9", {"state": "absent"})
+    assert run("route", destination="default", gateway="192.0.2.9", table="x")["msg"].startswith(
+        "route to 0.0.0.0/0: table: there is no routing table x"
+    )
+
+
+def test_rule(run: Run) -> None:
+    """The same."""
+    options = {"priority": 100, "from": "192.0.2.1", "fwmark": "0x1", "table": "voice", "ip_protocol": "tcp"}
+    result = run("rule", **options)
+    said = "create IPv4 rule 100: from 192.0.2.1/32, fwmark 0x1, ip_protocol 6, action lookup, table 100"
+    assert result["operations"] == [said]
+    shown = {name: value for name, value in result["rule"].items() if value is not None}
+    assert shown == {
+        "family": "ipv4",
+        "priority": 100,
+        "from": "192.0.2.1/32",
+        "fwmark": "0x1",
+        "ip_protocol": 6,
+        "action": "lookup",
+        "table": 100,
+    }
+    assert not run("rule", **options)["changed"]
+    result = run("rule", priority=100, state="absent")
+    assert (result["operations"], result["rule"]) == ([said.replace("create", "delete")], None)
+
+
+def test_topology_of_traffic(run: Run) -> None:
+    """Links, routes and rules, each in the order of the input."""
+    result = run(
+        "topology",
+        link=[{"name": "eth0", "addresses": ["192.0.2.1/24"]}],
+        routes=[{"destination": "default", "gateway": "192.0.2.9"}, {"destination": "198.51.100.0/24", "link": "eth0"}],
+        rules=[{"priority": 7, "from": "192.0.2.1", "table": "main"}],
+    )
+    assert [len(result[name]) for name in ("links", "routes", "rules", "diff")] == [1, 2, 1, 4]
+    assert [one["destination"] for one in result["routes"]] == ["0.0.0.0/0", "198.51.100.0/24"]
+
+
+def test_link_info_tells_owners(run: Run, gateway: FakeGateway) -> None:
+    """Of addresses, routes and rules."""
+    run("link", name="eth0", addresses=["192.0.2.1/24"])
+    lease = Address("198.51.100.7", 24, 4, 0, valid=60, preferred=60)
+    gateway.execute(AddAddress(LinkKey(HERE, "eth0"), lease))
+    result = run("link_info", name="eth0")
+    assert [(one["ip"], one["owner"]) for one in result["links"][0]["addresses"]] == [
+        ("192.0.2.1/24", "static"),
+        ("198.51.100.7/24", "dhcp"),
+    ]
+    assert {(one["destination"], one["owner"]) for one in result["routes"]} == {
+        ("192.0.2.0/24", "kernel"),
+        ("198.51.100.0/24", "kernel"),
+    }
+    assert {(one["priority"], one["owner"]) for one in result["rules"]} == {(0, "kernel"), (32766, "kernel"), (32767, "kernel")}
+
+
 OTHER_TASKS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "a bridge": [("bridge", {"name": "br1", "stp_state": True, "admin_state": "up"})],
     "change of a bridge": [("bridge", {"name": "br0", "ageing_time": 1.5, "group_fwd_mask": 8})],
@@ -642,6 +737,9 @@ OTHER_TASKS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("bridge_port", {"port": "eth0", "bridge": "br1", "isolated": True}),
     ],
     "a port no more": [("bridge_port", {"port": "eth0", "bridge": "br0"}), ("bridge_port", {"port": "eth0", "state": "absent"})],
+    "addresses": [("link", {"name": "eth0", "addresses": ["192.0.2.1/24"], "announce": True})],
+    "a route": [("link", {"name": "eth0", "addresses": ["192.0.2.1/24"]}), ("route", {"destination": "default", "link": "eth0"})],
+    "a rule": [("rule", {"priority": 100, "table": 100}), ("rule", {"priority": 100, "table": 200})],
     "hairpin": [("bridge_port", {"port": "eth0", "bridge": "br0"}), ("bridge_hairpin", {"port": "eth0", "hairpin": True})],
 }
 
@@ -652,14 +750,15 @@ def test_check_mode_of_other_modules(run: Run, gateway: FakeGateway, tasks: list
     *before, (module, options) = tasks
     for other, its_options in before:
         run(other, **its_options)
-    devices = copy.deepcopy(gateway.devices)
+    sent = len(gateway.executed)
     checked = run(module, check=True, **options)
     assert checked["changed"]
-    assert gateway.devices == devices
+    assert len(gateway.executed) == sent
     applied = run(module, **options)
     for name in ("changed", "operations", "warnings"):
         assert checked[name] == applied[name]
-    predicted, found = checked["link"] or {}, applied["link"] or {}
+    word = next(name for name in ("link", "route", "rule") if name in checked)
+    predicted, found = checked[word] or {}, applied[word] or {}
     assert {name: value for name, value in predicted.items() if value is not None} == {
         name: found[name] for name, value in predicted.items() if value is not None
     }

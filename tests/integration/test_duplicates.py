@@ -1,0 +1,221 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Duplicate address detection: what waits for it, and what is told when another host on the wire has the address."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, ip
+from ansible_collections.patchbay.netdev.tests.integration.ladder import climb, stay
+
+MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": "00:16:3e:11:11:01", "admin_state": "up"}
+FREE, TAKEN = "2001:db8::1/64", "2001:db8::5/64"
+DUPLICATE = (
+    "wait for duplicate address detection on {link}: 2001:db8::5 failed: 2001:db8::5 is a duplicate: another host on the network "
+    "of {link} has it already. Take it off there, or choose another address. Everything that had been done was undone"
+)
+
+
+@pytest.fixture(autouse=True)
+def detection(host: Host) -> None:
+    """New links detect duplicates, which other tests have switched off to be fast."""
+    ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/accept_dad")
+
+
+@pytest.fixture
+def neighbour(host: Host) -> str:
+    """The namespace at the other end of the cable, which has one address."""
+    wire = f"{host.netns}-wire"
+    ip("address", "add", TAKEN, "dev", "eth0", netns=wire)
+    return wire
+
+
+def flags(host: Host, link: str = "mv0") -> dict[str, set[str]]:
+    """What ip shows besides of each global IPv6 address."""
+    (found,) = json.loads(host.ip("-j", "address", "show", "dev", link))
+    ours = [item for item in found["addr_info"] if item["family"] == "inet6" and item["scope"] == "global"]
+    return {item["local"]: {word for word in ("tentative", "dadfailed") if word in item} for item in ours}
+
+
+def settled(host: Host, link: str) -> None:
+    """Return when detection on the link has ended, however it did."""
+    end = time.monotonic() + 10
+    while any(
+        "tentative" in line and "dadfailed" not in line for line in host.ip("-o", "address", "show", "dev", link).splitlines()
+    ):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_free(host: Host) -> None:
+    """The task ends when the address can be used, and not before."""
+    done = climb(host, "macvlan", **MV0, addresses=[FREE, "192.0.2.1/24"], wait_dad=5)
+    assert done["operations"][1:] == ["wait for duplicate address detection on mv0: 2001:db8::1"]
+    assert flags(host) == {"2001:db8::1": set()}
+    host.apply("macvlan", **MV0, addresses=[FREE, "2001:db8::2/64"])
+    assert flags(host)["2001:db8::2"] == {"tentative"}, "without wait_dad nobody waits"
+
+
+def test_only_what_is_new_is_waited_for(host: Host) -> None:
+    """And nothing that needs no detection."""
+    host.apply("macvlan", **MV0, addresses=[FREE], wait_dad=5)
+    settled(host, "mv0")
+    wanted = [FREE, "2001:db8::2/64", {"ip": "2001:db8::3/64", "nodad": True}, "192.0.2.1/24"]
+    done = climb(host, "macvlan", **MV0, addresses=wanted, wait_dad=5)
+    assert done["operations"][1:] == ["wait for duplicate address detection on mv0: 2001:db8::2"]
+    done = climb(host, "macvlan", **MV0, addresses=[FREE, {"ip": "2001:db8::3/64", "nodad": True}], wait_dad=5)
+    assert len(done["operations"]) == 1
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["link there", "new link"])
+def test_taken(host: Host, neighbour: str, there: bool) -> None:
+    """Another host has it: the task fails, and all of it is undone, whatever else it did."""
+    if there:
+        host.apply("macvlan", **MV0, addresses=[FREE, "192.0.2.1/24"], wait_dad=5)
+        settled(host, "mv0")
+    before = dump([host.netns, "guest"])
+    entries = {
+        "veth": [{"name": "v0", "peer": {"name": "v1", "netns": "guest"}, "admin_state": "up", "addresses": ["10.0.0.1/30"]}],
+        "macvlan": [{**MV0, "mtu": 1400, "addresses": ["192.0.2.2/24", TAKEN], "wait_dad": 5}],
+    }
+    assert host.run("topology", check=True, **entries)["changed"]
+    failed = host.run("topology", **entries)
+    assert failed["msg"] == DUPLICATE.format(link="mv0")
+    if there:
+        settled(host, "mv0")
+    assert_equal(dump([host.netns, "guest"]), before)
+
+
+def test_taken_on_a_living_link(host: Host, neighbour: str) -> None:
+    """The address that the neighbour has is off again, the one before is back."""
+    host.ip("address", "add", FREE, "dev", "eth0")
+    host.ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+    failed = host.run("link", name="eth0", addresses=[TAKEN], wait_dad=5)
+    assert failed["msg"] == DUPLICATE.format(link="eth0")
+    assert list(flags(host, "eth0")) == ["2001:db8::1"]
+
+
+def test_tried_again(host: Host, neighbour: str) -> None:
+    """One that was found to be a duplicate stays one: a warning says so, and wait_dad tries it again."""
+    host.apply("macvlan", **MV0, addresses=[TAKEN, FREE])
+    end = time.monotonic() + 10
+    while "dadfailed" not in flags(host)["2001:db8::5"]:
+        assert time.monotonic() < end, "the kernel found no duplicate"
+        time.sleep(0.02)
+    told = (
+        "mv0: 2001:db8::5 is a duplicate, so it is not used: another host has it. "
+        "Take it off there and write wait_dad, and it is tried again"
+    )
+    stay(host, "macvlan", **MV0, addresses=[TAKEN, FREE])
+    assert told in str(host.apply("macvlan", **MV0, addresses=[TAKEN, FREE])["warnings"])
+    failed = host.run("macvlan", **MV0, addresses=[TAKEN, FREE], wait_dad=5)
+    assert failed["msg"] == DUPLICATE.format(link="mv0")
+    ip("address", "del", TAKEN, "dev", "eth0", netns=neighbour)
+    settled(host, "mv0")
+    done = climb(host, "macvlan", **MV0, addresses=[TAKEN, FREE], wait_dad=5)
+    assert done["operations"] == [
+        "set mv0: addresses change 2001:db8::5/64",
+        "wait for duplicate address detection on mv0: 2001:db8::5",
+    ]
+    assert "warnings" not in done
+    assert flags(host) == {"2001:db8::5": set(), "2001:db8::1": set()}
+
+
+def test_without_a_carrier(host: Host) -> None:
+    """Detection does not begin: the sentence says for how long it was waited, and asks for the cause."""
+    host.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
+    before = host.ip("-br", "address")
+    started = time.monotonic()
+    failed = host.run("link", name="v0", admin_state="up", addresses=[FREE], wait_dad=1.5)
+    assert 1.5 <= time.monotonic() - started < 4
+    assert failed["msg"] == (
+        "wait for duplicate address detection on v0: 2001:db8::1 failed: duplicate address detection on v0 has not ended after "
+        "1.5 s: 2001:db8::1. Is there a carrier? Write a larger wait_dad, or none. Everything that had been done was undone"
+    )
+    assert host.ip("-br", "address") == before
+
+
+def test_link_that_is_down(host: Host) -> None:
+    """Nothing is waited for that cannot come; when the link comes up, it is."""
+    down = {**MV0, "admin_state": "down", "addresses": [FREE], "wait_dad": 5}
+    assert len(host.apply("macvlan", **down)["operations"]) == 1
+    stay(host, "macvlan", **down)
+    done = climb(host, "macvlan", **{**down, "admin_state": "up"})
+    assert done["operations"][-1] == "wait for duplicate address detection on mv0: 2001:db8::1"
+    assert flags(host) == {"2001:db8::1": set()}
+
+
+@pytest.mark.parametrize("seconds", [-1, 3601])
+def test_bounds(host: Host, seconds: float) -> None:
+    """What nobody means."""
+    told = f"wait_dad: {seconds:g} is not between 0 and 3600 seconds"
+    assert host.run("macvlan", **MV0, addresses=[FREE], wait_dad=seconds)["msg"] == told
+
+
+SOURCED: dict[str, Any] = {"destination": "2001:db8:9::/48", "gateway": "2001:db8::ff", "source": "2001:db8::1"}
+
+
+def test_source_of_a_route(host: Host) -> None:
+    """The kernel takes no tentative address for a source, so the route waits for it."""
+    entries = {"macvlan": [{**MV0, "addresses": [FREE]}], "routes": [SOURCED]}
+    told = host.run("topology", check=True, **entries)["operations"]
+    done = host.apply("topology", **entries)
+    assert done["operations"] == told
+    stay(host, "topology", **entries)
+    assert done["operations"][1] == "wait for duplicate address detection on mv0: 2001:db8::1"
+    assert "src 2001:db8::1" in host.ip("-6", "route", "show", "2001:db8:9::/48")
+    settled(host, "mv0")
+    assert "wait" not in str(climb(host, "route", **SOURCED, mtu=1400)["operations"])
+
+
+def test_source_that_is_a_duplicate(host: Host, neighbour: str) -> None:
+    """The route cannot be, so nothing is."""
+    before = dump([host.netns])
+    route = {**SOURCED, "source": "2001:db8::5"}
+    failed = host.run("topology", macvlan=[{**MV0, "addresses": [TAKEN]}], routes=[route])
+    assert failed["msg"] == DUPLICATE.format(link="mv0")
+    assert_equal(dump([host.netns]), before)
+
+
+def test_recreated_with_a_source(host: Host) -> None:
+    """What comes again with its link has to pass detection again before a route can have it for its source."""
+    host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
+    again = {**MV0, "mode": "passthru", "recreate": "when_required"}
+    del again["address"]
+    done = host.apply("macvlan", **again)
+    assert done["changed"]
+    assert "src 2001:db8::1" in host.ip("-6", "route", "show", "2001:db8:9::/48")
+
+
+def test_source_goes_and_comes(host: Host) -> None:
+    """A new prefix length is a new address to the kernel, which strips the source off the routes: they get it back."""
+    host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
+    settled(host, "mv0")
+    done = climb(host, "macvlan", **MV0, addresses=["2001:db8::1/48"])
+    assert done["operations"] == [
+        "set mv0: addresses change 2001:db8::1/48",
+        "wait for duplicate address detection on mv0: 2001:db8::1",
+        "set route to 2001:db8:9::/48: source none -> 2001:db8::1",
+    ]
+    assert "src 2001:db8::1" in host.ip("-6", "route", "show", "2001:db8:9::/48")
+    host.apply("macvlan", **MV0, addresses=["2001:db8::2/48"])
+    assert "src" not in host.ip("-6", "route", "show", "2001:db8:9::/48"), "its source is gone for good"
+
+
+def test_undone_with_a_source(host: Host, neighbour: str) -> None:
+    """What is undone waits too: a route that had a source has it again."""
+    host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
+    settled(host, "mv0")
+    before = dump([host.netns])
+    failed = host.run("macvlan", **MV0, addresses=["2001:db8::1/48", TAKEN], wait_dad=5)
+    assert failed["msg"] == DUPLICATE.format(link="mv0").replace("2001:db8::5 failed", "2001:db8::1, 2001:db8::5 failed").replace(
+        "2001:db8::1, 2001:db8::5", "2001:db8::5, 2001:db8::1"
+    )
+    settled(host, "mv0")
+    assert_equal(dump([host.netns]), before)

@@ -1,0 +1,621 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes on the real kernel: every part of one, replaced without a gap, other owners' routes, and what is refused."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
+from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay
+from ansible_collections.patchbay.netdev.tests.integration.table_names import named_tables
+from ansible_collections.patchbay.netdev.tests.integration.test_undo import in_host
+
+Rung = tuple[dict[str, Any], dict[str, Any]]  # what is written besides the key; what ip has to show
+TO = {4: "198.51.100.0/24", 6: "2001:db8:7::/48"}
+NEAR = {4: "192.0.2.{}", 6: "2001:db8::{}"}  # the network of eth0, where we are 2
+FAR = {4: "203.0.113.{}", 6: "2001:db8:1::{}"}  # that of eth1
+NOWHERE = {4: "10.9.9.9", 6: "2001:db8:9::9"}
+LENGTH = {4: 24, 6: 64}
+FAMILIES = pytest.mark.parametrize("family", [4, 6])
+
+
+def with_addresses(host: Host, netns: str | None = None) -> None:
+    """eth0 and eth1, each with an address of both families."""
+    for family in (4, 6):
+        for link, network in (("eth0", NEAR), ("eth1", FAR)):
+            address = f"{network[family].format(2)}/{LENGTH[family]}"
+            ip("address", "add", address, "dev", link, netns=netns or host.netns)
+
+
+@pytest.fixture(autouse=True)
+def addressed(host: Host) -> None:
+    """See with_addresses."""
+    with_addresses(host)
+
+
+def routes(host: Host, family: int, destination: str, table: Any = "main", netns: str | None = None) -> list[dict[str, Any]]:
+    """The routes to exactly this network, as `ip -d -j route` shows them, in their order."""
+    command = ["ip", "-n", netns or host.netns, "-d", "-j", f"-{family}", "route", "show", "table", str(table)]
+    done = subprocess.run([*command, "exact", destination], capture_output=True, text=True, check=False)
+    if "FIB table does not exist" in done.stderr:
+        return []
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout or "[]")
+
+
+def _alone(shown: dict[str, Any]) -> dict[str, Any]:
+    """Without what each of them has, and what the kernel alone says of it."""
+    ordinary = {"table": "main", "protocol": "static", "scope": "global", "flags": [], "pref": "medium", "metric": 1024}
+    return {
+        name: value
+        for name, value in shown.items()
+        if name != "dst" and ordinary.get(name) != value and not (name == "dev" and value == "lo")
+    }
+
+
+def _via(link: str, gateway: str, **more: Any) -> dict[str, Any]:
+    return {"type": "unicast", "gateway": gateway, "dev": link, **more}
+
+
+def ladder(family: int) -> list[Rung]:
+    """The parts of a route; every step changes one route into the next. What is not written stays."""
+    near, far = ([network[family].format(number) for number in range(5)] for network in (NEAR, FAR))
+    mtu: dict[str, Any] = {"metrics": [{"mtu": 1300}]}
+    both = {**mtu, "prefsrc": near[2]}
+    direct = {"type": "unicast", **({"scope": "link"} if family == 4 else {}), **both}
+    onlink = _via("eth1", NOWHERE[family], flags=["onlink"], **both)
+    found: list[Rung] = [
+        ({"gateway": near[1]}, _via("eth0", near[1])),
+        ({"gateway": near[3]}, _via("eth0", near[3])),
+        ({"gateway": far[3]}, _via("eth1", far[3])),
+        ({"gateway": near[1], "link": "eth0"}, _via("eth0", near[1])),
+        ({"mtu": 1400}, _via("eth0", near[1], metrics=[{"mtu": 1400}])),
+        ({"mtu": 1300}, _via("eth0", near[1], **mtu)),
+        ({"source": far[2]}, _via("eth0", near[1], **mtu, prefsrc=far[2])),
+        ({"source": near[2]}, _via("eth0", near[1], **both)),
+        ({"gateway": near[4], "mtu": 1300}, _via("eth0", near[4], **both)),
+        ({"gateway": NOWHERE[family], "link": "eth1", "onlink": True}, onlink),
+        ({"link": "eth1"}, {**direct, "dev": "eth1"}),
+        ({"link": "eth0"}, {**direct, "dev": "eth0"}),
+        ({"gateway": "fe80::7", "link": "eth0"}, _via("eth0", "fe80::7", **both)),
+        ({"type": "unreachable"}, {"type": "unreachable", **both}),
+        ({"type": "blackhole"}, {"type": "blackhole", **both}),
+        ({"type": "prohibit"}, {"type": "prohibit", **both}),
+        ({"type": "throw"}, {"type": "throw", **both}),
+        ({"type": "unicast", "link": "eth0"}, {**direct, "dev": "eth0"}),
+    ]
+    if family == 6:
+        return found
+    only_4: list[Rung] = [
+        ({"scope": "site"}, {**direct, "dev": "eth0", "scope": "site"}),
+        ({"scope": "global"}, {"type": "unicast", "dev": "eth0", **both}),
+        ({"type": "local", "link": "eth0"}, {"type": "local", "dev": "eth0", "scope": "host", **both}),
+        ({"type": "broadcast", "link": "eth0"}, {"type": "broadcast", "dev": "eth0", "scope": "link", **both}),
+        ({"type": "anycast", "link": "eth0"}, {"type": "anycast", "dev": "eth0", "scope": "link", **both}),
+        ({"type": "multicast", "link": "eth0"}, {"type": "multicast", "dev": "eth0", "scope": "link", **both}),
+    ]
+    return [rung for rung in found if rung[0].get("gateway") != "fe80::7"] + only_4
+
+
+@FAMILIES
+@pytest.mark.parametrize("netns", [None, "guest"])
+def test_ladder(host: Host, family: int, netns: str | None) -> None:
+    """Each in turn in the place of the one before it; then none, and that again. All else is as it was."""
+    place = {"destination": TO[family]}
+    if netns:
+        for link in ("eth0", "eth1"):
+            ip("link", "add", link, "type", "veth", "peer", "name", f"{link}-peer", netns=netns)
+            for end in (link, f"{link}-peer"):
+                ip(
+                    "link",
+                    "set",
+                    end,
+                    "address",
+                    f"02:00:00:00:0{link[-1]}:0{int(end == link)}",
+                    "addrgenmode",
+                    "none",
+                    "up",
+                    netns=netns,
+                )
+        with_addresses(host, netns)
+        place["netns"] = netns
+    before = dump([host.netns, "guest"])
+    for params, seen in ladder(family):
+        climb(host, "route", **place, **params)
+        (found,) = routes(host, family, TO[family], netns=netns)
+        assert _alone(found) == seen, params
+    climb(host, "route", **place, state="absent")
+    stay(host, "route", **place, state="absent")
+    assert_equal(dump([host.netns, "guest"]), before)
+
+
+@FAMILIES
+@pytest.mark.parametrize("table", [7, 1000, 4294967295, "default", "old-mail", "main"])
+def test_tables(host: Host, tmp_path: Path, family: int, table: Any) -> None:
+    """By number and by name; the same destination in the main table is another route, and stays."""
+    destination = TO[family]
+    host.ip("route", "add", destination, "dev", "eth1", "metric", "77")
+    with named_tables(tmp_path, {"old-mail": 4711}):
+        numbers = {"default": 253, "old-mail": 4711, "main": 254}
+        done = climb(host, "route", destination=destination, table=table, link="eth0")
+        assert done["route"]["table"] == numbers.get(table, table)
+        assert "eth0" in [route["dev"] for route in routes(host, family, destination, table)]
+        climb(host, "route", destination=destination, table=table, gateway=NEAR[family].format(1))
+        climb(host, "route", destination=destination, table=table, state="absent")
+    assert [route["dev"] for route in routes(host, family, destination)] == ["eth1"]
+
+
+@FAMILIES
+@pytest.mark.parametrize("metric", [None, 0, 1, 4294967295])
+def test_metrics(host: Host, family: int, metric: int | None) -> None:
+    """Another metric is another route; without one it is the kernel's own."""
+    place = {"destination": TO[family], **({} if metric is None else {"metric": metric})}
+    host.apply("route", destination=TO[family], link="eth1", metric=77)
+    climb(host, "route", **place, link="eth0")
+    found = {route["dev"]: route.get("metric", 0) % (1 << 32) for route in routes(host, family, TO[family])}
+    assert found == {"eth1": 77, "eth0": metric or {4: 0, 6: 1024}[family]}
+    climb(host, "route", **place, state="absent")
+    assert [route["dev"] for route in routes(host, family, TO[family])] == ["eth1"]
+
+
+@FAMILIES
+@pytest.mark.parametrize("length", [0, 1, -1])
+def test_destinations(host: Host, family: int, length: int) -> None:
+    """The default, half of everything, and a single address."""
+    zero, one, bits = {4: ("0.0.0.0", "198.51.100.7", 32), 6: ("::", "2001:db8:7::7", 128)}[family]
+    written = {0: "default", 1: f"{zero}/1", -1: one}[length]
+    normal = {0: f"{zero}/0", 1: f"{zero}/1", -1: f"{one}/{bits}"}[length]
+    params = {"destination": written, "family": f"ipv{family}"}
+    done = climb(host, "route", **params, gateway=NEAR[family].format(1))
+    assert done["route"]["destination"] == normal
+    stay(host, "route", **{**params, "destination": normal}, gateway=NEAR[family].format(1))
+    (found,) = routes(host, family, normal)
+    assert found["gateway"] == NEAR[family].format(1)
+    climb(host, "route", **params, state="absent", allow_lockout=True)
+    assert routes(host, family, normal) == []
+
+
+def test_by_a_route_of_its_own(host: Host) -> None:
+    """A gateway that no address covers, but a device route does."""
+    for family in (4, 6):
+        climb(host, "route", destination=NOWHERE[family], link="eth1")
+        done = climb(host, "route", destination=TO[family], gateway=NOWHERE[family])
+        assert done["route"]["link"] == "eth1"
+
+
+def test_source_that_is_still_tentative(host: Host) -> None:
+    """The kernel takes no such source: the task waits for duplicate address detection."""
+    host.ip("link", "set", "eth0", "down")
+    ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
+    host.ip("link", "set", "eth0", "up")
+    host.ip("address", "add", "2001:db8::5/64", "dev", "eth0")
+    done = host.apply("route", destination=TO[6], link="eth0", source="2001:db8::5")
+    assert done["operations"] == [
+        "wait for duplicate address detection on eth0: 2001:db8::5",
+        "create route to 2001:db8:7::/48: type unicast, link eth0, source 2001:db8::5",
+    ]
+    (found,) = routes(host, 6, TO[6])
+    assert found["prefsrc"] == "2001:db8::5"
+    stay(host, "route", destination=TO[6], link="eth0", source="2001:db8::5")
+
+
+# Without a gap
+
+
+def _monitored(host: Host, work: Callable[[], object]) -> list[str]:
+    """What `ip monitor route` says while something is done."""
+    command = ["ip", "-n", host.netns, "-o", "monitor", "route"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as monitor:
+        assert monitor.stdout is not None
+        while not select.select([monitor.stdout], [], [], 0.02)[0]:
+            host.ip("route", "replace", "100.64.0.1/32", "dev", "eth0", "mtu", str(time.monotonic_ns() % 1000 + 600))
+        work()
+        host.ip("route", "add", "100.64.0.2/32", "dev", "eth0")
+        lines = []
+        while "100.64.0.2" not in (line := monitor.stdout.readline()):
+            lines.append(line)
+        monitor.kill()
+    return [line for line in lines if "100.64.0.1" not in line]
+
+
+def _lookups(host: Host, address: str, stop: int) -> tuple[int, int]:
+    """How many lookups of a route there were until something came by the pipe, and how many of them found none."""
+    enter(host.netns)
+    asked = failed = 0
+    while not select.select([stop], [], [], 0)[0]:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asked += 1
+            code = asking.connect_ex((address, 9))
+            assert code in (0, errno.ENETUNREACH), os.strerror(code)
+            failed += code != 0
+    return asked, failed
+
+
+def _under_a_flood_of_lookups(host: Host, address: str, work: Callable[[], object]) -> tuple[int, int]:
+    """What the lookups came to while something is done, in a process that does nothing else."""
+    (stop, stopper), (reader, writer) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            answer = _lookups(host, address, stop)
+        except BaseException:
+            answer = (0, 0)
+        os.write(writer, json.dumps(answer).encode())
+        os._exit(0)
+    try:
+        work()
+    finally:
+        os.write(stopper, b"stop")
+        asked, failed = json.loads(os.read(reader, 100))
+        os.waitpid(child, 0)
+        for descriptor in (stop, stopper, reader, writer):
+            os.close(descriptor)
+    return asked, failed
+
+
+@FAMILIES
+def test_replaced_without_a_gap(host: Host, family: int) -> None:
+    """While a route changes its next hop, its link and its metrics, no lookup fails, and the kernel tells of no deletion."""
+    place, near, far = {"destination": TO[family]}, NEAR[family], FAR[family]
+    host.apply("route", **place, gateway=near.format(1))
+
+    def work() -> None:
+        for _again in range(4):
+            for params in (
+                {"gateway": near.format(3)},
+                {"gateway": far.format(3), "mtu": 1400},
+                {"link": "eth0"},
+                {"gateway": NOWHERE[family], "link": "eth1", "onlink": True},
+                {"gateway": near.format(1), "mtu": 1300},
+            ):
+                assert host.apply("route", **place, **params)["changed"]
+
+    address = {4: "198.51.100.9", 6: "2001:db8:7::9"}[family]
+    lines: list[str] = []
+    asked, failed = _under_a_flood_of_lookups(host, address, lambda: lines.extend(_monitored(host, work)))
+    assert failed == 0
+    assert asked > 1000
+    ours = [line for line in lines if TO[family].partition("/")[0] in line]
+    assert len(ours) >= 20
+    assert not [line for line in ours if line.startswith("Deleted")]
+
+
+# Those of others
+
+MADE_BY = {
+    "kernel": "the kernel",
+    "ra": "a router advertisement",
+    "dhcp": "a DHCP client",
+    "redirect": "an ICMP redirect",
+    "zebra": "another program (protocol 11)",
+    "bird": "another program (protocol 12)",
+}
+
+
+@FAMILIES
+@pytest.mark.parametrize("protocol", MADE_BY)
+@pytest.mark.parametrize("action", ["changed", "deleted"])
+def test_of_others(host: Host, family: int, protocol: str, action: str) -> None:
+    """Neither changed nor deleted; as it is to be, it may be anybody's."""
+    gateway = NEAR[family].format(1)
+    host.ip("route", "add", TO[family], "via", gateway, "dev", "eth0", "protocol", protocol)
+    told = f"route to {TO[family]}: the one that is there was made by {MADE_BY[protocol]}, and is not {action}. "
+    wanted = {"state": "absent"} if action == "deleted" else {"gateway": NEAR[family].format(3)}
+    refuse(host, "route", Case({"destination": TO[family], **wanted}, f"{told}Choose another metric or table"))
+    stay(host, "route", destination=TO[family], gateway=gateway)
+    climb(host, "route", destination=TO[family], gateway=NEAR[family].format(3), metric=5)
+    climb(host, "route", destination=TO[family], state="absent", metric=5)
+    assert len(routes(host, family, TO[family])) == 1
+
+
+@FAMILIES
+@pytest.mark.parametrize("protocol", ["boot", "static", "0"])
+def test_of_ours(host: Host, family: int, protocol: str) -> None:
+    """What `ip route add` makes, and what has no owner, is changed and deleted like our own."""
+    host.ip("route", "add", TO[family], "dev", "eth0", "protocol", protocol)
+    climb(host, "route", destination=TO[family], gateway=NEAR[family].format(3))
+    host.ip("route", "replace", TO[family], "dev", "eth0", "protocol", protocol)
+    climb(host, "route", destination=TO[family], state="absent")
+
+
+def _not_plain(family: int, how: str) -> list[str]:
+    near = NEAR[family]
+    if how == "several next hops":
+        hops = [word for number in (1, 3) for word in ("nexthop", "via", near.format(number), "dev", "eth0")]
+        return [f"route add {TO[family]} {' '.join(hops)}"]
+    if how == "nexthop object":
+        return [f"nexthop add id 5 via {near.format(1)} dev eth0", f"route add {TO[family]} nhid 5"]
+    if how == "group of nexthop objects":
+        return [
+            f"nexthop add id 5 via {near.format(1)} dev eth0",
+            f"nexthop add id 6 via {near.format(3)} dev eth0",
+            "nexthop add id 7 group 5/6",
+            f"route add {TO[family]} nhid 7",
+        ]
+    return [f"route add {TO[family]} via inet6 fe80::1 dev eth0"]
+
+
+@pytest.mark.parametrize(
+    ("family", "how"),
+    [(family, how) for family in (4, 6) for how in ("several next hops", "nexthop object", "group of nexthop objects")]
+    + [(4, "gateway of the other family")],
+)
+@pytest.mark.parametrize("action", ["changed", "deleted"])
+def test_what_no_option_says(host: Host, family: int, how: str, action: str) -> None:
+    """A route that could not be written again is nobody's to change here."""
+    wanted = {"state": "absent"} if action == "deleted" else {"gateway": NEAR[family].format(4)}
+    told = (
+        f"route to {TO[family]}: the one that is there has several next hops, or parts that no option says, and is not {action}. "
+        "Delete it by its owner's means, or choose another metric or table"
+    )
+    refuse(host, "route", Case({"destination": TO[family], **wanted}, told, ip=tuple(_not_plain(family, how))))
+
+
+def test_several_at_one_key(host: Host) -> None:
+    """The kernel of IPv4 lets two share a key: the first is the one that counts, and one is left."""
+    for gateway in ("192.0.2.3", "192.0.2.1"):
+        host.ip("route", "prepend", TO[4], "via", gateway, "dev", "eth0")
+    done = climb(host, "route", destination=TO[4], gateway="192.0.2.4")
+    assert done["operations"] == [
+        "set route to 198.51.100.0/24: gateway 192.0.2.1 -> 192.0.2.4",
+        "delete route to 198.51.100.0/24 via 192.0.2.3",
+    ]
+    assert [route["gateway"] for route in routes(host, 4, TO[4])] == ["192.0.2.4"]
+    host.ip("route", "append", TO[4], "via", "192.0.2.3", "dev", "eth0")
+    climb(host, "route", destination=TO[4], gateway="192.0.2.4")
+    host.ip("route", "append", TO[4], "via", "192.0.2.3", "dev", "eth0")
+    climb(host, "route", destination=TO[4], gateway="192.0.2.3")
+    assert [route["gateway"] for route in routes(host, 4, TO[4])] == ["192.0.2.3"]
+    host.ip("route", "append", TO[4], "via", "192.0.2.1", "dev", "eth0")
+    climb(host, "route", destination=TO[4], state="absent")
+
+
+def test_one_of_ours_and_one_of_others_at_one_key(host: Host) -> None:
+    """Ours counts and is changed only if nothing of others would go along."""
+    host.ip("route", "add", TO[4], "via", "192.0.2.1", "dev", "eth0")
+    host.ip("route", "append", TO[4], "via", "192.0.2.3", "dev", "eth0", "protocol", "zebra")
+    stay(host, "route", destination=TO[4], gateway="192.0.2.1")
+    told = (
+        "route to 198.51.100.0/24: the one that is there was made by another program (protocol 11), and is not {}. "
+        "Choose another metric or table"
+    )
+    refuse(host, "route", Case({"destination": TO[4], "gateway": "192.0.2.4"}, told.format("changed")))
+    refuse(host, "route", Case({"destination": TO[4], "state": "absent"}, told.format("deleted")))
+
+
+# What goes
+
+
+class Listening(KernelGateway):
+    """The real gateway, which notes each deletion that it sends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deletions: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
+
+    def _send(self, netns: str, message: Any, kind: int, flags: int, header: Any, attrs: Any) -> None:
+        if kind in (21, 25, 33):  # RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE
+            self.deletions.append((kind, dict(header), {item[0]: item[1] for item in attrs}))
+        super()._send(netns, message, kind, flags, header, attrs)
+
+
+def test_no_deletion_without_a_selector(host: Host) -> None:
+    """The kernel takes an empty one for any: the first address, the default route, the rule of the local table would go."""
+    host.ip("route", "add", "default", "via", "192.0.2.1", "metric", "9")
+    host.ip("route", "add", "default", "via", "192.0.2.1", "table", "100")
+    host.ip("-6", "route", "add", "default", "via", "2001:db8::1", "table", "100")
+    host.ip("route", "add", "unreachable", "default", "table", "101")
+    host.ip("-6", "route", "add", "unreachable", "default", "table", "101")
+    host.ip("rule", "add", "pref", "1000", "lookup", "100")
+    host.ip("-6", "rule", "add", "pref", "1000", "lookup", "100")
+    host.ip("rule", "add", "pref", "1001", "blackhole")
+    gone = [{"family": family, "state": "absent"} for family in ("ipv4", "ipv6")]
+    items = wanted_topology(
+        {
+            "link": [{"name": "eth1", "addresses": []}],
+            "routes": [
+                *({"destination": "default", "table": table, **which} for table in (100, 101) for which in gone),
+                {"destination": "default", "table": "main", "metric": 9, "state": "absent"},
+            ],
+            "rules": [{"priority": number, **which} for number in (1000, 1001) for which in gone],
+        }
+    )
+
+    def work() -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
+        with Listening() as gateway:
+            converge(gateway, items, apply=True, allow_lockout=True)
+            return gateway.deletions
+
+    deletions = in_host(host.netns, work)
+    assert sorted(kind for kind, _header, _attrs in deletions) == [21] * 2 + [25] * 5 + [33] * 3
+    for kind, header, attrs in deletions:
+        assert header["family"] in (socket.AF_INET, socket.AF_INET6)
+        if kind == 21:
+            assert header["index"]
+            assert attrs["IFA_LOCAL"] == attrs["IFA_ADDRESS"]
+            assert attrs["IFA_LOCAL"] in ("203.0.113.2", "2001:db8:1::2")
+        elif kind == 25:
+            assert attrs["RTA_TABLE"] in (100, 101, 254)
+            assert header["type"] == 7 or (attrs["RTA_GATEWAY"] and attrs["RTA_OIF"])
+        else:
+            assert attrs["FRA_PRIORITY"] in (1000, 1001)
+            assert header["action"] == 6 or attrs["FRA_TABLE"] == 100
+    assert "203.0.113.2" not in host.ip("address")
+    assert "192.0.2.2" in host.ip("address")
+    assert [line[:2] for line in host.ip("rule").splitlines()] == ["0:", "32", "32"]
+
+
+def test_only_the_one_that_is_meant(host: Host) -> None:
+    """Beside it there are the same destination in another table, with another metric, and of the other family."""
+    for words in ("default via 192.0.2.1", "default via 192.0.2.1 metric 9", "default via 192.0.2.1 table 100 metric 9"):
+        host.ip("route", "add", *words.split())
+    host.ip("-6", "route", "add", "default", "via", "2001:db8::1", "metric", "9")
+    climb(host, "route", destination="default", metric=9, state="absent")
+    left = [
+        (route["table"], route.get("metric"))
+        for route in json.loads(host.ip("-4", "-d", "-j", "route", "show", "table", "all", "default"))
+    ]
+    assert sorted(left, key=str) == [("100", 9), ("main", None)]
+    assert len(routes(host, 6, "default")) == 1
+
+
+def _to(_family: int = 4, /, **params: Any) -> dict[str, Any]:
+    return {"destination": TO[_family], **params}
+
+
+_LINKLESS = (
+    "route to {}: its gateway {} is in no network that a link of this namespace is in. "
+    "Add an address of that network to a link that is up, or write link and onlink: true"
+)
+_FAMILIES_DIFFER = "the addresses are of different families. Write those of one, and family, if at all, the same"
+_EMPTY = "route to {}: it needs a gateway or a link to leave by, or a type that goes nowhere, such as unreachable"
+_ONLINK = "route to 198.51.100.0/24: onlink says that a gateway is on a link though no address says so: write gateway and link"
+_DOWN = "route to {}: eth1 is down, and no route leaves by a link that is down. Write admin_state: up for it"
+
+CASES: dict[str, Case] = {
+    "nothing": Case(_to(), _EMPTY.format(TO[4])),
+    "nothing, IPv6": Case(_to(6), _EMPTY.format(TO[6])),
+    "only a detail": Case(_to(mtu=1400), _EMPTY.format(TO[4])),
+    "only a type": Case(_to(type="unicast"), _EMPTY.format(TO[4])),
+    "goes nowhere by a gateway": Case(
+        _to(type="unreachable", gateway="192.0.2.1"),
+        "route to 198.51.100.0/24: a route of type unreachable goes nowhere, so it has neither gateway nor link. Leave them out",
+    ),
+    "goes nowhere by a link": Case(
+        _to(6, type="blackhole", link="eth0"),
+        "route to 2001:db8:7::/48: a route of type blackhole goes nowhere, so it has neither gateway nor link. Leave them out",
+    ),
+    "type of IPv4": Case(
+        _to(6, type="broadcast", link="eth0"),
+        "route to 2001:db8:7::/48: type broadcast is of IPv4. Write unicast, or a type that goes nowhere",
+    ),
+    "scope of IPv4": Case(
+        _to(6, link="eth0", scope="link"), "route to 2001:db8:7::/48: a scope is of IPv4: IPv6 routes have none"
+    ),
+    "onlink without a link": Case(_to(gateway="10.9.9.9", onlink=True), _ONLINK),
+    "onlink without a gateway": Case(_to(link="eth0", onlink=True), _ONLINK),
+    "link-local gateway without a link": Case(
+        _to(6, gateway="fe80::1"),
+        "route to 2001:db8:7::/48: fe80::1 is a link-local address, which every link may have: write link as well",
+    ),
+    "link missing": Case(
+        _to(link="eth9"), "route to 198.51.100.0/24: there is no link eth9 in its namespace. There are: eth0, eth1, lo"
+    ),
+    "link missing in another namespace": Case(
+        _to(6, link="eth0", netns="guest"),
+        "route to 2001:db8:7::/48 in netns guest: there is no link eth0 in its namespace. There are: lo",
+    ),
+    "link down": Case(_to(link="eth1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
+    "link down, with a gateway": Case(_to(link="eth1", gateway="203.0.113.1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
+    "link down, IPv6": Case(_to(6, link="eth1", gateway="fe80::1"), _DOWN.format(TO[6]), ip=("link set eth1 down",)),
+    "gateway of a link that is down": Case(
+        _to(gateway="203.0.113.1"), _LINKLESS.format(TO[4], "203.0.113.1"), ip=("link set eth1 down",)
+    ),
+    "gateway in no network": Case(_to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9")),
+    "gateway in no network, IPv6": Case(_to(6, gateway="2001:db8:9::9"), _LINKLESS.format(TO[6], "2001:db8:9::9")),
+    "gateway behind a route that goes nowhere": Case(
+        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add blackhole 10.9.9.0/24",)
+    ),
+    "gateway behind another gateway": Case(
+        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add 10.9.9.0/24 via 192.0.2.1",)
+    ),
+    "gateway in no network of the link": Case(
+        _to(gateway="10.9.9.9", link="eth0"),
+        "route to 198.51.100.0/24: its gateway 10.9.9.9 is in no network of eth0. Add an address of that network to eth0, "
+        "or write onlink: true",
+    ),
+    "gateway on another link": Case(
+        _to(6, gateway="2001:db8::1", link="eth1"),
+        "route to 2001:db8:7::/48: its gateway 2001:db8::1 is in no network of eth1. Add an address of that network to eth1, "
+        "or write onlink: true",
+    ),
+    "gateway is our own": Case(
+        _to(gateway="192.0.2.2"),
+        "route to 198.51.100.0/24: its gateway 192.0.2.2 is an address of this host (eth0). Write that of the router",
+    ),
+    "gateway is our own, on another link": Case(
+        _to(6, gateway="2001:db8:1::2", link="eth0", onlink=True),
+        "route to 2001:db8:7::/48: its gateway 2001:db8:1::2 is an address of this host (eth1). Write that of the router",
+    ),
+    "source not ours": Case(
+        _to(link="eth0", source="192.0.2.77"),
+        "route to 198.51.100.0/24: its source 192.0.2.77 is no address of any link in this namespace. "
+        "Add it to the addresses of one",
+    ),
+    "source of another namespace": Case(
+        _to(6, type="unreachable", source="2001:db8::2", netns="guest"),
+        "route to 2001:db8:7::/48 in netns guest: its source 2001:db8::2 is no address of any link in this namespace. "
+        "Add it to the addresses of one",
+    ),
+    "gateway that the kernel alone knows to be none": Case(
+        _to(gateway="192.0.2.255"),
+        "create route to 198.51.100.0/24: type unicast, gateway 192.0.2.255, link eth0 failed: the kernel refused to add "
+        "route to 198.51.100.0/24 via 192.0.2.255: Nexthop has invalid gateway. Everything that had been done was undone",
+    ),
+    "no such table": Case(
+        _to(link="eth0", table="nowhere"),
+        "route to 198.51.100.0/24: table: there is no routing table nowhere in /etc/iproute2/rt_tables or rt_tables.d; "
+        "write its number",
+    ),
+    "no such table, absent": Case(
+        _to(6, state="absent", table="nowhere"),
+        "route to 2001:db8:7::/48: table: there is no routing table nowhere in /etc/iproute2/rt_tables or rt_tables.d; "
+        "write its number",
+    ),
+    "table local": Case(_to(link="eth0", table="local"), "table: local is the kernel's own. Write main, or another table"),
+    "table 255": Case(_to(state="absent", table=255), "table: 255 is the kernel's own. Write main, or another table"),
+    "table 0": Case(_to(link="eth0", table=0), "table: 0 is the kernel's own. Write main, or another table"),
+    "no such namespace": Case(
+        _to(link="eth0", netns="nowhere"),
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first: "
+        "ip netns add nowhere",
+    ),
+    "gateway of the other family": Case(_to(gateway="2001:db8::1"), _FAMILIES_DIFFER),
+    "source of the other family": Case(_to(6, link="eth0", source="192.0.2.2"), _FAMILIES_DIFFER),
+    "family that the addresses are not of": Case(_to(link="eth0", family="ipv6"), _FAMILIES_DIFFER),
+    "the default by a gateway of the other family": Case(
+        {"destination": "default", "family": "ipv6", "gateway": "192.0.2.1"}, _FAMILIES_DIFFER
+    ),
+    "host bits": Case(
+        {"destination": "198.51.100.7/24", "link": "eth0"},
+        "destination: 198.51.100.7/24 has bits set behind its prefix length; the network is 198.51.100.0/24",
+    ),
+    "host bits of IPv6": Case(
+        {"destination": "2001:db8::1/64", "link": "eth0"},
+        "destination: 2001:db8::1/64 has bits set behind its prefix length; the network is 2001:db8::/64",
+    ),
+    "prefix length": Case(
+        {"destination": "198.51.100.0/33", "link": "eth0"},
+        "destination: '198.51.100.0/33' has no prefix length between 0 and 32",
+    ),
+    "no network": Case({"destination": "everywhere", "link": "eth0"}, "destination: 'everywhere' is not an IP address"),
+    "gateway with a prefix length": Case(_to(gateway="192.0.2.1/24"), "gateway: '192.0.2.1/24' is not an IP address"),
+    "metric below": Case(_to(link="eth0", metric=-1), "metric: -1 is not between 0 and 4294967295"),
+    "metric above": Case(_to(link="eth0", metric=4294967296), "metric: 4294967296 is not between 0 and 4294967295"),
+    "table above": Case(_to(link="eth0", table=4294967296), "table: 4294967296 is not between 0 and 4294967295"),
+    "mtu below": Case(_to(link="eth0", mtu=67), "mtu: 67 is not between 68 and 65535"),
+    "mtu above": Case(_to(link="eth0", mtu=65536), "mtu: 65536 is not between 68 and 65535"),
+    "no name of a link": Case(_to(link="a b"), "link: 'a b' cannot be the name of a link: it contains white space"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_refused(host: Host, name: str) -> None:
+    """With a sentence, and nothing changes."""
+    refuse(host, "route", CASES[name])

@@ -1,0 +1,329 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The addresses, routes and policy rules of the kernel in memory: what it refuses, and what goes and comes along with what."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+    DADFAILED,
+    NODAD,
+    NOPREFIXROUTE,
+    PERMANENT,
+    SECONDARY,
+    TENTATIVE,
+    identity,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import inside, is_link_local, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import REJECTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    MAIN_TABLE,
+    Address,
+    LinkKey,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+)
+
+RTPROT_KERNEL = 2
+LINK_SCOPE = 253
+# Priority and table of the rules that every namespace has.
+RULES = {4: ((0, 255), (32766, 254), (32767, 253)), 6: ((0, 255), (32766, 254))}
+
+
+class No(Exception):
+    """The kernel's refusal inside of it: an errno, and its own sentence where it has one."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(code)
+        self.errno = code
+        self.text = text or os.strerror(code)
+
+
+class Holder(Protocol):
+    """A link, as far as it matters here."""
+
+    key: LinkKey
+    settings: dict[str, int]
+    addresses: list[Address]
+
+    @property
+    def up(self) -> bool:
+        """Configured to be up."""
+
+    @property
+    def ipv6(self) -> bool:
+        """Large enough for IPv6."""
+
+
+def usual_rules(netns: str) -> list[Rule]:
+    """Those that every namespace has."""
+    return [
+        Rule(RuleKey(netns, family, priority), {"action": "lookup", "table": table}, RTPROT_KERNEL)
+        for family, some in RULES.items()
+        for priority, table in some
+    ]
+
+
+def with_address(there: Iterable[Address], new: Address) -> list[Address]:
+    """The addresses of a link with one more: of a subnet of IPv4, all but the first are secondary ones."""
+    second = new.family == 4 and any(other.family == 4 and subnet(other) == subnet(new) for other in there)
+    return [*there, replace(new, flags=new.flags | SECONDARY) if second else new]
+
+
+def connected_routes(key: LinkKey, address: Address) -> list[Route]:
+    """The routes to its networks that the kernel makes with an address on a link that is up."""
+    four, ip, length = address.family == 4, address.ip, address.prefix_length
+    if address.flags & NOPREFIXROUTE or (four and (address.flags & SECONDARY or not length)):
+        return []
+    if four:
+        places = [] if length == 32 and not address.peer_ip else [network(address.peer_ip or ip, length)]
+    else:
+        places = [network(ip, length), *([f"{address.peer_ip}/128"] if address.peer_ip else [])]
+    attributes = {"source": ip, "scope": "link"} if four else {"scope": "global"}
+    metric = address.metric or (0 if four else 256)
+    return [
+        Route(
+            RouteKey(key.netns, MAIN_TABLE, address.family, place, metric),
+            {"type": "unicast", "link": key.name, "onlink": False, **attributes},
+            RTPROT_KERNEL,
+        )
+        for place in places
+    ]
+
+
+def subnet(address: Address) -> str:
+    """The network that a link is in by an address of IPv4."""
+    return network(address.peer_ip or address.ip, address.prefix_length)
+
+
+class Traffic:
+    """Routes and rules of all namespaces, several at one key in order; addresses are with their links."""
+
+    def __init__(self, devices: Mapping[LinkKey, Holder], namespaces: Iterable[str]) -> None:
+        self._devices = devices
+        self.routes: dict[RouteKey, list[Route]] = {}
+        self.rules: dict[RuleKey, list[Rule]] = {}
+        self.hold(rules=(rule for netns in namespaces for rule in usual_rules(netns)))
+
+    def hold(self, routes: Iterable[Route] = (), rules: Iterable[Rule] = ()) -> None:
+        """Have these as well, unless they are there."""
+        for route in routes:
+            if route not in self.routes.setdefault(route.key, []):
+                self.routes[route.key].append(route)
+        for rule in rules:
+            if rule not in self.rules.setdefault(rule.key, []):
+                self.rules[rule.key].append(rule)
+
+    # Addresses
+
+    def add_address(self, device: Holder, address: Address) -> None:
+        """One that is there stays as it is."""
+        if self._own(device, address) is None:
+            if address.family == 6 and device.settings.get("ipv6.disable_ipv6"):
+                raise No(errno.EACCES, "ipv6: IPv6 is disabled on this device")
+            if address.family == 6 and not device.ipv6:
+                raise No(errno.EINVAL)
+            new = _as_kept(address)
+            device.addresses = with_address(device.addresses, new)
+            self.connect(device, [device.addresses[-1]])
+
+    def replace_address(self, device: Holder, address: Address) -> None:
+        """Of IPv4 the metric changes, of IPv6 the flags too; what is not said is no metric for IPv4, and the old one for IPv6."""
+        there = self._own(device, address)
+        if there is None:
+            self.add_address(device, address)
+            return
+        if there.family == 4:
+            new = replace(there, metric=address.metric)
+        else:
+            flags = there.flags & ~(NODAD | NOPREFIXROUTE) | address.flags & (NODAD | NOPREFIXROUTE)
+            new = replace(there, metric=address.metric or there.metric, flags=flags)
+        device.addresses[device.addresses.index(there)] = new
+        self._disconnect(device, there)
+        self.connect(device, [new])
+
+    def remove_address(self, device: Holder, address: Address) -> None:
+        """One that is not there is no error. Of a subnet, the next one is the primary then."""
+        there = self._own(device, address)
+        if there is None:
+            return
+        device.addresses.remove(there)
+        left = [one for one in device.addresses if one.family == there.family]
+        self._disconnect(device, there)
+        if there.family == 6:
+            self._exchange(lambda one: one.link == device.key and one.get("source") == there.ip, _without_source)
+            self.connect(device, left)
+            return
+        if not any(one.ip == there.ip for other in self._of(device.key.netns) for one in other.addresses):
+            self._take(lambda one: one.get("source") == there.ip and one.key.table == MAIN_TABLE, 4, device.key.netns)
+        if not left:
+            self._take(lambda one: one.link == device.key, 4)
+        heirs = [one for one in left if subnet(one) == subnet(there) and one.flags & SECONDARY]
+        if heirs and not there.flags & SECONDARY:
+            heir = replace(heirs[0], flags=heirs[0].flags & ~SECONDARY)
+            device.addresses[device.addresses.index(heirs[0])] = heir
+            self.connect(device, [heir])
+
+    def connect(self, device: Holder, addresses: Iterable[Address]) -> None:
+        """The routes to the networks of these addresses come, if the link is up."""
+        for route in (route for address in addresses if device.up for route in connected_routes(device.key, address)):
+            some = self.routes.setdefault(route.key, [])
+            if not any((one.link, one.protocol) == (device.key, RTPROT_KERNEL) for one in some):
+                some.append(route)
+
+    def _disconnect(self, device: Holder, address: Address) -> None:
+        for gone in connected_routes(device.key, address):
+            self._take(lambda one, key=gone.key: (one.key, one.link, one.protocol) == (key, device.key, RTPROT_KERNEL))
+
+    def settle(self, device: Holder, ips: Iterable[str], others: Collection[str]) -> str:
+        """Duplicate address detection ends, as far as it can; the address that another host has, or an empty text."""
+        for address in [one for one in device.addresses if one.ip in ips and device.up]:
+            taken = address.ip in others and not address.settled
+            flags = address.flags | DADFAILED if taken else address.flags & ~TENTATIVE
+            device.addresses[device.addresses.index(address)] = replace(address, flags=flags)
+            if taken:
+                return address.ip
+        return ""
+
+    def _own(self, device: Holder, address: Address) -> Address | None:
+        return next((one for one in device.addresses if identity(one) == identity(address)), None)
+
+    # What becomes of a link
+
+    def came_up(self, device: Holder) -> None:
+        """The networks of its addresses come back, and no other route."""
+        self.connect(device, device.addresses)
+
+    def went_down(self, device: Holder) -> None:
+        """Its IPv6 addresses go, and its routes of all tables."""
+        self._take(lambda one: one.link == device.key)
+        self.lost_ipv6(device)
+
+    def lost_ipv6(self, device: Holder) -> None:
+        """Its IPv6 addresses and routes go."""
+        device.addresses = [address for address in device.addresses if address.family == 4]
+        self._take(lambda one: one.link == device.key, 6)
+
+    def went(self, device: Holder) -> None:
+        """All its addresses and routes go."""
+        for address in list(device.addresses):
+            self.remove_address(device, address)
+        self._take(lambda one: device.key in one.links)
+
+    def renamed(self, old: LinkKey, name: str) -> None:
+        """Routes go by the index of a link, and so follow."""
+        self._exchange(lambda one: one.link == old, lambda one: replace(one, attributes={**one.attributes, "link": name}))
+
+    # Routes and rules
+
+    def add_route(self, route: Route) -> None:
+        """Where another is, nothing comes."""
+        new = self._checked(route)
+        if not self.routes.get(new.key):
+            self.routes[new.key] = [new]
+
+    def replace_route(self, route: Route) -> None:
+        """The first one at the key goes."""
+        new = self._checked(route)
+        some = self.routes.get(new.key, [])
+        if new in some[1:]:
+            raise No(errno.EEXIST)
+        self.routes[new.key] = [new, *some[1:]]
+
+    def remove_route(self, route: Route) -> None:
+        """The first that has all of this; none is no error."""
+        words = ("gateway", "link", "source", "scope", "type") if route.key.family == 4 else ("gateway", "link")
+        for one in self.routes.get(route.key, []):
+            fits = all(route.get(word) in (None, one.get(word)) for word in words)
+            if fits and route.protocol in (0, one.protocol):
+                self.routes[route.key].remove(one)
+                return
+
+    def add_rule(self, rule: Rule) -> None:
+        """The same once more is nothing; it comes behind those of its priority."""
+        self.hold(rules=[rule])
+
+    def remove_rule(self, rule: Rule) -> None:
+        """The first that has all of this; none is no error."""
+        for one in self.rules.get(rule.key, []):
+            if rule.attributes.items() <= one.attributes.items() and rule.protocol in (0, one.protocol):
+                self.rules[rule.key].remove(one)
+                return
+
+    def _checked(self, route: Route) -> Route:
+        """The route as it is kept."""
+        key, gateway, source, four = route.key, route.get("gateway"), route.get("source"), route.key.family == 4
+        if route.get("type") in REJECTS:
+            if four and (gateway or route.link):
+                raise No(errno.EINVAL, "Gateway, device and multipath can not be specified for this route type")
+            return _with(route, gateway=None, link=None)
+        device = self._devices.get(route.link) if route.link else None
+        if route.link and device is None:
+            raise No(errno.ENODEV)
+        if device and not device.up and not (four and gateway and not route.get("onlink")):
+            raise No(errno.ENETDOWN, "Device for nexthop is not up")
+        link = route.get("link")
+        if gateway and not route.get("onlink") and not (link and is_link_local(gateway)):
+            link = self._towards(route)
+        if source and not self._usable(key.netns, source):
+            raise No(errno.EINVAL, "Invalid prefsrc address" if four else "Invalid source address")
+        return _with(route, link=link, **({} if four else {"scope": "global"}))
+
+    def _towards(self, route: Route) -> str:
+        """The link that its gateway is on, by a route that needs no gateway, of its own table or the main one."""
+        key, gateway = route.key, route.get("gateway")
+        own = any(gateway == one.ip for device in self._of(key.netns) for one in device.addresses)
+        if own and key.family == 6:
+            raise No(errno.EINVAL, "Gateway can not be a local address")
+        ways = [
+            one
+            for some in self.routes.values()
+            for one in some
+            if one.key.netns == key.netns and one.key.table in (key.table, MAIN_TABLE) and one.key.family == key.family
+            if one.link and not one.get("gateway") and inside(gateway, one.key.destination) and route.link in (None, one.link)
+        ]
+        if not ways:
+            raise No(errno.ENETUNREACH if key.family == 4 else errno.EHOSTUNREACH, "Nexthop has invalid gateway")
+        nearest = max(ways, key=lambda one: int(one.key.destination.partition("/")[2]))
+        return str(nearest.get("link"))
+
+    def _usable(self, netns: str, ip: str) -> bool:
+        return any(one.ip == ip and one.settled for device in self._of(netns) for one in device.addresses)
+
+    def _of(self, netns: str) -> list[Holder]:
+        return [device for key, device in self._devices.items() if key.netns == netns]
+
+    def _take(self, gone: Callable[[Route], bool], family: int | None = None, netns: str | None = None) -> None:
+        for key, some in self.routes.items():
+            if family in (None, key.family) and netns in (None, key.netns):
+                some[:] = [one for one in some if not gone(one)]
+
+    def _exchange(self, chosen: Callable[[Route], bool], changed: Callable[[Route], Route]) -> None:
+        for some in self.routes.values():
+            some[:] = [changed(one) if chosen(one) else one for one in some]
+
+
+def _as_kept(address: Address) -> Address:
+    """State that the kernel computes; a label and a scope are of IPv4 alone."""
+    flags = address.flags & NOPREFIXROUTE | (PERMANENT if address.valid is None else 0)
+    if address.family == 4:
+        return replace(address, flags=flags, client=None, unset=0)
+    flags |= NODAD if address.flags & NODAD else TENTATIVE
+    return replace(address, flags=flags, scope=LINK_SCOPE if is_link_local(address.ip) else 0, client=None, unset=0)
+
+
+def _without_source(route: Route) -> Route:
+    return _with(route, source=None)
+
+
+def _with(route: Route, **changes: str | None) -> Route:
+    found = {**route.attributes, **changes}
+    return replace(route, attributes={name: value for name, value in found.items() if value is not None})
