@@ -2,10 +2,11 @@
 
 prove.py nobody    nobody answers on their addresses
 prove.py moved     each address answers with the old MAC address alone, has its old lease, and leads to the new host
+prove.py call      calls the service on each address, from wherever it is run
+prove.py sent      what the new host sent from each address left with the old MAC address alone
 
-Standard input of "moved" is the lease file of dnsmasq. What is expected comes from the files that the demo runs with:
-the inventory says which old host has which MAC address, the configuration of the DHCP server which address belongs to
-it.
+Standard input of "moved" is the lease file of dnsmasq, that of "sent" is what tcpdump shows of the new host's port on the switch.
+What is expected comes from the inventory that the demo runs with: it says which old host has which addresses.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ import yaml
 
 DEMO = Path(__file__).resolve().parent
 PORT = 7000
+CLIENTS = ("192.0.2.9", "198.51.100.9")  # on the network of the new host, and behind a router
+# As tcpdump shows them: who sent a frame, from where and to where; and who asks for an address that he has himself
+FRAME = rf"^\S+ (\S+) > \S+, ethertype IPv4 .*: (\S+)\.{PORT} > (\S+)\.\d+:"
+ANNOUNCEMENT = r"^\S+ (\S+) > \S+, ethertype ARP .*who-has (\S+) tell \2, length"
 SECONDS = 3  # for which ARP is asked, once a second
 
 
@@ -48,9 +53,15 @@ def old_hosts() -> tuple[str, list[Expected]]:
     """The new host's name, and the old hosts that it is to stand in for."""
     inventory = yaml.safe_load((DEMO / "inventory.yml").read_text())
     ((new_host, variables),) = inventory["new_hosts"]["hosts"].items()
-    addresses = dict(re.findall(r"^dhcp-host=(.+),(.+)$", (DEMO / "dnsmasq.conf").read_text(), re.MULTILINE))
-    links = variables["host_consolidation_links"]
-    return new_host, [Expected(link["host"], addresses[link["address"]], link["address"]) for link in links]
+    return new_host, [
+        Expected(
+            link["host"],
+            (link.get("expected_address") or link["addresses"][0]).partition("/")[0],
+            link["address"],
+            leased="addresses" not in link,
+        )
+        for link in variables["host_consolidation_links"]
+    ]
 
 
 def answering(address: str) -> list[str]:
@@ -99,9 +110,8 @@ def read_leases(text: str) -> dict[str, list[str]]:
     return leases
 
 
-def print_table(rows: list[Row]) -> None:
+def print_table(rows: list[Row], heads: tuple[str, ...]) -> None:
     """One row for each address; a cell with several lines makes it higher."""
-    heads = ("host", "address", "ARP answered by", "DHCP lease of", "TCP answered by", "verdict")
     lines = [heads, tuple("-" * len(head) for head in heads)]
     for row in rows:
         height = max(len(cell) for cell in row.cells)
@@ -128,11 +138,43 @@ def moved(own_address: str, own_mac: str) -> list[str]:
     everybody = [*hosts, Expected(new_host, own_address, own_mac, leased=False)]
     with ThreadPoolExecutor() as threads:
         rows = list(threads.map(lambda host: look_at(host, new_host, leases), everybody))
-    print_table(rows)
+    print_table(rows, ("host", "address", "ARP answered by", "DHCP lease of", "TCP answered by", "verdict"))
     faults = [fault for row in rows for fault in row.faults]
-    if sorted(leases) != sorted(host.address for host in hosts):
-        faults.append("there should be one lease for each old host and no other: " + ", ".join(sorted(leases)))
+    if sorted(leases) != sorted(host.address for host in hosts if host.leased):
+        faults.append("there should be one lease for each old host with DHCP and no other: " + ", ".join(sorted(leases)))
     return faults
+
+
+def call(own_address: str) -> list[str]:
+    """Call the service on each address; faults: where it is silent."""
+    _new_host, hosts = old_hosts()
+    said = [(address, greeting(address)) for address in (*(host.address for host in hosts), own_address)]
+    return [f"the service on {address} is silent: {words}" for address, words in said if words.startswith("nobody")]
+
+
+def sent(own_address: str, own_mac: str) -> list[str]:
+    """Faults: frames from an address that left with another MAC address, or none at all."""
+    new_host, hosts = old_hosts()
+    lines = sys.stdin.read().splitlines()
+    frames = [match.groups() for line in lines if (match := re.search(FRAME, line))]
+    announced = [match.groups() for line in lines if (match := re.search(ANNOUNCEMENT, line))]
+    rows = []
+    for host in [*hosts, Expected(new_host, own_address, own_mac, leased=True)]:
+        faults = []
+        cells = [[host.host], [host.address]]
+        for client in CLIENTS:
+            macs = sorted({mac for mac, source, target in frames if (source, target) == (host.address, client)})
+            cells.append(macs or ["nothing"])
+            if macs != [host.mac]:
+                faults.append(
+                    f"what {host.address} sends to {client} should leave with {host.mac}: it was {' '.join(macs) or 'nothing'}"
+                )
+        says = sorted({mac for mac, address in announced if address == host.address})
+        if not host.leased and says != [host.mac]:
+            faults.append(f"{host.address} should have been announced with {host.mac}: it was {' '.join(says) or 'nobody'}")
+        rows.append(Row((*cells, says or ["-"], ["FAULT" if faults else "right"]), faults))
+    print_table(rows, ("host", "address", *(f"sent to {client}" for client in CLIENTS), "announced by", "verdict"))
+    return [fault for row in rows for fault in row.faults]
 
 
 def main() -> int:
@@ -140,11 +182,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("nobody")
-    after = commands.add_parser("moved")
-    after.add_argument("--own-address", required=True, help="the new host's own address")
-    after.add_argument("--own-mac", required=True, help="the new host's own MAC address")
-    options = parser.parse_args()
-    faults = nobody() if options.command == "nobody" else moved(options.own_address, options.own_mac)
+    for name in ("moved", "call", "sent"):
+        command = commands.add_parser(name)
+        command.add_argument("--own-address", required=True, help="the new host's own address")
+        if name != "call":
+            command.add_argument("--own-mac", required=True, help="the new host's own MAC address")
+    options = vars(parser.parse_args())
+    faults = {"nobody": nobody, "moved": moved, "call": call, "sent": sent}[options.pop("command")](**options)
     for fault in faults:
         print(f"    FAULT: {fault}")
     return 1 if faults else 0
