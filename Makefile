@@ -3,10 +3,10 @@ MAKEFLAGS += --no-print-directory
 # for the steps that are commands of their own: the tools of .venv come first
 tools = PATH=$(CURDIR)/.venv/bin:$$PATH
 
-.PHONY: help demo test unit integration lint sanity benchmark clean
+.PHONY: help demo test unit integration lint sanity test-hosts benchmark clean
 
 help: ## shows this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: ## shows the collection at work on hosts made for it
 	@tests/environment demo
@@ -26,6 +26,9 @@ integration: environment ## runs the tests on this machine's kernel, in namespac
 
 sanity: environment ## runs ansible-test sanity on every Python found
 	@tests/run sanity
+
+test-hosts: environment ## runs the tests on hosts with systemd that reboot: 500 MB of Debian in .work the first time
+	@tests/run test-hosts
 
 benchmark: environment ## measures against ip -batch
 	@$(tools) tests/sandbox python tests/benchmark/topology.py

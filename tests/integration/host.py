@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,7 @@ MODULES = {
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 CAP_NET_ADMIN = 12
+CLONE = Path(__file__).resolve().parents[2]
 _libc = ctypes.CDLL(None, use_errno=True)
 Codec()  # loads the library once, not in every child
 
@@ -83,6 +84,14 @@ _VOLATILE = {
     "topology_change_timer",
 }
 _VOLATILE_FLAGS = ("LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead")
+
+
+def hosts(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    """tests/hosts/host, which ends soon whatever happens."""
+    command = [str(CLONE / "tests/hosts/host"), *words]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
+    assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+    return done
 
 
 def ip(*words: str, netns: str | None = None) -> str:
@@ -178,15 +187,18 @@ class Host:
         return result
 
 
-def run_in_child(netns: str, name: str, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
-    """Fork, enter the namespace, run the module's main, and read what it prints."""
+def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """Fork, enter the place (a namespace, or what takes one there), run the module's main, and read what it prints."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             os.close(reader)
             sys.stdout = os.fdopen(writer, "w")
-            enter(netns)
+            if isinstance(place, str):
+                enter(place)
+            else:
+                place()
             if check:
                 lose_the_means_to_write()
             settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_no_log": False}
@@ -213,6 +225,25 @@ def enter(netns: str) -> None:
     descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
     _checked(_libc.setns(descriptor, CLONE_NEWNET))
     os.close(descriptor)
+
+
+def see_own_sysfs() -> None:
+    """Have /sys show the namespace that this process is in."""
+    _checked(_libc.unshare(CLONE_NEWNS))
+    _mount(b"none", b"/", MS_REC | MS_PRIVATE)
+    _checked(_libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None))
+
+
+def enter_process(process: int) -> None:
+    """Go on, in a new process, where another one is: in its network, with its files and names, and among its processes."""
+    descriptors = [os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY) for kind in ("net", "uts", "ipc", "pid", "mnt")]
+    for descriptor in descriptors:
+        _checked(_libc.setns(descriptor, 0))
+        os.close(descriptor)
+    os.chdir("/")
+    child = os.fork()  # which is the first of us among those processes: this one stays outside, and ends as it does
+    if child:
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def lose_the_means_to_write() -> None:
@@ -262,6 +293,11 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
         found[f"{place} settings"] = dict(line.split(":", 1) for line in shown.splitlines())
     found["namespaces"] = sorted(os.listdir("/run/netns"))
     return found
+
+
+def lasting(shown: Any, *names: str) -> Any:
+    """What ip shows, without what changes by itself, and without these."""
+    return _without(shown, _VOLATILE | set(names))
 
 
 def _by_name(item: dict[str, Any]) -> tuple[str, str]:

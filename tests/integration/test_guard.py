@@ -17,12 +17,12 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-CLONE = Path(__file__).resolve().parents[2]
+from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, hosts
+
 MODULES = "ansible_collections.patchbay.netdev.plugins.modules"
 CONTROLLER = "192.0.2.9"
 CONTROLLER_MAC = "02:00:00:00:00:09"
@@ -30,14 +30,6 @@ MEANT = ". Write allow_lockout: true if that is meant"
 RESULT = "/run/result"
 
 _numbers = itertools.count(1)
-
-
-def hosts(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    """tests/hosts/host, which ends soon whatever happens."""
-    command = [str(CLONE / "tests/hosts/host"), *words]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
-    assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
-    return done
 
 
 @dataclass(frozen=True)

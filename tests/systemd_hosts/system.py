@@ -1,0 +1,205 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host with an init system, that a network manager manages and that reboots (tests/hosts/host), and the means to look at it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.patchbay.netdev.tests.integration.host import _without, dump
+
+CLONE = Path(__file__).resolve().parents[2]
+HOST = CLONE / "tests/hosts/host"
+NETNS = Path("/run/netns")
+SWITCH = "switch"
+ADDRESS = "192.0.2.11/24"
+
+# How each manager is told to give eth0 the address: a file, its mode and its text. Nobody is told anything of eth1.
+MANAGERS: dict[str, list[tuple[str, int, str]]] = {
+    "none": [],
+    "networkd": [("/etc/systemd/network/20-eth0.network", 0o644, f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}\n")],
+    "networkmanager": [
+        (
+            "/etc/NetworkManager/system-connections/eth0.nmconnection",
+            0o600,
+            "[connection]\nid=eth0\ntype=ethernet\ninterface-name=eth0\n"
+            f"[ipv4]\nmethod=manual\naddress1={ADDRESS}\n[ipv6]\nmethod=link-local\n",
+        )
+    ],
+    "ifupdown": [("/etc/network/interfaces.d/eth0", 0o644, f"auto eth0\niface eth0 inet static\n  address {ADDRESS}\n")],
+}
+RELEASES = ("bookworm", "trixie")
+
+
+def command_host(*words: str) -> str:
+    """Run tests/hosts/host; its words are in the assertion when it fails."""
+    done = subprocess.run([HOST, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"host {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class System:
+    """One host. Nothing of it but its files outlives a reboot."""
+
+    name: str
+    release: str
+    manager: str
+
+    @property
+    def root(self) -> Path:
+        """Its files, as they are seen from outside, also while it is off; not what it mounts: /run, /tmp, /proc."""
+        return CLONE / ".work/hosts/running" / self.name / "root"
+
+    def put(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file, also while it is off."""
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(mode)
+
+    def enter(self, *command: str) -> str:
+        """What a command prints that must succeed."""
+        return command_host("enter", self.name, *command)
+
+    def reboot(self) -> None:
+        """In order, and wait until it has started and its manager has done its work."""
+        command_host("reboot", self.name)
+        self.wait_for_address()
+
+    def off(self) -> None:
+        """In order, and wait until it has ended."""
+        command_host("off", self.name)
+
+    def on(self) -> None:
+        """And wait as reboot does."""
+        command_host("on", self.name)
+        self.wait_for_address()
+
+    def card(self, port: str) -> None:
+        """Give it a network card, now and at each boot; its MAC address follows from its name."""
+        command_host("card", self.name, port, SWITCH)
+
+    def pull(self, port: str) -> None:
+        """Take the card out."""
+        command_host("pull", self.name, port)
+
+    def failed_units(self) -> list[str]:
+        """Those of systemd."""
+        return re.findall(r"^\S+", self.enter("systemctl", "--failed", "--plain", "--no-legend", "--no-pager"), re.MULTILINE)
+
+    def ip(self, *words: str) -> Any:
+        """What ip -d -j prints in the host."""
+        return json.loads(self.enter("ip", "-d", "-j", *words) or "[]")
+
+    def links(self) -> list[str]:
+        """Names of the links of its first namespace."""
+        return [link["ifname"] for link in self.ip("link")]
+
+    def addresses(self, name: str) -> list[str]:
+        """IPv4 addresses of a link."""
+        [shown] = self.ip("-4", "address", "show", "dev", name) or [{"addr_info": []}]
+        return [f"{item['local']}/{item['prefixlen']}" for item in shown.get("addr_info", [])]
+
+    def wait_for_address(self) -> None:
+        """Until its manager has done what its files say."""
+        wait_until(lambda: self.manager == "none" or self.addresses("eth0") == [ADDRESS], f"eth0 got no {ADDRESS}")
+
+    # --- Ansible ---
+
+    def run(self, module: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
+        """The result of a module that Ansible runs in the host, with the host's own Python. For commands there is play."""
+        words = ["--one-line", "--module-name", module, "--args", json.dumps(params), *(["--check", "--diff"] if check else [])]
+        done = self._ansible("ansible", self.name, *words)
+        found = re.search(r"^\S+ \| [^\n]*? => (\{.*)", done.stdout, re.MULTILINE)
+        assert found, done.stdout
+        return {**json.loads(found[1]), **({"failed": True} if done.returncode else {})}
+
+    def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
+        """Run a module that has to succeed."""
+        result = self.run(module, **params)
+        assert not result.get("failed"), result
+        return result
+
+    def play(self, tasks: Sequence[Mapping[str, Any]]) -> str:
+        """What a playbook of these tasks prints, which has to succeed."""
+        playbook = CLONE / ".work" / f"{self.name}.yml"
+        playbook.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": list(tasks)}]))
+        done = self._ansible("ansible-playbook", "--diff", str(playbook))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _ansible(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        settings = {
+            "ANSIBLE_CONNECTION_PLUGINS": str(HOST.parent / "connection"),
+            "ANSIBLE_PIPELINING": "true",
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_DEPRECATION_WARNINGS": "false",
+        }
+        variables = {"ansible_connection": "host", "ansible_python_interpreter": "/usr/bin/python3"}
+        command = [sys.executable, str(Path(sys.executable).with_name(program)), "--inventory", f"{self.name},"]
+        command += ["--extra-vars", json.dumps(variables), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **settings})
+
+    # --- what is compared ---
+
+    def dump(self) -> dict[str, Any]:
+        """What ip shows of all its namespaces, once no address waits for its check; without what a boot numbers anew."""
+        with self._namespaces_here() as names:
+            wait_until(lambda: not any(_tentative(name) for name in names), "an address is still being checked")
+            return _without(dump(names), {"ifindex", "link_index"})
+
+    @contextlib.contextmanager
+    def _namespaces_here(self) -> Iterator[list[str]]:
+        """All namespaces of the host under names in this one, for as long as it takes: a name keeps a namespace alive."""
+        process = Path("/proc") / (self.root.parent / "process").read_text().strip()
+        theirs = process / "root/run/netns"
+        sources = {self.name: process / "ns/net"}
+        sources |= {f"{self.name}.{each.name}": each for each in sorted(theirs.iterdir())} if theirs.exists() else {}
+        with contextlib.ExitStack() as undo:
+            for name, source in sources.items():
+                (NETNS / name).touch()
+                undo.callback((NETNS / name).unlink)
+                subprocess.run(["mount", "--bind", source, NETNS / name], check=True)
+                undo.callback(subprocess.run, ["umount", NETNS / name], check=True)
+            yield list(sources)
+
+
+def _tentative(netns: str) -> str:
+    command = ["ip", "-n", netns, "-oneline", "-6", "address", "show", "tentative"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def wait_until(done: Any, otherwise: str) -> None:
+    """Ten seconds at most."""
+    end = time.monotonic() + 10
+    while not done():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def made_system(release: str, manager: str, name: str = "n1") -> Iterator[System]:
+    """A new host with eth0 and eth1, plugged into the switch, that has started; the manager has done its work."""
+    system = System(name, release, manager)
+    command_host("install", name, release, manager)
+    try:
+        for port in ("eth0", "eth1"):
+            system.card(port)
+        for path, mode, text in MANAGERS[manager]:
+            system.put(path, text, mode)
+        system.on()
+        yield system
+    finally:
+        command_host("stop", name)
