@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Req
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip, run_in_child, see_own_sysfs
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
     Oracle,
@@ -189,6 +189,17 @@ def test_result(host: Host) -> None:
         "mac": {"address": MAC1},
         "target": {"dev": "mt0", "managed": "no"},
     }
+
+
+def test_where_sysfs_shows_this_namespace(host: Host) -> None:
+    """As it does on a host outside of namespaces: the kernel refuses to mount the same one there again."""
+
+    def enter_with_sysfs() -> None:
+        enter(host.netns)
+        see_own_sysfs()
+
+    told = run_in_child(enter_with_sysfs, "macvtap", {"name": "mt0", "lower_device": "eth0", "device_mode": "0640"}, check=False)
+    assert (told["link"]["device"], told["link"]["device_mode"]) == (str(node_of(host)), "0640"), told
 
 
 def test_name_of_a_link_is_escaped_for_libvirt(host: Host) -> None:

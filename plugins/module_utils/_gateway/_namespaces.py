@@ -156,8 +156,8 @@ class Namespace:
         library = ctypes.CDLL(None, use_errno=True)
         if library.unshare(CLONE_NEWNS) or library.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None):
             return {}
-        if library.mount(b"sysfs", b"/sys", b"sysfs", 0, None):
-            return {}
+        if library.mount(b"sysfs", b"/sys", b"sysfs", 0, None) and ctypes.get_errno() != errno.EBUSY:
+            return {}  # busy says that what is mounted there already shows this namespace
         found = {}
         for path in glob.glob("/sys/class/net/*/macvtap/tap*/dev"):
             with open(path, encoding="utf-8") as file:
