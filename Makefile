@@ -30,8 +30,10 @@ sanity: environment ## runs ansible-test sanity on every Python found
 test-hosts: environment ## runs the tests on hosts with systemd that reboot: 500 MB of Debian in .work the first time
 	@tests/run test-hosts
 
-benchmark: environment ## measures against ip -batch
+benchmark: environment ## measures against ip -batch, and boots against systemd-networkd
 	@$(tools) tests/sandbox python tests/benchmark/topology.py
+	@tests/hosts/fetch-debian trixie networkd >/dev/null
+	@$(tools) tests/sandbox python tests/benchmark/boot.py
 
 clean: ## removes all that the other targets made in this folder
 	rm -rf .venv .work

@@ -46,7 +46,9 @@ ATTRIBUTES = r"""
 address:
   description:
     - MAC address, in any usual notation, unicast. Quote it, or YAML may read it as a number.
-    - Without it the kernel makes one at random, or udev one from the name of the link.
+    - Without it, a new link has a random one. For one that is the same wherever and whenever the link is made, see the filter
+      P(patchbay.netdev.stable_mac#filter). A bridge has that of one of its ports, or udev makes one from its name, and a VLAN
+      has that of its lower device.
     - On a macvlan or macvtap in mode C(passthru) it is the MAC address of the lower device as well.
   type: str
   aliases: [mac]

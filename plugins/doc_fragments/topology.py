@@ -13,6 +13,7 @@ from ansible_collections.patchbay.netdev.plugins.doc_fragments import (
     netns,
     node,
     on_lower_device,
+    persist,
     port,
     route,
     rule,
@@ -24,7 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.doc_fragments import (
 
 def _entries(kind: str, description: str, *options: str) -> str:
     head = f"  {kind}:\n    description:\n      - {description}\n    type: list\n    elements: dict\n    suboptions:"
-    return head + indent("".join(options), "      ") + "\n"
+    return head + indent("".join((*options, persist.OPTIONS)), "      ") + "\n"
 
 
 _MADE = link.IDENTITY + link.EXISTENCE + link.ATTRIBUTES + link.AT_CREATION

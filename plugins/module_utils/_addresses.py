@@ -35,6 +35,7 @@ _SCOPE_HOST = 254  # linux/rtnetlink.h
 
 STATIC, DHCP, RA, KERNEL = "static", "dhcp", "ra", "kernel"
 _SETTABLE = NODAD | NOPREFIXROUTE
+_SWITCHES = (("noprefixroute", NOPREFIXROUTE), ("nodad", NODAD))
 _KEYS = ("ip", "peer_ip", "label", "metric", "noprefixroute", "nodad")
 
 
@@ -191,13 +192,31 @@ class Addresses(Type):
 
     def returned(self, value: Any) -> Any:
         """The static ones, each with all its options; sorted, for the order of the kernel tells nothing about wishes."""
-        found = sorted((address for address in value if owner(address) == STATIC), key=lambda one: (one.family, identity(one)))
-        return [long_form(address) for address in found]
+        return [long_form(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+
+    def saved(self, value: Any) -> Any:
+        """As they were written, in that order: the first of a subnet is the one that packets are sent from."""
+        return [_saved(address) for address in value]
 
     def compared(self, value: Any) -> Any:
         """The static ones, each as short as a user would write it."""
-        items = [{name: part for name, part in item.items() if part} for item in self.returned(value)]
-        return [item if len(item) > 1 else item["ip"] for item in items]
+        return [_short(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+
+
+def _static(value: tuple[Address, ...]) -> list[Address]:
+    return [address for address in value if owner(address) == STATIC]
+
+
+def _short(address: Address) -> Any:
+    found = {name: part for name, part in long_form(address).items() if part}
+    return found if len(found) > 1 else found["ip"]
+
+
+def _saved(address: Address) -> Any:
+    """With what is written to be off: nothing written leaves it as it is."""
+    found = _short(address)
+    off = {name: False for name, bit in _SWITCHES if address.unset & bit}
+    return {**(found if isinstance(found, dict) else {"ip": found}), **off} if off else found
 
 
 def long_form(address: Address) -> dict[str, Any]:
@@ -261,7 +280,7 @@ def _parsed(item: Any) -> Address:
     ip, length = ip_interface(written["ip"])
     family = 6 if ":" in ip else 4
     flags, unset = PERMANENT, 0
-    for name, bit in (("noprefixroute", NOPREFIXROUTE), ("nodad", NODAD)):
+    for name, bit in _SWITCHES:
         if name in written:
             asked = _part(written, name, _parse_boolean)
             flags, unset = (flags | bit, unset) if asked else (flags, unset | bit)

@@ -47,8 +47,9 @@ INFO_ARGUMENTS: ArgumentSpec = {"name": {"type": "str"}, "kind": {"type": "str"}
 _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
 _ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
-_HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin")
+_HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin", "persist")
 _STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+_PERSIST = {"type": "str", "choices": ["none", "replay"]}
 
 
 def guarded(spec: ArgumentSpec) -> ArgumentSpec:
@@ -58,7 +59,7 @@ def guarded(spec: ArgumentSpec) -> ArgumentSpec:
 
 def argument_spec(kind: Kind) -> ArgumentSpec:
     """The argument specification of the module for one link of this kind (LINK: of any kind that is there)."""
-    spec: ArgumentSpec = {"name": {"type": "str", "required": True}, "netns": {"type": "str"}}
+    spec: ArgumentSpec = {"name": {"type": "str", "required": True}, "netns": {"type": "str"}, "persist": dict(_PERSIST)}
     if kind is not LINK:
         spec["state"] = dict(_STATE)
         spec["recreate"] = {"type": "str", "choices": ["never", "when_required"], "default": "never"}
@@ -75,7 +76,12 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
 
 def netns_argument_spec() -> ArgumentSpec:
     """The argument specification of the module for one named network namespace."""
-    return {"name": {"type": "str", "required": True}, "state": dict(_STATE), "force": {"type": "bool", "default": False}}
+    return {
+        "name": {"type": "str", "required": True},
+        "state": dict(_STATE),
+        "force": {"type": "bool", "default": False},
+        "persist": dict(_PERSIST),
+    }
 
 
 def port_argument_spec() -> ArgumentSpec:
@@ -85,6 +91,7 @@ def port_argument_spec() -> ArgumentSpec:
         "netns": {"type": "str"},
         "bridge": {"type": "str"},
         "state": dict(_STATE),
+        "persist": dict(_PERSIST),
         **_arguments(PORT),
     }
 
@@ -104,6 +111,7 @@ def route_argument_spec() -> ArgumentSpec:
         "metric": {"type": "int"},
         "netns": {"type": "str"},
         "state": dict(_STATE),
+        "persist": dict(_PERSIST),
         **_arguments(ROUTE.options),
     }
 
@@ -115,6 +123,7 @@ def rule_argument_spec() -> ArgumentSpec:
         "family": {"type": "str", "choices": list(_FAMILIES)},
         "netns": {"type": "str"},
         "state": dict(_STATE),
+        "persist": dict(_PERSIST),
         **_arguments(RULE.options),
     }
 
@@ -131,7 +140,8 @@ def topology_argument_spec() -> ArgumentSpec:
     entries["bridge_port"] = port_argument_spec()
     entries["routes"] = route_argument_spec()
     entries["rules"] = rule_argument_spec()
-    return {name: {"type": "list", "elements": "dict", "options": spec} for name, spec in entries.items()}
+    lists: ArgumentSpec = {name: {"type": "list", "elements": "dict", "options": spec} for name, spec in entries.items()}
+    return {**lists, "persist": dict(_PERSIST)}
 
 
 def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
@@ -172,6 +182,7 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
             allow_wireless=bool(params.get("allow_wireless")),
             wait_dad=wait if present else None,
             announce=present and bool(params.get("announce")),
+            persist=params.get("persist"),
             origin=origin,
         ),
         *ends,
@@ -182,7 +193,9 @@ def wanted_netns(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, .
     """What the options of one namespace say. It is named: a path is no name."""
     read = _Reader(params, origin)
     name = read.namespace("name", path=False)
-    return (Wanted(NetnsKey(name), "netns", params.get("state") != "absent", {}, force=bool(params.get("force")), origin=origin),)
+    present = params.get("state") != "absent"
+    force = bool(params.get("force"))
+    return (Wanted(NetnsKey(name), "netns", present, {}, force=force, persist=params.get("persist"), origin=origin),)
 
 
 def wanted_port(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
@@ -193,13 +206,14 @@ def wanted_port(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ..
         attributes["controller"] = read.option("bridge", LinkName())
     if params.get("state") == "absent":
         attributes = {"controller": ""}
-    return (Wanted(LinkKey(read.namespace("netns"), read.option("port", LinkName())), None, True, attributes, origin=origin),)
+    key = LinkKey(read.namespace("netns"), read.option("port", LinkName()))
+    return (Wanted(key, None, True, attributes, persist=params.get("persist"), origin=origin),)
 
 
 def wanted_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
     """What the options of `bridge_hairpin` say: the bridge, if written, has to be the one that the port is attached to."""
     read = _Reader(params, origin)
-    (item,) = wanted_port({name: params.get(name) for name in ("port", "netns", "hairpin")}, origin)
+    (item,) = wanted_port({name: params.get(name) for name in ("port", "netns", "hairpin", "persist")}, origin)
     asserted = {} if params.get("bridge") is None else {"controller": read.option("bridge", LinkName())}
     return (replace(item, asserted=asserted),)
 
@@ -239,7 +253,12 @@ def wanted_rule(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ..
 
 def _object(key: Any, kind: Kind, params: Mapping[str, Any], attributes: dict[str, Any], origin: str) -> Wanted:
     present = params.get("state") != "absent"
-    return Wanted(key, kind.name, present, attributes if present else {}, origin=origin)
+    return Wanted(key, kind.name, present, attributes if present else {}, persist=params.get("persist"), origin=origin)
+
+
+def topology_lists() -> tuple[str, ...]:
+    """The lists of a `topology`, in the order in which what they name can be made."""
+    return tuple(name for name, option in topology_argument_spec().items() if option["type"] == "list")
 
 
 def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
@@ -256,7 +275,9 @@ def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
         item
         for name, read in readers.items()
         for position, entry in enumerate(params.get(name) or ())
-        for item in read(entry, f"{name}[{position}] ({_called(entry)})")
+        for item in read(
+            {**entry, "persist": entry.get("persist") or params.get("persist")}, f"{name}[{position}] ({_called(entry)})"
+        )
     )
 
 

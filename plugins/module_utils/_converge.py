@@ -9,8 +9,8 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
@@ -21,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     misplaced,
     owner,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     ApplyFailed,
     NeedsRecreate,
@@ -31,6 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._guard import chec
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
+    BootState,
     Connection,
     LinkKey,
     NetnsKey,
@@ -48,7 +50,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations import
     UpdateLink,
     outcome,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, merge, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, sources_again
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import DISABLE_IPV6, hint
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveLinks, Request
@@ -69,23 +71,45 @@ class Gateway(Protocol):
     def connection(self) -> Connection:
         """How the task reaches this host."""
 
+    def has_declarations(self) -> bool:
+        """Whether anything comes back at the next boot."""
+
+    def boot_state(self) -> BootState:
+        """The files that bring things back at the next boot."""
+
     def execute(self, request: Request) -> None:
         """Send one request; RequestFailed when the kernel refuses it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it: the items as they were understood, the plan, and the state afterwards (predicted or observed)."""
+    """What came of it: the items as they were understood, the plan, and the state afterwards (predicted or observed).
+
+    boot: what is done for the next boot.
+    """
 
     items: tuple[Wanted, ...]
     plan: Plan
     after: State
+    boot: BootPlan = field(default_factory=BootPlan)
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """All, in order."""
+        return (*self.boot.first, *self.plan.operations, *self.boot.last)
 
 
-def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_lockout: bool = False) -> Result:
+def converge(
+    gateway: Gateway,
+    items: Sequence[Wanted],
+    apply: bool,
+    allow_lockout: bool = False,
+    engine: Callable[[], Engine] | None = None,
+) -> Result:
     """Make the wanted state true; apply false stops at the plan, and `after` is its prediction.
 
-    allow_lockout: go on even where the connection that the task came by would be cut.
+    allow_lockout: go on even where the connection that the task came by would be cut. engine: makes the program of the next
+    boot; without it the next boot is left alone.
 
     Refused and InvalidValue come before anything was changed; ApplyFailed after what was changed has been undone.
     """
@@ -107,11 +131,70 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_locko
         if connection.links:
             around = replace(scope, links=scope.links | set(connection.links), traffic=scope.traffic | {HERE})
             check_lockout(found.operations, gateway.observe(around), connection)
-    if not apply or not found.operations:
-        return Result(resolved, found, found.after)
+    if engine is not None and not (any(item.persist == "replay" for item in resolved) or gateway.has_declarations()):
+        engine = None  # nothing is declared, and no task asks for it
+    boot = _plan_boot(gateway, resolved, found.after, engine)
+    if not apply or not (found.operations or boot.first or boot.last):
+        return Result(resolved, found, found.after, boot)
     # A link that goes no longer says where its lower device is: so its namespace is named here.
     places = {key.netns for key in _touched(found)}
     scope = replace(scope, namespaces=scope.namespaces | places)
+    _boot_steps(gateway, boot.first, ())
+    try:
+        after = _make_true(gateway, resolved, found, scope)
+    except ApplyFailed as error:
+        if not boot.first:
+            raise
+        undone, remains = _take_back(gateway, boot.first)
+        raise ApplyFailed(str(error), [*error.undone, *undone], [*error.left, *remains]) from error
+    # Now the kernel has chosen what it was to choose, such as a MAC.
+    last = _plan_boot(gateway, resolved, after, engine)
+    try:
+        steps = (*last.first, *last.last)
+        _boot_steps(gateway, steps, boot.first)
+        left = _plan_boot(gateway, resolved, after, engine).changes
+        if left:
+            undone, remains = _take_back(gateway, (*boot.first, *steps))
+            what = f"the files of the next boot are not as they were written: {', '.join(path for path, _old, _new in left)}"
+            raise ApplyFailed(_told(what, remains), undone, remains)
+    except ApplyFailed as error:
+        undone, remains = _undo(gateway, found, scope, found.operations)
+        raise ApplyFailed(str(error), [*undone, *error.undone], [*remains, *error.left]) from error
+    changes = {path: (path, before, new) for path, before, new in (*boot.changes, *last.changes)}
+    for path, before, _new in boot.changes:
+        changes[path] = (path, before, changes[path][2])
+    return Result(resolved, found, after, replace(boot, changes=tuple(changes.values())))
+
+
+def _plan_boot(gateway: Gateway, items: Sequence[Wanted], after: State, engine: Callable[[], Engine] | None) -> BootPlan:
+    return BootPlan() if engine is None else plan_boot(merge(items), after, gateway.boot_state(), engine())
+
+
+def _boot_steps(gateway: Gateway, steps: Sequence[Operation], before: Sequence[Operation]) -> None:
+    """Do them; when one fails, take all back, with those that were done before."""
+    begun: list[Operation] = list(before)
+    for step in steps:
+        begun.append(step)
+        for request in step.requests():
+            try:
+                gateway.execute(request)
+            except RequestFailed as error:
+                undone, remains = _take_back(gateway, begun)
+                raise ApplyFailed(_told(f"{step} failed: {error}", remains), undone, remains) from error
+
+
+def _take_back(gateway: Gateway, steps: Sequence[Operation]) -> tuple[list[str], list[str]]:
+    undone: list[str] = []
+    refused: list[str] = []
+    for step in reversed(steps):
+        for inverse in step.inverse():
+            refused += _attempt(gateway, inverse)
+            undone.append(str(inverse))
+    return undone, refused
+
+
+def _make_true(gateway: Gateway, resolved: Sequence[Wanted], found: Plan, scope: Scope) -> State:
+    """Apply a plan, and look what came of it."""
     _apply(gateway, found, scope)
     try:
         after = gateway.observe(scope)
@@ -128,7 +211,7 @@ def converge(gateway: Gateway, items: Sequence[Wanted], apply: bool, allow_locko
             undone,
             remains,
         )
-    return Result(resolved, found, after)
+    return after
 
 
 def _scope(items: Sequence[Wanted]) -> Scope:

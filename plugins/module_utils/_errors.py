@@ -26,6 +26,10 @@ class NeedsRecreate(Refused):
         self.changes = changes
 
 
+class Missing(Refused):
+    """Something that a link needs is not there: it may come later."""
+
+
 class MissingLibrary(NetdevError):
     """pyroute2 cannot be imported by this interpreter; `__cause__` is what the import raised."""
 

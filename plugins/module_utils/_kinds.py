@@ -120,7 +120,8 @@ class Kind:
     """One kind of link: the kernel's name for it, the attributes that are options of its module, and what creating one needs.
 
     module: the kernel module that brings it. flat: what sits on one of these, the kernel lets sit on the device below.
-    takes_address: a new one has the MAC of its lower device. follows: it goes up and down with its lower device.
+    takes_address: a new one has the MAC of its lower device. draws_address: a new one has a random MAC, and keeps it. follows:
+    it goes up and down with its lower device.
     port: what it has beside them while it is a port of a bridge; a module of its own (bridge_port) has those as options.
     """
 
@@ -131,6 +132,7 @@ class Kind:
     module: str = ""
     flat: bool = False
     takes_address: bool = False
+    draws_address: bool = False
     follows: bool = False
 
     @property
@@ -340,7 +342,9 @@ def _without_initial(rows: tuple[Attribute, ...], *names: str) -> tuple[Attribut
     return tuple(replace(row, initial=None) if row.name in names else row for row in rows)
 
 
-MACVLAN = Kind("macvlan", _on_lower_device("macvlan") + _COMMON, needs=("lower_device",), port=PORT, flat=True)
+MACVLAN = Kind(
+    "macvlan", _on_lower_device("macvlan") + _COMMON, needs=("lower_device",), port=PORT, flat=True, draws_address=True
+)
 
 MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a port
     "macvtap",
@@ -353,6 +357,7 @@ MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a po
     ),
     needs=("lower_device",),
     flat=True,
+    draws_address=True,
 )
 
 
@@ -390,9 +395,10 @@ VETH = Kind(  # with as many queues as the machine has processors
     ),
     needs=("peer",),
     port=PORT,
+    draws_address=True,
 )
 
-DUMMY = Kind("dummy", _COMMON, port=PORT)
+DUMMY = Kind("dummy", _COMMON, port=PORT, draws_address=True)
 
 VLAN = Kind(
     "vlan",
@@ -424,6 +430,7 @@ VRF = Kind(
         *_COMMON,
     ),
     needs=("table",),
+    draws_address=True,
 )
 
 # A route is what stands at its key (see RouteKey); these are what may differ there.
@@ -494,3 +501,8 @@ _ALL = {**KINDS, ROUTE.name: ROUTE, RULE.name: RULE}
 def kind_of(name: str) -> Kind:
     """The rows of an object of this kind: those of the table, or the ones that every link has."""
     return _ALL.get(name, LINK)
+
+
+def draws_address(kind: str, attributes: Attributes) -> bool:
+    """Whether a new link has a random MAC when none is asked for, which it keeps; passthru has that of its lower device."""
+    return kind_of(kind).draws_address and attributes.get("mode") != PASSTHRU

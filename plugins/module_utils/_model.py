@@ -245,6 +245,7 @@ class Wanted:
     force: a namespace goes although processes live in it.
     allow_wireless: a lower device may be wireless.
     wait_dad: how many seconds to wait for the end of duplicate address detection; announce: whether to announce addresses.
+    persist: what is to be at the next boot: `none`, `replay`, or as it is.
     origin: where in the input it was written, for error messages.
     """
 
@@ -260,7 +261,34 @@ class Wanted:
     allow_wireless: bool = False
     wait_dad: float | None = None
     announce: bool = False
+    persist: str | None = None
     origin: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of ours as it is, or is to be; link: for a symbolic link, where it leads."""
+
+    content: bytes = b""
+    mode: int = 0o644
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class BootState:
+    """What brings things back at boot on this host.
+
+    files: all that are ours, by path. init: `systemd`, `openrc`, `sysv`, or nothing. managers: `networkd`, `networkmanager`, as
+    far as they are there. interpreter: the Python that runs at boot.
+    release: that of the engine which is there, such as (1, 0, 0).
+    """
+
+    files: Mapping[str, File] = field(default_factory=dict)
+    init: str = ""
+    managers: frozenset[str] = frozenset()
+    udev: bool = False
+    interpreter: str = "/usr/bin/python3"
+    release: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

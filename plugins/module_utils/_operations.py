@@ -43,6 +43,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
     Attributes,
     Carried,
+    File,
     Link,
     LinkKey,
     Netns,
@@ -59,8 +60,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddRoute,
     AddRule,
     AnnounceAddresses,
+    DropFile,
     NewLink,
     NewNetns,
+    ProveEngine,
+    PutFile,
     RemoveAddress,
     RemoveAltname,
     RemoveLink,
@@ -73,6 +77,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Request,
     SetLink,
     SetNode,
+    Tell,
     WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
@@ -683,7 +688,73 @@ class DeleteRule:
         return frozenset()
 
 
+@dataclass(frozen=True)
+class ChangeFiles:
+    """Write and delete files of the next boot: (path, before, after). told: the programs that then read theirs again."""
+
+    why: str
+    changes: tuple[tuple[str, File | None, File | None], ...]
+    told: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What it is about."""
+        return self.why
+
+    def __str__(self) -> str:
+        words = [f"{'delete' if after is None else 'write'} {path}" for path, _before, after in self.changes]
+        return f"{self.why}: {', '.join(words)}"
+
+    def predict(self, _state: State) -> Changes:
+        """Nothing changes until the next boot."""
+        return {}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """The files as they were."""
+        changes = tuple((path, after, before) for path, before, after in reversed(self.changes))
+        return (replace(self, changes=changes),)
+
+    def requests(self) -> list[Request]:
+        """One for each file, and word of them."""
+        found: list[Request] = [
+            DropFile(path) if after is None else PutFile(path, after) for path, _before, after in self.changes
+        ]
+        return found + [Tell(program) for program in self.told]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Run the program of the next boot once; it says nothing when it can do its work."""
+
+    interpreter: str
+
+    def __str__(self) -> str:
+        return f"try the boot program with {self.interpreter}"
+
+    def predict(self, _state: State) -> Changes:
+        """Nothing changes."""
+        return {}
+
+    def inverse(self) -> tuple[Operation, ...]:
+        """None."""
+        return ()
+
+    def requests(self) -> list[Request]:
+        """One request."""
+        return [ProveEngine(self.interpreter)]
+
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """None."""
+        return frozenset()
+
+
 Operation = Union[
+    ChangeFiles,
+    Prove,
     CreateNetns,
     DeleteNetns,
     CreateLink,

@@ -113,6 +113,8 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             raise InvalidValue(f"{both}, one present and one absent")
         if other.kind and item.kind and other.kind != item.kind:
             raise InvalidValue(f"{both}, one as {other.kind} and one as {item.kind}")
+        if other.persist and item.persist and other.persist != item.persist:
+            raise InvalidValue(f"{both}, with persist {other.persist} and {item.persist}")
         states = {other.lower_device_state, item.lower_device_state} - {None}
         if len(states) > 1:
             raise InvalidValue(f"{both}, with lower_device_state require and up")
@@ -131,6 +133,7 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             allow_wireless=other.allow_wireless or item.allow_wireless,
             wait_dad=other.wait_dad if item.wait_dad is None else item.wait_dad,
             announce=other.announce or item.announce,
+            persist=other.persist or item.persist,
             lower_device_state=other.lower_device_state or item.lower_device_state,
         )
     return tuple(found.values())

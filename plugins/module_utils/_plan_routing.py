@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import covers
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOKUP, NEXT_HOP, REJECTS, ROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
@@ -194,9 +194,9 @@ def _check_link(key: RouteKey, link: LinkKey, state: State) -> None:
     found = state.get(link)
     if found is None:
         there = sorted(other.key.name for other in state if other.key.netns == key.netns)
-        raise Refused(f"{key}: there is no link {link.name} in its namespace. There are: {', '.join(there[:20])}")
+        raise Missing(f"{key}: there is no link {link.name} in its namespace. There are: {', '.join(there[:20])}")
     if found.get("admin_state") == "down":
-        raise Refused(f"{key}: {link} is down, and no route leaves by a link that is down. Write admin_state: up for it")
+        raise Missing(f"{key}: {link} is down, and no route leaves by a link that is down. Write admin_state: up for it")
 
 
 def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: State) -> None:
@@ -213,14 +213,14 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: Stat
             return
         ways = [one for one in state.routes_towards(key.netns, gateway) if one.link == link and not one.get("gateway")]
         if not ways:
-            raise Refused(
+            raise Missing(
                 f"{key}: its gateway {gateway} is in no network of {link}. Add an address of that network to {link.name}, "
                 "or write onlink: true"
             )
         return
     ways = [one for one in state.routes_towards(key.netns, gateway) if not one.get("gateway") and one.get("type") not in REJECTS]
     if not ways and _all_known(key.netns, state):
-        raise Refused(
+        raise Missing(
             f"{key}: its gateway {gateway} is in no network that a link of this namespace is in. "
             "Add an address of that network to a link that is up, or write link and onlink: true"
         )

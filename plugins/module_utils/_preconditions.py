@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     is_duplicate,
     owner,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import NeedsRecreate, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, NeedsRecreate, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
@@ -158,7 +158,7 @@ def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
         return Refused(f"{key}: {lower.name} is an alternative name of {owner}; write lower_device: {owner.name}")
     there = sorted(link.key.name for link in state if link.key.netns == lower.netns and link.ethernet)
     place = f"netns {lower.netns}" if lower.netns else "the namespace that the task runs in"
-    return Refused(
+    return Missing(
         f"{key}: there is no link {lower.name} in {place} to be its lower device. "
         f"There {'are: ' + ', '.join(there[:20]) if there else 'is none that could be one'}. "
         "lower_device_netns names another namespace"
@@ -181,7 +181,7 @@ def link_missing(key: LinkKey, state: State) -> Refused:
     if owner is not None:
         return Refused(f"{key}: it is an alternative name of {owner}; write {owner.name}")
     there = sorted(link.key.name for link in state if link.key.netns == key.netns)
-    return Refused(f"{key}: there is no such link, and none is created here. There are: {', '.join(there[:20])}")
+    return Missing(f"{key}: there is no such link, and none is created here. There are: {', '.join(there[:20])}")
 
 
 def check_view(item: Wanted, current: Link) -> None:
@@ -359,7 +359,7 @@ def _check_controller(case: Situation) -> None:
         )
     controller = case.state.get(key)
     if controller is None:
-        raise Refused(f"{case.key}: its controller {key} does not exist; it is looked up in the namespace of the link")
+        raise Missing(f"{case.key}: its controller {key} does not exist; it is looked up in the namespace of the link")
     if controller.kind not in _CONTROLLERS:
         raise Refused(f"{case.key}: {key} is no bridge (its kind is {controller.kind}), so nothing can be attached to it")
     if case.kind == "vrf":

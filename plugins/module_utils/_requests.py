@@ -14,6 +14,7 @@ from typing import Union
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
     Attributes,
+    File,
     LinkKey,
     Route,
     Rule,
@@ -257,6 +258,47 @@ class RemoveNetns:
         return f"delete netns {self.name}"
 
 
+@dataclass(frozen=True)
+class PutFile:
+    """Write a file whole, or not at all."""
+
+    path: str
+    file: File
+
+    def __str__(self) -> str:
+        return f"write {self.path}"
+
+
+@dataclass(frozen=True)
+class DropFile:
+    """Delete a file, and the folder that was only there for such files."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"delete {self.path}"
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Have a program read its files again: `systemd`, `networkd`, `networkmanager`, `udev`, `sysv` or `openrc`."""
+
+    program: str
+
+    def __str__(self) -> str:
+        return f"have {self.program} read its files"
+
+
+@dataclass(frozen=True)
+class ProveEngine:
+    """Run the program of the next boot once, without changing anything: an interpreter without pyroute2 shows now."""
+
+    interpreter: str
+
+    def __str__(self) -> str:
+        return f"run the boot program with {self.interpreter}"
+
+
 Request = Union[
     NewNetns,
     RemoveNetns,
@@ -279,4 +321,8 @@ Request = Union[
     RemoveRoute,
     AddRule,
     RemoveRule,
+    PutFile,
+    DropFile,
+    Tell,
+    ProveEngine,
 ]

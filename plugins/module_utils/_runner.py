@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     namespace,
     wanted_topology,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import ENGINE
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     ApplyFailed,
@@ -28,6 +30,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     MissingLibrary,
     NetdevError,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._disk import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
@@ -46,6 +49,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, origin
+from ansible_collections.patchbay.netdev.plugins.module_utils._pyz import engine
 
 _WORDS = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
@@ -123,14 +127,38 @@ def _namespace_option(written: str | None) -> str:
 def _run(module: AnsibleModule, items: Callable[[], Sequence[Wanted]], shown: Callable[[Result], dict[str, Any]]) -> None:
     try:
         asked = items()
-        with _gateway(module) as gateway:
-            result = converge(gateway, asked, not module.check_mode, module.params["allow_lockout"])
+        with _gateway(module) as gateway, _alone(gateway, asked, module.check_mode):
+            result = converge(gateway, asked, not module.check_mode, module.params["allow_lockout"], engine)
     except NetdevError as error:
         _fail(module, error)
-    for note in result.plan.warnings:
+    for note in (*result.plan.warnings, *result.boot.warnings):
         module.warn(note)
-    sentences = [str(operation) for operation in result.plan.operations]
-    module.exit_json(changed=bool(sentences), operations=sentences, diff=_diff(result), **shown(result))
+    sentences = [str(operation) for operation in result.operations]
+    module.exit_json(changed=bool(sentences), operations=sentences, diff=[*_diff(result), *_file_diff(result)], **shown(result))
+
+
+def _alone(gateway: KernelGateway, asked: Sequence[Wanted], check_mode: bool) -> contextlib.AbstractContextManager[None]:
+    """Where things come back at boot, the program that brings them back must not run at the same moment."""
+    kept = gateway.has_declarations() or any(item.persist == "replay" for item in asked)
+    return locked() if kept and not check_mode else contextlib.nullcontext()
+
+
+def _file_diff(result: Result) -> list[dict[str, Any]]:
+    """One entry per file of the next boot; of the program, only whether it is there."""
+    found = []
+    for path, before, after in result.boot.changes:
+        sides = []
+        for file in (before, after):
+            if file is None:
+                sides.append("")
+            elif file.link is not None:
+                sides.append(f"a symbolic link to {file.link}\n")
+            else:
+                sides.append(
+                    f"a program of {len(file.content)} bytes\n" if path == ENGINE else file.content.decode(errors="replace")
+                )
+        found.append({"before_header": path, "after_header": path, "before": sides[0], "after": sides[1]})
+    return found
 
 
 def _gateway(module: AnsibleModule) -> KernelGateway:

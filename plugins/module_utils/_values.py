@@ -50,6 +50,10 @@ class Type:
         """The value as it stands in a result (made of what JSON has)."""
         return value
 
+    def saved(self, value: Any) -> Any:
+        """The value as it stands in a declaration (made of what JSON has): `parse` reads it back."""
+        return self.returned(value)
+
     def compared(self, value: Any) -> Any:
         """The value as it stands in a diff (made of what JSON has)."""
         return self.returned(value)

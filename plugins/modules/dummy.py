@@ -17,6 +17,7 @@ extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
   - patchbay.netdev.guard
+  - patchbay.netdev.persist
   - patchbay.netdev.link
 seealso:
   - module: patchbay.netdev.macvlan

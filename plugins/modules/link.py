@@ -14,6 +14,7 @@ extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
   - patchbay.netdev.guard
+  - patchbay.netdev.persist
   - patchbay.netdev.link.existing
 seealso:
   - module: patchbay.netdev.link_info

@@ -15,6 +15,7 @@ extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
   - patchbay.netdev.guard
+  - patchbay.netdev.persist
   - patchbay.netdev.netns
 seealso:
   - module: patchbay.netdev.veth

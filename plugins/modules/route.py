@@ -16,6 +16,7 @@ extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
   - patchbay.netdev.guard
+  - patchbay.netdev.persist
   - patchbay.netdev.route
 seealso:
   - module: patchbay.netdev.rule

@@ -219,9 +219,10 @@ def test_lower_device_down_is_warned_of(host: Host) -> None:
 
 
 def test_mac_is_in_the_creating_request(host: Host) -> None:
-    """The kernel notes a written MAC as set by somebody (3), which keeps udev's hands off; a random one is noted as such (1)."""
+    """The kernel notes a MAC as set by somebody (3), which keeps udev's hands off: also a random one, locally administered."""
     host.apply(
         "topology", macvlan=[{"name": "mv0", "lower_device": "eth0", "address": MAC1}, {"name": "mv1", "lower_device": "eth0"}]
     )
     assert host.link("mv0")["address"] == MAC1
-    assert [sysfs(host, f"{name}/addr_assign_type") for name in ("mv0", "mv1")] == ["3", "1"]
+    assert [sysfs(host, f"{name}/addr_assign_type") for name in ("mv0", "mv1")] == ["3", "3"]
+    assert int(host.link("mv1")["address"][:2], 16) & 3 == 2

@@ -127,12 +127,15 @@ def test_everything_at_once(host: Host, places: tuple[str | None, str | None]) -
 
 
 def test_mac_is_in_the_creating_request(host: Host) -> None:
-    """Both MACs are noted as set by somebody (3), which keeps udev's hands off; random ones as such (1)."""
+    """Both MACs are noted as set by somebody (3), which keeps udev's hands off; also random ones, locally administered."""
     host.apply("veth", name="va", address=MAC1, peer={"name": "vb", "netns": "guest", "address": MAC2})
     assert sysfs(host, "va/addr_assign_type") == "3"
     assert sysfs(host, "vb/addr_assign_type", "guest") == "3"
     host.apply("veth", name="vc", peer={"name": "vd"})
-    assert [sysfs(host, f"{name}/addr_assign_type") for name in ("vc", "vd")] == ["1", "1"]
+    assert [sysfs(host, f"{name}/addr_assign_type") for name in ("vc", "vd")] == ["3", "3"]
+    drawn = {host.link(name)["address"] for name in ("vc", "vd")}
+    assert len(drawn) == 2
+    assert {int(address[:2], 16) & 3 for address in drawn} == {2}
 
 
 def test_same_name_on_both_sides(host: Host) -> None:

@@ -22,7 +22,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     PHYSICAL,
     Address,
     Attributes,
+    BootState,
     Connection,
+    File,
     Link,
     LinkKey,
     RouteKey,
@@ -37,7 +39,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddRule,
     AnnounceAddresses,
     AwaitAddresses,
+    DropFile,
     NewLink,
+    ProveEngine,
+    PutFile,
     RemoveAddress,
     RemoveAltname,
     RemoveLink,
@@ -49,6 +54,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     ReplaceRoute,
     Request,
     SetLink,
+    Tell,
     WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
@@ -135,6 +141,7 @@ class FakeGateway:
         self.executed: list[Request] = []
         self.reached_by = Connection()
         self.vlan_filtering = True  # kernels can be built without, as CONFIG_BRIDGE_VLAN_FILTERING
+        self.files: dict[str, File] = {}  # of the next boot
         self._namespaces = [HERE, *namespaces]
         self._numbers = itertools.count(1)
         self._settings = {
@@ -237,6 +244,25 @@ class FakeGateway:
     def connection(self) -> Connection:
         """How the task reaches it: by no link that it has, unless a test says otherwise."""
         return self.reached_by
+
+    # What is on the disk
+
+    def has_declarations(self) -> bool:
+        """Whether a file of the next boot is there."""
+        return bool(self.files)
+
+    def boot_state(self) -> BootState:
+        """The files, on a host with systemd."""
+        return BootState(dict(self.files), init="systemd")
+
+    def _put_file(self, request: PutFile) -> None:
+        self.files[request.path] = request.file
+
+    def _drop_file(self, request: DropFile) -> None:
+        self.files.pop(request.path, None)
+
+    def _say_nothing(self, request: Tell | ProveEngine) -> None:
+        """Nobody listens."""
 
     # Reading
 
@@ -810,6 +836,10 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     RemoveAddress: FakeGateway._remove_address,
     AwaitAddresses: FakeGateway._await_addresses,
     AnnounceAddresses: FakeGateway._announce,
+    PutFile: FakeGateway._put_file,
+    DropFile: FakeGateway._drop_file,
+    Tell: FakeGateway._say_nothing,
+    ProveEngine: FakeGateway._say_nothing,
     AddRoute: FakeGateway._add_route,
     ReplaceRoute: FakeGateway._replace_route,
     RemoveRoute: FakeGateway._remove_route,

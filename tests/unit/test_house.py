@@ -23,10 +23,12 @@ FLOORS = (
     ("_values",),
     ("_addresses",),
     ("_kinds", "_requests"),
-    ("_argspec", "_preconditions", "_operations", "_gateway"),
-    ("_plan_routing",),
-    ("_plan", "_guard"),
+    ("_argspec", "_preconditions", "_operations"),
+    ("_boot", "_plan_routing"),
+    ("_plan", "_guard", "_gateway"),
     ("_converge",),
+    ("_replay",),
+    ("_pyz",),
     ("_runner",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

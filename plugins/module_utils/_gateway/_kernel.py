@@ -23,6 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk as disk
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._announce import frame
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._clients import serving
@@ -39,13 +40,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespac
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import AF
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import draws_address, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     LOCAL_TABLE,
     MAIN_TABLE,
     Address,
     Attributes,
+    BootState,
     Connection,
     Link,
     LinkKey,
@@ -66,8 +68,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddRule,
     AnnounceAddresses,
     AwaitAddresses,
+    DropFile,
     NewLink,
     NewNetns,
+    ProveEngine,
+    PutFile,
     RemoveAddress,
     RemoveAltname,
     RemoveLink,
@@ -81,6 +86,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Request,
     SetLink,
     SetNode,
+    Tell,
     WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
@@ -182,6 +188,16 @@ class KernelGateway:
             except Refused:  # a file that was left behind: its namespace is gone
                 continue
         return list(dict.fromkeys(found))
+
+    # What is on the disk
+
+    def boot_state(self) -> BootState:
+        """The files that bring things back at the next boot, and who reads them."""
+        return disk.boot_state()
+
+    def has_declarations(self) -> bool:
+        """Whether anything comes back at the next boot."""
+        return disk.has_declarations()
 
     # Reading
 
@@ -440,12 +456,16 @@ class KernelGateway:
                         packets.send(frame(mac, ip))
             elif isinstance(request, (AddRoute, ReplaceRoute, RemoveRoute)):
                 self._send_route(request)
+            elif isinstance(request, (PutFile, DropFile, Tell, ProveEngine)):
+                disk.execute(request)
             else:
                 self._send_rule(request)
         except NetlinkError as error:
             raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
         except OSError as error:
             text = str(error.strerror)
+            if isinstance(request, (PutFile, DropFile, Tell, ProveEngine)):
+                raise RequestFailed(f"it was not possible to {request}: {text}", error.errno or 0, text) from error
             raise RequestFailed(f"the kernel refused to {request}: {text}", error.errno or 0, text) from error
 
     def _forget(self, name: str) -> None:
@@ -459,7 +479,9 @@ class KernelGateway:
         """Sent where the lower device is, into the namespace where the link is to be: it is never seen elsewhere."""
         lower = request.attributes.get("lower_device")
         start, target = (self._namespace(netns) for netns in ((lower or request.key).netns, request.key.netns))
-        header, attrs = messages.write_link(request.kind, request.attributes, self._index, request.key)
+        header, attrs = messages.write_link(
+            request.kind, _with_address(request.kind, request.attributes), self._index, request.key
+        )
         if not request.peer and not any(item[0] == "IFLA_LINKINFO" for item in attrs):
             attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind]]}])
         attrs.insert(0, ["IFLA_IFNAME", request.key.name])
@@ -495,7 +517,7 @@ class KernelGateway:
 
     def _other_end(self, request: NewLink, key: LinkKey, attributes: Attributes) -> list[Any]:
         """The data of a pair that is made in a namespace: the whole of its other end, and where that is to be."""
-        _header, attrs = messages.write_link(request.kind, attributes, self._index, key)
+        _header, attrs = messages.write_link(request.kind, _with_address(request.kind, attributes), self._index, key)
         attrs.insert(0, ["IFLA_IFNAME", key.name])
         if key.netns != request.key.netns:
             attrs.append(["IFLA_NET_NS_FD", self._namespace(key.netns).descriptor])
@@ -635,6 +657,15 @@ class KernelGateway:
                 raise NetlinkError(errno.ENODEV, os.strerror(errno.ENODEV))
             self._indexes[key] = found["index"]
         return self._indexes[key]
+
+
+def _with_address(kind: str, attributes: Attributes) -> Attributes:
+    """With a random MAC where the kernel would draw one: udev takes that for a provisional one, and puts another in its place
+    moments after what was read of the link."""
+    if "address" in attributes or not draws_address(kind, attributes):
+        return attributes
+    first, *rest = os.urandom(6)
+    return {**attributes, "address": bytes([first & 0xFC | 0x02, *rest]).hex(":")}  # locally administered, of one station
 
 
 def _space(name: str) -> Netns | None:

@@ -19,7 +19,7 @@ import stat
 import struct
 from collections.abc import Iterator
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError, NetlinkSocket
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LEFT_BEHIND
 
@@ -42,7 +42,7 @@ class Namespace:
         try:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise Refused(
+            raise Missing(
                 f"There is no network namespace {name} ({path} does not exist). "
                 f"Correct the name, or create it first: ip netns add {os.path.basename(name)}"
             ) from error

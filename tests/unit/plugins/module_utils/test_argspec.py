@@ -56,7 +56,7 @@ def test_no_attribute_has_a_default() -> None:
 def test_topology_has_a_list_per_kind() -> None:
     """Each entry has the options of the module of that kind."""
     spec = topology_argument_spec()
-    assert spec.keys() == {*KINDS, "netns", "link", "bridge_port", "routes", "rules"}
+    assert spec.keys() == {*KINDS, "netns", "link", "bridge_port", "routes", "rules", "persist"}
     for name, kind in KINDS.items():
         assert spec[name] == {"type": "list", "elements": "dict", "options": argument_spec(kind)}
 

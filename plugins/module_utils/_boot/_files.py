@@ -1,0 +1,158 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that bring objects back at boot: which there are to be, and what stands in them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
+
+ENGINE = "/usr/local/lib/patchbay/replay.pyz"
+UNITS = "/etc/systemd/system"
+SERVICE, INSTANCE = "patchbay-replay.service", "patchbay-replay@.service"
+SCRIPT = "/etc/init.d/patchbay-replay"
+NETWORKD_CONF = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
+NETWORKD, NETWORKMANAGER, UDEV = "/etc/systemd/network", "/etc/NetworkManager/conf.d", "/etc/udev/rules.d"
+
+_SERVICE = """\
+# Written by patchbay.netdev: everything that can be made now is made now, before any network manager starts.
+[Unit]
+Description=Links declared with patchbay.netdev
+DefaultDependencies=no
+After=local-fs.target systemd-modules-load.service systemd-sysctl.service network-pre.target
+Wants=network-pre.target
+Before=network.target systemd-networkd.service NetworkManager.service networking.service shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+# No PrivateTmp=, ProtectSystem= or the like: in a mount namespace of its own, the network namespaces made here would be lost.
+ExecStart={command}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+_INSTANCE = """\
+# Written by patchbay.netdev: what sits on one lower device, whenever udev announces it.
+[Unit]
+Description=Links declared on %I with patchbay.netdev
+DefaultDependencies=no
+After=sys-subsystem-net-devices-%i.device patchbay-replay.service
+BindsTo=sys-subsystem-net-devices-%i.device
+Before=shutdown.target
+Conflicts=shutdown.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutStartSec=60
+ExecStart={command}
+
+[Install]
+# Never multi-user.target: without udev the boot would wait 90 seconds for the device.
+WantedBy=sys-subsystem-net-devices-%i.device
+"""
+
+_SCRIPT = """\
+#!/bin/sh
+# Written by patchbay.netdev.
+### BEGIN INIT INFO
+# Provides:          patchbay-replay
+# Required-Start:    mountkernfs $local_fs
+# Required-Stop:
+# Should-Start:      udev kmod procps
+# X-Start-Before:    networking
+# Default-Start:     S
+# Default-Stop:
+# Short-Description: Links declared with patchbay.netdev
+### END INIT INFO
+case "$1" in
+start | restart | force-reload) exec {command} ;;
+status) exec {command} --check ;;
+stop) ;;
+*)
+  echo "usage: $0 start|stop|status" >&2
+  exit 3
+  ;;
+esac
+"""
+
+
+def command(interpreter: str) -> str:
+    """What brings everything back. -I: nothing in the environment or the folder takes part."""
+    return f"{interpreter} -I {ENGINE}"
+
+
+def general(boot: BootState, engine: bytes) -> dict[str, File]:
+    """The files that every declaration needs: the engine, and what starts it."""
+    found = {ENGINE: File(engine)}
+    if boot.init == "systemd":
+        found[f"{UNITS}/{SERVICE}"] = File(_SERVICE.format(command=command(boot.interpreter)).encode())
+        found[f"{UNITS}/{INSTANCE}"] = File(_INSTANCE.format(command=command(boot.interpreter)).encode())
+        found[f"{UNITS}/multi-user.target.wants/{SERVICE}"] = File(link=f"../{SERVICE}")
+    elif boot.init:
+        found[SCRIPT] = File(_SCRIPT.format(command=command(boot.interpreter)).encode(), 0o755)
+    return found
+
+
+def of_lower_device(boot: BootState, name: str) -> dict[str, File]:
+    """What runs the engine again when a lower device appears."""
+    if boot.init != "systemd":
+        return {}
+    escaped = escape(name)
+    place = f"{UNITS}/sys-subsystem-net-devices-{escaped}.device.wants"
+    return {f"{place}/patchbay-replay@{escaped}.service": File(link=f"../{INSTANCE}")}
+
+
+def hands_off(boot: BootState, links: Iterable[str]) -> dict[str, File]:
+    """What keeps the managers of this host from flushing or grabbing links of ours."""
+    found = {}
+    for name in links:
+        if "networkd" in boot.managers:
+            text = f"# Written by patchbay.netdev, which makes this link.\n[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
+            found[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
+        if "networkmanager" in boot.managers:
+            text = f"# Written by patchbay.netdev, which makes this link.\n[keyfile]\nunmanaged-devices+=interface-name:={name}\n"
+            found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(text.encode(), 0o644)
+    return found
+
+
+def keep_routing(boot: BootState) -> dict[str, File]:
+    """What keeps networkd from deleting, whenever it starts, the routes and rules that are not its own."""
+    if "networkd" not in boot.managers:
+        return {}
+    text = (
+        "# Written by patchbay.netdev, which makes routes and rules beside those of networkd.\n"
+        "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n"
+    )
+    return {NETWORKD_CONF: File(text.encode(), 0o644)}
+
+
+def node(boot: BootState, name: str, options: dict[str, object]) -> dict[str, File]:
+    """The rule that gives the device node of a macvtap its owner as soon as udev sees it."""
+    words = (("device_owner", "OWNER"), ("device_group", "GROUP"), ("device_mode", "MODE"))
+    settings = [f'{word}="{options[option]}"' for option, word in words if options.get(option) is not None]
+    if not settings or not boot.udev:
+        return {}
+    match = f'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="{name}"'
+    text = f"# Written by patchbay.netdev: the number of the node changes with each boot.\n{', '.join([match, *settings])}\n"
+    return {f"{UDEV}/90-patchbay-{name}.rules": File(text.encode(), 0o644)}
+
+
+def escape(name: str) -> str:
+    """A name as it stands in the name of a unit (systemd.unit, "String Escaping for Inclusion in Unit Names")."""
+    plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
+    found = ""
+    for place, character in enumerate(name):
+        if character == "/":
+            found += "-"
+        elif character in plain and not (character == "." and place == 0):
+            found += character
+        else:
+            found += "".join(f"\\x{byte:02x}" for byte in character.encode())
+    return found

@@ -1,0 +1,239 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be written and deleted for the next boot, and in which order. Pure.
+
+Before the kernel is asked for anything: what keeps other programs off a new link, and the declaration of an old one, so that a
+crash in between leaves no link that comes back for ever. After it: the declarations of what is there now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    BootState,
+    File,
+    LinkKey,
+    NetnsKey,
+    RouteKey,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations import ChangeFiles, Operation, Prove
+
+_READERS = {
+    f"{files.UNITS}/": "systemd",
+    f"{files.NETWORKD}/": "networkd",  # its own settings it reads when it starts
+    f"{files.NETWORKMANAGER}/": "networkmanager",
+    f"{files.UDEV}/": "udev",
+}
+_STARTED = (files.ENGINE, f"{files.UNITS}/{files.SERVICE}", files.SCRIPT)  # the program, and what names its interpreter
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The program of the next boot, as this release has it. version: of the collection, such as (1, 0, 0)."""
+
+    content: bytes
+    version: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BootPlan:
+    """What to do before the kernel is asked, and after it; changes: (path, before, after) of all files, for the diff."""
+
+    first: tuple[Operation, ...] = ()
+    last: tuple[Operation, ...] = ()
+    changes: tuple[tuple[str, File | None, File | None], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: Engine) -> BootPlan:
+    """From the wishes of a task (merged), the state that they lead to, and the files that are there.
+
+    InvalidValue for what cannot be kept.
+    """
+    notes: list[str] = []
+    earlier: dict[str, Fragment] = {}
+    for path, file in boot.files.items():
+        if path.startswith(declarations.FOLDER):
+            try:
+                earlier[path] = declarations.from_text(file.content.decode(errors="replace"), path)
+            except InvalidValue as error:
+                notes.append(str(error))
+    kept = _kept(items, after, earlier, notes)
+    wanted = {path: File(declarations.to_text(fragment).encode(), 0o600) for path, fragment in kept.items()}
+    damaged = {path: file for path, file in boot.files.items() if path.startswith(declarations.FOLDER) and path not in earlier}
+    named = {declarations.path_of(item.key) for item in items if item.persist or not item.present}
+    wanted.update({path: file for path, file in damaged.items() if path not in named and path not in wanted})
+    around: dict[str, File] = {}
+    if wanted:
+        content = boot.files[files.ENGINE].content if boot.release > engine.version else engine.content
+        around = {**files.general(boot, content), **_around(boot, list(kept.values()))}
+    changes = [
+        (path, boot.files.get(path), {**around, **wanted}.get(path))
+        for path in dict.fromkeys([*around, *wanted, *boot.files])
+        if boot.files.get(path) != {**around, **wanted}.get(path)
+    ]
+    if around and not boot.init and changes:
+        notes.append(
+            f"There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
+            f"{files.command(boot.interpreter)}"
+        )
+    return BootPlan(*_in_order(changes, boot), tuple(changes), tuple(notes))
+
+
+def _kept(items: Sequence[Wanted], after: State, earlier: Mapping[str, Fragment], notes: list[str]) -> dict[str, Fragment]:
+    """The declarations as they are to be."""
+    kept = dict(earlier)
+    by_key = {item.key: item for item in items}
+    for item in items:
+        leader = by_key.get(item.attributes.get("peer"))
+        if not item.leads and leader is not None and leader.leads:
+            continue  # it stands in the declaration of the other end
+        path = declarations.path_of(item.key)
+        pairs = _pairs_with(item.key, kept)
+        if not item.present or item.persist == "none":
+            gone = _in_namespace(item.key, kept) if isinstance(item.key, NetnsKey) and not item.present else []
+            for one in [path, *pairs, *gone]:
+                kept.pop(one, None)
+            continue
+        home = pairs[0] if pairs else path  # a pair stays where it was declared, whichever end a task names
+        before = declarations.turned(kept[home]) if pairs else kept.get(home, {})
+        found: Fragment | None = None
+        if item.attributes.get("controller") == "" and (item.kind is None or item.persist):
+            before = found = declarations.detached(before, item.key)
+            if item.kind is None:
+                item = replace(item, attributes={name: value for name, value in item.attributes.items() if name != "controller"})
+        new = declarations.written(item, by_key, before)
+        if item.persist is None:
+            if before and declarations.contradicts(before, new):
+                notes.append(
+                    f"{item.key}: its declaration for the next boot ({home}) says something else than this task. "
+                    "Write persist: replay to save it as it is now, or persist: none to delete the declaration"
+                )
+        elif found is None or item.attributes:
+            _check_place(item)
+            found = _completed(item, declarations.overlaid(before, new), after)
+        if found:
+            kept[home] = declarations.turned(found) if pairs else found
+        elif found is not None:
+            kept.pop(home, None)
+    for item in items:
+        if item.persist == "replay" and item.present:
+            notes += [
+                f"{item.key}: the namespace {name} is not declared for the next boot, so it waits there until somebody makes "
+                f"that. Write netns: [{{name: {name}, persist: replay}}]"
+                for name in _places(item)
+                if name and declarations.path_of(NetnsKey(name)) not in kept
+            ]
+    return kept
+
+
+def _completed(item: Wanted, fragment: Fragment, after: State) -> Fragment:
+    """With what is not written, and has to be known at boot."""
+    if isinstance(item.key, RouteKey):
+        some = after.at(item.key)
+        return declarations.directed(fragment, some[0] if len(some) == 1 else None)
+    link = after.get(item.key) if isinstance(item.key, LinkKey) else None
+    end = after.get(link.get("peer")) if link is not None else None
+    return declarations.completed(fragment, link, end)
+
+
+def _in_namespace(key: NetnsKey, kept: Mapping[str, Fragment]) -> list[str]:
+    """The declarations of what goes with a namespace."""
+    return [
+        path
+        for path, fragment in kept.items()
+        for entries in fragment.values()
+        for entry in entries
+        if key.name in (entry.get("netns"), (entry.get("peer") or {}).get("netns"))
+    ]
+
+
+def _pairs_with(key: Any, earlier: Mapping[str, Fragment]) -> list[str]:
+    """The declarations of pairs of which this is the other end."""
+    if not isinstance(key, LinkKey):
+        return []
+    found = []
+    for path, fragment in earlier.items():
+        for entry in fragment.get("veth", ()):
+            peer = entry.get("peer") or {}
+            if (peer.get("name"), peer.get("netns") or "") == (key.name, key.netns):
+                found.append(path)
+    return found
+
+
+def _check_place(item: Wanted) -> None:
+    for place in _places(item):
+        if place.startswith("/"):
+            raise InvalidValue(
+                f"{item.key}: persist: the namespace {place} has no name, and its path may be another one after the next boot. "
+                "Give it a name in /run/netns"
+            )
+
+
+def _places(item: Wanted) -> list[str]:
+    """The namespaces that it is in, its lower device, and its other end."""
+    keys = [item.key, item.attributes.get("lower_device"), item.attributes.get("peer")]
+    return list(dict.fromkeys(key.netns for key in keys if key and not isinstance(key, NetnsKey)))
+
+
+def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
+    """What lower devices, managers and udev need to know of these declarations."""
+    found: dict[str, File] = {}
+    for lower in sorted(declarations.lower_devices(fragments)):
+        found.update(files.of_lower_device(boot, lower))
+    ours = [
+        entry["name"]
+        for fragment in fragments
+        for kind in KINDS
+        for made in fragment.get(kind, ())
+        for entry in (made, made.get("peer") or {})
+        if entry.get("name") and not entry.get("netns")
+    ]
+    found.update(files.hands_off(boot, ours))
+    if any(not entry.get("netns") for fragment in fragments for name in ("routes", "rules") for entry in fragment.get(name, ())):
+        found.update(files.keep_routing(boot))
+    for fragment in fragments:
+        for entry in fragment.get("macvtap", ()):
+            found.update(files.node(boot, entry["name"], entry))
+    return found
+
+
+def _in_order(
+    changes: Sequence[tuple[str, File | None, File | None]], boot: BootState
+) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
+    saved = [change for change in changes if change[0].startswith(declarations.FOLDER)]
+    others = [change for change in changes if not change[0].startswith(declarations.FOLDER)]
+    come, go = [one for one in others if one[2] is not None], [one for one in others if one[2] is None]
+    first: list[Operation] = []
+    last: list[Operation] = []
+    if come:
+        first.append(ChangeFiles("prepare the next boot", tuple(come), _told(come, boot)))
+        if any(path in _STARTED for path, _before, _after in come):
+            first.append(Prove(boot.interpreter))
+    old = [change for change in saved if change[2] is None]
+    if old:
+        first.append(ChangeFiles("forget at the next boot", tuple(old)))
+    new = [change for change in saved if change[2] is not None]
+    if new:
+        last.append(ChangeFiles("bring back at the next boot", tuple(new)))
+    if go:
+        last.append(ChangeFiles("tidy up for the next boot", tuple(go), _told(go, boot)))
+    return tuple(first), tuple(last)
+
+
+def _told(changes: Sequence[tuple[str, File | None, File | None]], boot: BootState) -> tuple[str, ...]:
+    found = {program for folder, program in _READERS.items() for path, _b, _a in changes if path.startswith(folder)}
+    if any(path == files.SCRIPT for path, _before, _after in changes):
+        found.add(boot.init)
+    return tuple(sorted(found))

@@ -1,0 +1,634 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is declared comes back: hosts with a disk of their own lose all that the kernel had, and the boot program makes it again.
+
+A host here has no service manager, so the test runs what its init would run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.tests.integration.host import (
+    CLONE,
+    assert_equal,
+    enter_process,
+    hosts,
+    ip_batch,
+    lasting,
+    run_in_child,
+)
+
+FOLDER = "/etc/patchbay/replay.d"
+ENGINE = "/usr/local/lib/patchbay/replay.pyz"
+COMMAND = f"/usr/bin/python3 -I {ENGINE}"
+CARDS = ("eth0", "eth1")
+PYROUTE2 = "/usr/lib/python3/dist-packages/pyroute2"
+NUMBERS = ("ifindex", "link_index")  # the kernel counts anew
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host with two cards, which can lose its power."""
+
+    name: str
+
+    @property
+    def process(self) -> int:
+        """The first process."""
+        return int((CLONE / f".work/hosts/running/{self.name}/process").read_text())
+
+    def path(self, path: str) -> Path:
+        """A file of the host."""
+        return Path(f"/proc/{self.process}/root{path}")
+
+    def sh(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a shell command."""
+        return hosts("enter", self.name, "sh", "-euc", command, check=check)
+
+    def plug(self, *cards: str) -> None:
+        """Give it cards; what is at the other end of a cable is another host's."""
+        self.sh("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad")
+        wire = int((CLONE / ".work/hosts/running/wire/process").read_text())
+        for card in cards:
+            mac = f"02:00:00:00:01:{card[-1:]:0>2}"
+            ip_batch(f"link add {card} netns {self.process} address {mac} type veth peer name p{next(_numbers)} netns {wire}")
+            self.sh(
+                f"ip link set {card} up; ip link set {card} down"
+            )  # or its first start changed its queueing discipline for good
+        hosts("enter", "wire", "sh", "-c", "for link in /sys/class/net/p*; do ip link set ${link##*/} up; done")
+
+    def reboot(self, *cards: str) -> None:
+        """All that the kernel had is gone, and what is on the disk is there; the cards are found again."""
+        hosts("restart", self.name)
+        self.plug(*(cards or CARDS))
+
+    def replay(self, *words: str) -> tuple[int, list[str]]:
+        """What the boot program ends with, and says."""
+        done = self.sh(f"{COMMAND} {' '.join(words)}", check=False)
+        assert done.stdout == ""
+        return done.returncode, done.stderr.splitlines()
+
+    def check(self) -> tuple[int, list[str]]:
+        """What the boot program says of the state, without the means to change it."""
+        return self.sealed(f"{COMMAND} --check")
+
+    def sealed(self, command: str) -> tuple[int, list[str]]:
+        """Run a command without CAP_NET_ADMIN and with a disk and a /proc/sys that take no writing."""
+        readonly = "mount --make-rprivate / && mount -o remount,bind,ro / && mount -o remount,bind,ro /proc/sys/net"
+        script = f"{readonly} && exec setpriv --bounding-set -net_admin --inh-caps -net_admin -- {command}"
+        done = self.sh(f"unshare --mount sh -euc '{script}'", check=False)
+        return done.returncode, done.stderr.splitlines()
+
+    def run(
+        self, module: str, /, check: bool = False, inside: Callable[[], None] = lambda: None, **params: Any
+    ) -> dict[str, Any]:
+        """The result of a module that runs here; inside: what its process does before."""
+
+        def enter() -> None:
+            enter_process(self.process)
+            inside()
+
+        return run_in_child(enter, module, params, check)
+
+    def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
+        """Run a module that has to succeed."""
+        result = self.run(module, **params)
+        assert not result.get("failed"), result
+        return result
+
+    def kernel(self) -> dict[str, Any]:
+        """Everything that ip shows, here and in every namespace, without numbers that the kernel gives anew."""
+        names = self.sh("ls /run/netns 2>/dev/null || :").stdout.split()
+        found: dict[str, Any] = {"namespaces": names}
+        for name in ["", *names]:
+            for words in ("link", "address", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule"):
+                into = f"-n {name}" if name else ""
+                shown = json.loads(self.sh(f"ip {into} -d -j {words}").stdout or "[]")
+                shown = [item for item in shown if item.get("type") != "multicast"]
+                found[f"{name} {words}"] = sorted(lasting(shown, *NUMBERS), key=str)
+        return found
+
+    def settled(self) -> dict[str, Any]:
+        """As it is when nothing changes by itself any more: twice the same."""
+        end = time.monotonic() + 10
+        now = self.kernel()
+        while time.monotonic() < end:
+            time.sleep(0.2)
+            before, now = now, self.kernel()
+            if now == before and "tentative" not in str(now):
+                return now
+        raise AssertionError("it does not come to rest")
+
+    def disk(self) -> dict[str, Any]:
+        """Every file below /etc and /usr/local: what it is, whose, and what is in it."""
+        found = {}
+        for top in ("/etc", "/usr/local"):
+            for folder, folders, files in os.walk(self.path(top)):
+                for name in [*folders, *files]:
+                    path = os.path.join(folder, name)
+                    state = os.lstat(path)
+                    content: Any = None
+                    if stat.S_ISLNK(state.st_mode):
+                        content = os.readlink(path)
+                    elif stat.S_ISREG(state.st_mode):
+                        small = state.st_size < 1 << 16 or "patchbay" in path
+                        content = hashlib.sha256(Path(path).read_bytes()).hexdigest() if small else state.st_mtime_ns
+                    place = path.split("/root", 1)[1]
+                    found[place] = (oct(state.st_mode), state.st_uid, state.st_gid, content)
+        return found
+
+    def declared(self) -> list[str]:
+        """The names of the declarations."""
+        return sorted(path.stem for path in self.path(FOLDER).glob("*"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def wire() -> Iterator[None]:
+    """The other end of all cables."""
+    hosts("start", "wire")
+    yield
+    hosts("stop", "wire")
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    """A new one."""
+    made = Machine(f"machine{next(_numbers)}")
+    hosts("start", made.name)
+    try:
+        made.plug(*CARDS)
+        yield made
+    finally:
+        hosts("stop", made.name)
+
+
+def mac(number: int) -> str:
+    """A MAC for tests."""
+    return f"02:00:00:00:02:{number:02x}"
+
+
+MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "admin_state": "up", "lower_device_state": "up"}
+EVERYTHING: dict[str, Any] = {
+    "netns": [{"name": "blue"}],
+    "bridge": [{"name": "br0", "address": mac(4), "admin_state": "up", "forward_delay": 4.0, "addresses": ["203.0.113.1/24"]}],
+    "veth": [
+        {
+            "name": "v0",
+            "controller": "br0",
+            "admin_state": "up",
+            "peer": {
+                "name": "v1",
+                "netns": "blue",
+                "admin_state": "up",
+                "mtu": 1400,
+                "addresses": ["203.0.113.2/24", {"ip": "2001:db8:2::2/64", "nodad": True}],
+                "sysctls": {"ipv4.arp_ignore": 1},
+            },
+        }
+    ],
+    "macvlan": [
+        MV0,
+        {"name": "private0", "lower_device": "eth0", "mode": "private", "address": mac(1), "mtu": 1300},
+        {"name": "vepa0", "lower_device": "eth0", "mode": "vepa", "alias": "Büro: ☎", "altnames": ["other name"]},
+        {"name": "source0", "lower_device": "eth0", "mode": "source", "source_addresses": [mac(2), mac(3)], "group": "7"},
+        {"name": "pass0", "lower_device": "eth1", "mode": "passthru", "nopromisc": True, "admin_state": "up"},
+        {"name": "far0", "lower_device": "eth0", "mode": "vepa", "netns": "blue", "admin_state": "up", "tx_queue_len": 77},
+    ],
+    "link": [
+        {"name": "eth0", "addresses": ["192.0.2.10/24"], "sysctls": {"ipv4.arp_filter": 1}},
+        {"name": "eth1", "admin_state": "up"},
+        {
+            "name": "mv0",
+            "addresses": ["192.0.2.12/24", {"ip": "192.0.2.11/24", "label": "mv0:a", "noprefixroute": True}, "2001:db8::11/64"],
+            "sysctls": {"ipv4.arp_ignore": 1, "ipv4.arp_announce": 2, "ipv6.accept_ra": 0},
+        },
+    ],
+    "bridge_port": [{"port": "v0", "hairpin": True, "isolated": True}],
+    "routes": [
+        {"destination": "default", "gateway": "192.0.2.1", "metric": 100},
+        {"destination": "default", "gateway": "192.0.2.1", "link": "mv0", "table": "77"},
+        {"destination": "2001:db8:7::/48", "gateway": "2001:db8::1", "mtu": 1400},
+        {"destination": "198.51.100.0/24", "type": "blackhole"},
+        {"destination": "default", "gateway": "203.0.113.1", "netns": "blue"},
+    ],
+    "rules": [
+        {"priority": 100, "from": "192.0.2.11", "table": "77"},
+        {"priority": 101, "family": "ipv6", "fwmark": "0x7", "action": "prohibit", "netns": "blue"},
+    ],
+}
+
+
+# --- the ladder ---
+
+
+def test_ladder(machine: Machine) -> None:
+    """Check mode names the files and touches none; the second run has nothing to do."""
+    before, shown = machine.disk(), machine.settled()
+    told = machine.run("topology", check=True, persist="replay", macvlan=[MV0])
+    assert told.get("changed"), told
+    assert_equal(machine.disk(), before, "check mode wrote something")
+    assert_equal(machine.kernel(), shown, "check mode changed something")
+    done = machine.apply("topology", persist="replay", macvlan=[MV0])
+    assert done["operations"] == told["operations"]
+    assert done["operations"][:2] == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert done["operations"][-1] == f"bring back at the next boot: write {FOLDER}/link-mv0.json"
+    assert [entry["before_header"] for entry in done["diff"]] == [entry["before_header"] for entry in told["diff"]]
+    new = {path: found for path, found in machine.disk().items() if before.get(path) != found}
+    assert {path: found[:3] for path, found in new.items()} == {
+        "/etc/patchbay": (oct(0o40700), 0, 0),
+        FOLDER: (oct(0o40700), 0, 0),
+        f"{FOLDER}/link-mv0.json": (oct(0o100600), 0, 0),
+        "/usr/local/lib/patchbay": (oct(0o40755), 0, 0),
+        ENGINE: (oct(0o100644), 0, 0),
+    }
+    after = machine.disk()
+    for check in (True, False):
+        again = machine.run("topology", check=check, persist="replay", macvlan=[MV0])
+        assert (again["changed"], again["operations"]) == (False, [])
+    assert_equal(machine.disk(), after)
+    assert_equal(after, {path: after[path] for path in before} | before, "something else was changed")
+    assert machine.check() == (0, [])
+
+
+def test_files_are_root_s_whatever_the_umask(machine: Machine) -> None:
+    """What root runs at boot, nobody else may write."""
+    machine.run("macvlan", inside=lambda: void(os.umask(0)), persist="replay", **MV0)
+    found = machine.disk()
+    assert {path: found[path][0] for path in ("/etc/patchbay", FOLDER, "/usr/local/lib/patchbay", ENGINE)} == {
+        "/etc/patchbay": oct(0o40700),
+        FOLDER: oct(0o40700),
+        "/usr/local/lib/patchbay": oct(0o40755),
+        ENGINE: oct(0o100644),
+    }
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """The sentences of a result, which this Ansible wraps and an older one does not."""
+    return [note if isinstance(note, str) else note["event"]["msg"] for note in result.get("warnings", [])]
+
+
+def void(_value: object) -> None:
+    """Forget it."""
+
+
+def test_without_a_service_manager_the_command_is_told(machine: Machine) -> None:
+    """Once, when the files are written."""
+    (note,) = warnings(machine.apply("macvlan", persist="replay", **MV0))
+    assert note.endswith(f"have the host run this, as root, when it starts: {COMMAND}")
+    assert "warnings" not in machine.apply("macvlan", persist="replay", **MV0)
+
+
+def test_none_takes_the_files_away(machine: Machine) -> None:
+    """And leaves the link; from then on no file is touched."""
+    before = machine.disk()
+    machine.apply("macvlan", persist="replay", **MV0)
+    shown = machine.settled()
+    done = machine.apply("macvlan", persist="none", **MV0)
+    assert done["operations"] == [
+        f"forget at the next boot: delete {FOLDER}/link-mv0.json",
+        f"tidy up for the next boot: delete {ENGINE}",
+    ]
+    assert_equal(machine.disk(), before)
+    assert machine.disk() == before
+    assert_equal(machine.kernel(), shown)
+    assert not machine.apply("macvlan", persist="none", **MV0)["changed"]
+
+
+# --- the reboot ---
+
+
+def test_everything_comes_back(machine: Machine) -> None:
+    """The kernel shows the same in all namespaces, the program finds nothing to do, and neither does the next run."""
+    disk = machine.disk()
+    bare = machine.settled()
+    machine.apply("topology", persist="replay", **EVERYTHING)
+    before, files = machine.settled(), machine.disk()
+    assert machine.check() == (0, [])
+    machine.reboot()
+    status, differs = machine.check()
+    assert status == 2
+    assert "<6>differs: to create mv0: macvlan" in " ".join(differs)
+    assert machine.settled() == bare
+    status, lines = machine.replay()
+    assert status == 0, lines
+    assert [line for line in lines if not line.startswith("<6>")] == []
+    assert_equal(machine.settled(), before)
+    assert machine.check() == (0, [])
+    again = machine.apply("topology", persist="replay", **EVERYTHING)
+    assert (again["changed"], again["operations"]) == (False, [])
+    assert machine.replay() == (0, [])
+    assert machine.disk() == files
+
+    # and goes, file by file and link by link
+    absent = {
+        name: [{**entry, "state": "absent"} for entry in entries]
+        for name, entries in EVERYTHING.items()
+        if name not in ("link", "bridge_port")
+    }
+    machine.apply("topology", allow_lockout=True, **absent)  # one is the default route
+    machine.apply("topology", persist="none", link=[{"name": "eth0"}, {"name": "eth1"}])
+    assert_equal(machine.disk(), disk)
+    assert machine.disk() == disk
+    machine.sh("ip address del 192.0.2.10/24 dev eth0; ip link set eth0 down; ip link set eth1 down")
+    assert_equal(machine.settled(), bare)
+
+
+def test_link_deleted_by_hand(machine: Machine) -> None:
+    """The program names it and brings it back; so would a run of the task."""
+    machine.apply("topology", persist="replay", macvlan=[MV0, {**MV0, "name": "mv1"}])
+    before = machine.settled()
+    machine.sh("ip link del mv0; ip link set mv1 mtu 1300")
+    status, differs = machine.check()
+    assert status == 2
+    assert any("create mv0: macvlan on eth0" in line for line in differs), differs
+    assert any("mv1" in line and "mtu 1300 -> 1500" in line for line in differs) is False  # which nobody declared
+    assert machine.replay()[0] == 0
+    machine.sh("ip link set mv1 mtu 1500")
+    assert_equal(machine.settled(), before)
+
+
+# --- what is not well ---
+
+
+def test_check_says_what_differs(machine: Machine) -> None:
+    """0, 2 or 1, a sentence for each, and not the means to change anything."""
+    machine.apply("macvlan", persist="replay", mtu=1400, **MV0)
+    assert machine.check() == (0, [])
+    machine.sh("ip link set mv0 mtu 1300")
+    shown = machine.settled()
+    assert machine.check() == (2, ["<6>differs: to set mv0: mtu 1300 -> 1400"])
+    assert_equal(machine.kernel(), shown)
+    machine.sh("ip link set mv0 mtu 1400")
+    machine.reboot("eth1")
+    status, (line,) = machine.check()
+    assert status == 2
+    assert line.startswith(f"<4>waiting: {FOLDER}/link-mv0.json: "), line
+    assert "eth0" in line
+    machine.path(f"{FOLDER}/link-mv0.json").write_text("{")
+    status, (line,) = machine.check()
+    assert (status, line) == (
+        1,
+        f"<3>failed: {FOLDER}/link-mv0.json: it is damaged (Expecting property name enclosed in double quotes: line 1 column 2 "
+        "(char 1)). Delete it, or run the task again that declared it",
+    )
+
+
+BAD = {
+    "damaged": "{",
+    "of a later release": '{"format": 99, "topology": {"macvlan": [{"name": "bad"}]}}',
+    "a value of no sort": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": "big"}]}}',
+    "a value out of bounds": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": 1}]}}',
+    "a word that is none": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mode": "odd"}]}}',
+    "what the kernel refuses": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": 9000}]}}',
+    "a name that is taken": '{"format": 1, "topology": {"bridge": [{"name": "eth1"}]}}',
+}
+
+
+def test_bad_declarations_keep_no_other_from_coming_back(machine: Machine) -> None:
+    """Each is named, and the program fails; all that is good is there."""
+    bridge = {"name": "br0", "address": mac(9)}
+    machine.apply("topology", persist="replay", macvlan=[MV0], bridge=[bridge], netns=[{"name": "blue"}])
+    before = machine.settled()
+    for number, text in enumerate(BAD.values()):
+        machine.path(f"{FOLDER}/bad{number}.json").write_text(text, encoding="utf-8")
+    machine.reboot()
+    status, lines = machine.replay()
+    assert status == 1
+    failed = sorted(re.findall(r"^<3>failed: .*?/bad(\d)\.json: \S", "\n".join(lines), re.MULTILINE))
+    assert failed == [str(number) for number in range(len(BAD))], lines
+    assert [line for line in lines if "Traceback" in line] == []
+    assert_equal(machine.settled(), before)
+    assert machine.check()[0] == 1
+
+
+def test_what_waits_comes_when_its_lower_device_does(machine: Machine) -> None:
+    """The rest does not wait for it."""
+    late = {"name": "late0", "lower_device": "eth1", "controller": "br0", "admin_state": "up"}
+    machine.apply("topology", persist="replay", macvlan=[MV0, late], bridge=[{"name": "br0"}])
+    before = machine.settled()
+    machine.reboot("eth0")
+    status, lines = machine.replay()
+    assert status == 0
+    (line,) = [line for line in lines if not line.startswith("<6>")]
+    assert line.startswith(f"<4>waiting: {FOLDER}/link-late0.json: "), line
+    assert machine.sh("ip -br link show mv0 && ip -br link show br0").returncode == 0
+    machine.plug("eth1")
+    status, lines = machine.replay()
+    assert (status, [line for line in lines if not line.startswith("<6>")]) == (0, [])
+    assert_equal(machine.settled(), before)
+    assert machine.check() == (0, [])
+
+
+def test_file_edited_by_hand(machine: Machine) -> None:
+    """The next run shows what it says in the diff and puts it right; the kernel needs nothing."""
+    machine.apply("macvlan", persist="replay", mtu=1400, **MV0)
+    path = machine.path(f"{FOLDER}/link-mv0.json")
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace('"mtu": 1400', '"mtu": 1300'), encoding="utf-8")
+    edited = machine.disk()
+    assert machine.check() == (2, ["<6>differs: to set mv0: mtu 1400 -> 1300"])
+    told = machine.run("macvlan", check=True, mtu=1400, **MV0)
+    assert told["changed"] is False
+    assert [note for note in warnings(told) if f"({FOLDER}/link-mv0.json) says something else than this task" in note]
+    for check in (True, False):
+        done = machine.run("macvlan", check=check, persist="replay", mtu=1400, **MV0)
+        assert done["operations"] == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+        (entry,) = [entry for entry in done["diff"] if entry["before_header"].startswith("/")]
+        assert entry["before_header"] == f"{FOLDER}/link-mv0.json"
+        assert ('"mtu": 1300' in entry["before"], '"mtu": 1400' in entry["after"]) == (True, True)
+        if check:
+            assert_equal(machine.disk(), edited)
+    assert path.read_text(encoding="utf-8") == good
+
+
+def test_program_damaged_by_hand(machine: Machine) -> None:
+    """It is written again, and proved again."""
+    machine.apply("macvlan", persist="replay", **MV0)
+    good = machine.disk()
+    machine.path(ENGINE).write_bytes(b"nothing")
+    done = machine.apply("macvlan", persist="replay", **MV0)
+    assert done["operations"] == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert machine.disk() == good
+
+
+# --- all or nothing ---
+
+CHANGE: dict[str, Any] = {
+    "netns": [{"name": "blue"}],
+    "bridge": [{"name": "br0", "admin_state": "up"}],
+    "macvlan": [{**MV0, "mtu": 1300, "addresses": ["192.0.2.11/24"]}, {"name": "gone0", "state": "absent"}],
+    "veth": [{"name": "v0", "controller": "br0", "peer": {"name": "v1", "netns": "blue"}}],
+    "rules": [{"priority": 100, "from": "192.0.2.11", "table": "77"}],
+}
+
+
+def sabotage(place: int, counted: int | None = None) -> Callable[[], None]:
+    """Have the gateway fail at this request; counted: a file descriptor that learns how many there were."""
+    real = KernelGateway.execute
+    sent = itertools.count()
+
+    def execute(self: KernelGateway, request: Any) -> None:
+        number = next(sent)
+        if counted is not None:
+            os.write(counted, b".")
+        if number == place:
+            raise RequestFailed(f"sabotage of {request}", 0, "sabotage")
+        real(self, request)
+
+    def inside() -> None:
+        KernelGateway.execute = execute  # type: ignore[method-assign]
+
+    return inside
+
+
+def test_failure_at_any_place_undoes_the_files(machine: Machine) -> None:
+    """Whatever was to be done when it happened: the listing of the disk and the kernel's are as before."""
+    gone = {"name": "gone0", "lower_device": "eth0", "admin_state": "up", "address": mac(9)}
+    machine.apply("topology", persist="replay", macvlan=[{**MV0, "mtu": 1400}, gone])
+    damaged = b"of another release"
+    machine.path(ENGINE).write_bytes(damaged)  # so that the program is written again, and proved
+    disk, shown = machine.disk(), machine.settled()
+    reader, writer = os.pipe()
+    told = machine.run("topology", check=True, persist="replay", **CHANGE)
+    assert {word for sentence in told["operations"] for word in [sentence.split(":")[0]]} >= {
+        "prepare the next boot",
+        "forget at the next boot",
+        "bring back at the next boot",
+    }, told["operations"]
+    places = itertools.count()
+    for place in places:
+        result = machine.run("topology", inside=sabotage(place, writer), persist="replay", **CHANGE)
+        if not result.get("failed"):
+            break
+        assert "sabotage of" in result["msg"], result
+        assert result["not_undone"] == [], result
+        assert machine.disk() == disk, (result["msg"], _changed(disk, machine.disk()))
+        assert_equal(machine.settled(), shown, result["msg"])
+    os.close(writer)
+    with os.fdopen(reader, "rb") as counted:
+        assert len(counted.read()) > place > 12
+    assert not machine.apply("topology", persist="replay", **CHANGE)["changed"]
+    assert machine.check() == (0, [])
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    return {path: (before.get(path), now.get(path)) for path in {*before, *now} if before.get(path) != now.get(path)}
+
+
+def test_kernel_refuses_and_nothing_is_left(machine: Machine) -> None:
+    """Without sabotage: the first declaration of a host, with an MTU that the lower device does not have."""
+    disk, shown = machine.disk(), machine.settled()
+    result = machine.run("topology", persist="replay", macvlan=[{**MV0, "mtu": 9000}])
+    assert result.get("failed"), result
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), shown)
+
+
+# --- the interpreter ---
+
+
+@pytest.mark.parametrize("lacking", ["nothing to import", "no library at all"])
+def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None:
+    """The task says so now, and not the host after the next boot; everything is undone."""
+    if lacking == "nothing to import":
+        machine.path(f"{PYROUTE2}/netlink/__init__.py").write_text("raise ImportError('no netlink')\n", encoding="utf-8")
+    else:
+        machine.sh(f"rm -r {PYROUTE2}")
+    disk, shown = machine.disk(), machine.settled()
+    result = machine.run("macvlan", inside=lambda: setattr(sys, "executable", "/usr/bin/python3"), persist="replay", **MV0)
+    assert result.get("failed"), result
+    assert result["msg"].startswith(
+        "try the boot program with /usr/bin/python3 failed: "
+        "/usr/bin/python3 cannot run what brings things back at the next boot: "
+    )
+    assert "pyroute2 cannot be imported" in result["msg"]
+    assert "Install pyroute2 for the Python of the system (Debian: apt install python3-pyroute2)" in result["msg"]
+    assert result["msg"].endswith("Everything that had been done was undone")
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), shown)
+
+
+def test_interpreter_of_the_task_steps_in(machine: Machine) -> None:
+    """When the system's has no library, and this one has it."""
+    machine.sh(f"rm -r {PYROUTE2}")
+    done = machine.apply("macvlan", persist="replay", **MV0)
+    assert f"try the boot program with {sys.executable}" in done["operations"]
+    assert machine.sh(f"{sys.executable} -I {ENGINE} --check").returncode == 0
+    assert not machine.apply("macvlan", persist="replay", **MV0)["changed"]
+
+
+# --- turns ---
+
+
+def test_runs_take_turns(machine: Machine) -> None:
+    """A task waits while the boot program works, and the other way round; who only looks does not wait."""
+    machine.apply("macvlan", persist="replay", **MV0)
+    with holding(machine):
+        assert machine.check() == (0, [])
+        assert not machine.run("macvlan", check=True, mtu=1400, **MV0).get("failed")
+        results: list[Any] = []
+        waiting = [
+            threading.Thread(target=lambda: results.append(machine.sh(f"{COMMAND}").returncode)),
+            threading.Thread(target=lambda: results.append(machine.sh(task({**MV0, "mtu": 1400})).returncode)),
+        ]
+        for thread in waiting:
+            thread.start()
+        time.sleep(3)
+        assert results == []
+        assert '"mtu":1500' in machine.sh("ip -j link show mv0").stdout
+    for thread in waiting:
+        thread.join(timeout=30)
+    assert results == [0, 0]
+    assert '"mtu":1400' in machine.sh("ip -j link show mv0").stdout
+
+
+def test_many_at_once(machine: Machine) -> None:
+    """Each saves its own, and none the wrong thing."""
+    names = [f"mv{number}" for number in range(4)]
+    tasks = [task({**MV0, "name": name, "persist": "replay"}) for name in names]
+    found = [threading.Thread(target=machine.sh, args=(one,)) for one in tasks]
+    for thread in found:
+        thread.start()
+    for thread in found:
+        thread.join(timeout=60)
+    assert machine.declared() == [f"link-{name}" for name in names]
+    assert machine.check() == (0, [])
+
+
+@contextlib.contextmanager
+def holding(machine: Machine) -> Iterator[None]:
+    """As somebody who is at work."""
+    with open(machine.path("/run/patchbay.lock"), "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def task(params: dict[str, Any]) -> str:
+    """A command line that runs the module macvlan."""
+    arguments = json.dumps(
+        {"ANSIBLE_MODULE_ARGS": {**params, "_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False}}
+    )
+    module = "ansible_collections.patchbay.netdev.plugins.modules.macvlan"
+    return f"echo '{arguments}' | {sys.executable} -m {module}"

@@ -1,0 +1,545 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run writes and deletes for the next boot, and in which order, on a disk that is a dictionary."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File, Link, LinkKey, Route, RouteKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
+
+FOLDER = "/etc/patchbay/replay.d"
+ENGINE = "/usr/local/lib/patchbay/replay.pyz"
+UNITS = "/etc/systemd/system"
+MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+PROGRAM = Engine(b"program", (1, 0, 0))
+TOLD = "There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
+MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge"}
+STATE = State(
+    [
+        Link(LinkKey("", "eth0"), "physical", {"address": "02:00:00:00:00:01"}, index=2),
+        Link(LinkKey("", "mv0"), "macvlan", {"lower_device": LinkKey("", "eth0"), "mode": "bridge", "address": MAC}, index=3),
+        Link(LinkKey("", "mt0"), "macvtap", {"lower_device": LinkKey("", "eth0"), "mode": "vepa", "address": OTHER_MAC}, index=4),
+        Link(LinkKey("", "v0"), "veth", {"peer": LinkKey("", "v1"), "address": MAC}, index=5),
+        Link(LinkKey("", "v1"), "veth", {"peer": LinkKey("", "v0"), "address": OTHER_MAC}, index=6),
+    ],
+    routes=[Route(RouteKey("", 254, 4, "192.0.2.0/24", 0), {"type": "unicast", "gateway": "198.51.100.1", "link": "eth0"})],
+)
+
+
+@dataclass
+class Disk:
+    """A host's files, which runs change."""
+
+    boot: BootState = field(default_factory=BootState)
+    engine: Engine = PROGRAM
+
+    def plan(self, persist: str | None = "replay", state: State = STATE, **lists: Any) -> BootPlan:
+        """What a run of these lists would do."""
+        return plan_boot(merge(wanted_topology({**lists, "persist": persist})), state, self.boot, self.engine)
+
+    def run(self, persist: str | None = "replay", state: State = STATE, **lists: Any) -> BootPlan:
+        """Do it; a second run has nothing to do."""
+        found = self.plan(persist, state, **lists)
+        files = dict(self.boot.files)
+        for path, before, after in found.changes:
+            assert files.get(path) == before
+            files.pop(path, None)
+            if after is not None:
+                files[path] = after
+        self.boot = replace(self.boot, files=files, release=self.engine.version if ENGINE in files else ())
+        again = self.plan(persist, state, **lists)
+        assert (again.first, again.last, again.changes) == ((), (), ())
+        return found
+
+    def put(self, name: str, text: str) -> None:
+        """A declaration, by hand."""
+        self.boot = replace(self.boot, files={**self.boot.files, f"{FOLDER}/{name}.json": File(text.encode(), 0o600)})
+
+    def saved(self, name: str) -> Any:
+        """A declaration."""
+        return json.loads(self.boot.files[f"{FOLDER}/{name}.json"].content)["topology"]
+
+    def names(self) -> list[str]:
+        """All declarations."""
+        return sorted(path[len(FOLDER) + 1 : -len(".json")] for path in self.boot.files if path.startswith(FOLDER))
+
+
+def sentences(found: BootPlan) -> list[str]:
+    """What a task tells."""
+    return [str(operation) for operation in (*found.first, *found.last)]
+
+
+# --- which files, and when ---
+
+
+def test_first_declaration() -> None:
+    """The program is there and proved before the kernel is asked; the declaration comes when the link is there."""
+    found = Disk().run(macvlan=[MV0])
+    assert [str(step) for step in found.first] == [
+        f"prepare the next boot: write {ENGINE}",
+        "try the boot program with /usr/bin/python3",
+    ]
+    assert [str(step) for step in found.last] == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+    assert found.warnings == (f"{TOLD}/usr/bin/python3 -I {ENGINE}",)
+
+
+def test_declaration_is_for_root_alone() -> None:
+    """What is in it, is complete."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    assert disk.boot.files[f"{FOLDER}/link-mv0.json"].mode == 0o600
+    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC}]}
+
+
+def test_second_declaration_leaves_the_program_alone() -> None:
+    """And so has nothing to prove."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    found = disk.run(macvtap=[{"name": "mt0", "lower_device": "eth0"}])
+    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mt0.json"]
+    assert disk.names() == ["link-mt0", "link-mv0"]
+
+
+def test_change() -> None:
+    """Only the declaration is written; the diff has both sides."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    before = disk.boot.files[f"{FOLDER}/link-mv0.json"]
+    found = disk.run(macvlan=[{"name": "mv0", "mtu": 1400}])
+    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+    ((path, old, new),) = found.changes
+    assert (path, old) == (f"{FOLDER}/link-mv0.json", before)
+    assert new is not None
+    assert b'"mtu": 1400' in new.content
+    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "mtu": 1400, "address": MAC}]}
+
+
+def test_edited_by_hand() -> None:
+    """What the task writes is put right; what it does not write is not its business."""
+    disk = Disk()
+    disk.run(macvlan=[{**MV0, "mtu": 1400}])
+    disk.put("link-mv0", json.dumps({"format": 1, "topology": {"macvlan": [{**MV0, "mtu": 1300, "alias": "mine"}]}}))
+    disk.run(macvlan=[{**MV0, "mtu": 1400}])
+    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "mtu": 1400, "alias": "mine", "address": MAC}]}
+
+
+def systemd() -> Disk:
+    """A host with everything."""
+    managers = frozenset({"networkd", "networkmanager"})
+    return Disk(BootState(init="systemd", managers=managers, udev=True, interpreter="/usr/bin/python3"))
+
+
+def test_systemd_with_managers_and_udev() -> None:
+    """All that has to know of it is told: before the link is there, and after it is gone."""
+    disk = systemd()
+    mt0 = {"name": "mt0", "lower_device": "eth0", "device_owner": "1000"}
+    found = disk.run(macvtap=[mt0])
+    want = f"{UNITS}/sys-subsystem-net-devices-eth0.device.wants/patchbay-replay@eth0.service"
+    around = [
+        ENGINE,
+        f"{UNITS}/patchbay-replay.service",
+        f"{UNITS}/patchbay-replay@.service",
+        f"{UNITS}/multi-user.target.wants/patchbay-replay.service",
+        want,
+        "/etc/systemd/network/05-patchbay-mt0.network",
+        "/etc/NetworkManager/conf.d/90-patchbay-mt0.conf",
+        "/etc/udev/rules.d/90-patchbay-mt0.rules",
+    ]
+    assert sentences(found) == [
+        f"prepare the next boot: {', '.join(f'write {path}' for path in around)}",
+        "try the boot program with /usr/bin/python3",
+        f"bring back at the next boot: write {FOLDER}/link-mt0.json",
+    ]
+    words = [str(request) for step in found.first for request in step.requests()]
+    assert words[len(around) :] == [
+        *(f"have {program} read its files" for program in ("networkd", "networkmanager", "systemd", "udev")),
+        "run the boot program with /usr/bin/python3",
+    ]
+    assert found.warnings == ()
+    gone = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
+    assert sentences(gone) == [
+        f"forget at the next boot: delete {FOLDER}/link-mt0.json",
+        f"tidy up for the next boot: {', '.join(f'delete {path}' for path in around)}",
+    ]
+    assert [str(step) for step in gone.first] == sentences(gone)[:1]
+    assert disk.boot.files == {}
+
+
+@pytest.mark.parametrize("init", ["sysv", "openrc"])
+def test_script_is_registered_and_taken_out(init: str) -> None:
+    """By the program of that manager."""
+    disk = Disk(BootState(init=init))
+    found = disk.run(macvlan=[MV0])
+    words = [str(request) for step in (*found.first, *found.last) for request in step.requests()]
+    assert words == [
+        f"write {ENGINE}",
+        "write /etc/init.d/patchbay-replay",
+        f"have {init} read its files",
+        "run the boot program with /usr/bin/python3",
+        f"write {FOLDER}/link-mv0.json",
+    ]
+    gone = disk.run("none", macvlan=[MV0])
+    words = [str(request) for step in (*gone.first, *gone.last) for request in step.requests()]
+    assert words == [
+        f"delete {FOLDER}/link-mv0.json",
+        f"delete {ENGINE}",
+        "delete /etc/init.d/patchbay-replay",
+        f"have {init} read its files",
+    ]
+
+
+def test_another_interpreter_is_proved_too() -> None:
+    """When the one in the unit is gone, the unit gets another one, which may not have the library."""
+    disk = systemd()
+    disk.run(macvlan=[MV0])
+    disk.boot = replace(disk.boot, interpreter="/opt/python3")
+    found = disk.run(macvlan=[MV0])
+    assert "try the boot program with /opt/python3" in sentences(found)
+
+
+def test_absent_one_of_two() -> None:
+    """The other one is brought back as before, and what both need stays."""
+    disk = systemd()
+    disk.run(macvlan=[MV0], macvtap=[{"name": "mt0", "lower_device": "eth1", "device_mode": "0660"}])
+    found = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
+    assert sentences(found) == [
+        f"forget at the next boot: delete {FOLDER}/link-mt0.json",
+        "tidy up for the next boot: "
+        f"delete {UNITS}/sys-subsystem-net-devices-eth1.device.wants/patchbay-replay@eth1.service, "
+        "delete /etc/systemd/network/05-patchbay-mt0.network, delete /etc/NetworkManager/conf.d/90-patchbay-mt0.conf, "
+        "delete /etc/udev/rules.d/90-patchbay-mt0.rules",
+    ]
+    assert disk.names() == ["link-mv0"]
+    assert ENGINE in disk.boot.files
+
+
+@pytest.mark.parametrize("how", [{"state": "absent"}, {"persist": "none"}])
+def test_the_last_takes_everything_along(how: dict[str, str]) -> None:
+    """Declaration first, so that a crash in between leaves no link that comes back for ever."""
+    disk = systemd()
+    disk.run(macvlan=[MV0])
+    found = disk.run(None, macvlan=[{**MV0, **how}])
+    assert disk.boot.files == {}
+    assert [str(step) for step in found.first] == [f"forget at the next boot: delete {FOLDER}/link-mv0.json"]
+
+
+def test_without_persist_nothing_is_written() -> None:
+    """Nor deleted: the files are left as they are."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    before = dict(disk.boot.files)
+    assert disk.run(None, macvlan=[MV0], dummy=[{"name": "d0"}]).changes == ()
+    assert disk.boot.files == before
+
+
+def test_contradiction_is_told() -> None:
+    """With both ways out."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    found = disk.run(None, macvlan=[{**MV0, "mode": "vepa"}])
+    assert found.changes == ()
+    assert found.warnings == (
+        f"mv0: its declaration for the next boot ({FOLDER}/link-mv0.json) says something else than this task. "
+        "Write persist: replay to save it as it is now, or persist: none to delete the declaration",
+    )
+
+
+# --- the program ---
+
+
+def test_newer_program_stays() -> None:
+    """Another controller, with a later release, put it there."""
+    disk = Disk(engine=Engine(b"newer", (1, 10, 0)))
+    disk.run(macvlan=[MV0])
+    disk.engine = Engine(b"older", (1, 9, 0))
+    found = disk.plan(macvlan=[{**MV0, "mtu": 1400}])
+    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+
+
+@pytest.mark.parametrize("version", [(1, 0, 0), (1, 0, 1)])
+def test_program_is_brought_up_to_date(version: tuple[int, ...]) -> None:
+    """Also within a release, and also when it is damaged."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    disk.engine = Engine(b"other", version)
+    found = disk.run(macvlan=[MV0])
+    assert sentences(found) == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert disk.boot.files[ENGINE].content == b"other"
+
+
+# --- damaged declarations ---
+
+
+def test_damaged_declaration_of_another_is_kept() -> None:
+    """And told of: a user may want to read it."""
+    disk = Disk()
+    disk.put("link-old", "{")
+    found = disk.run(macvlan=[MV0])
+    assert disk.boot.files[f"{FOLDER}/link-old.json"].content == b"{"
+    assert found.warnings[0] == (
+        f"{FOLDER}/link-old.json: it is damaged (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)). "
+        "Delete it, or run the task again that declared it"
+    )
+
+
+@pytest.mark.parametrize(("persist", "left"), [("replay", ["link-mv0"]), ("none", []), (None, ["link-mv0"])])
+def test_damaged_declaration_of_the_same(persist: str | None, left: list[str]) -> None:
+    """Is written again, or deleted, as the task says; without a word it stays."""
+    disk = Disk()
+    disk.put("link-mv0", "{")
+    disk.run(persist, macvlan=[MV0])
+    assert disk.names() == left
+    if persist == "replay":
+        assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC}]}
+
+
+# --- ports ---
+
+PORT = {"port": "mv0", "bridge": "br0", "hairpin": True}
+
+
+def test_port_joins_the_declaration_of_its_link() -> None:
+    """Which another module made."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    disk.run(bridge_port=[PORT])
+    assert disk.names() == ["link-mv0"]
+    assert disk.saved("link-mv0") == {
+        "macvlan": [{**MV0, "address": MAC, "controller": "br0"}],
+        "bridge_port": [{"port": "mv0", "hairpin": True}],
+    }
+
+
+@pytest.mark.parametrize("persist", ["replay", None])
+def test_port_leaves_the_declaration(persist: str | None) -> None:
+    """And the link stays in it, with what was said of it."""
+    disk = Disk()
+    disk.run(macvlan=[MV0], bridge_port=[PORT], link=[{"name": "mv0", "mtu": 1400}])
+    disk.run(persist, bridge_port=[{"port": "mv0", "state": "absent"}])
+    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC, "mtu": 1400}]}
+
+
+@pytest.mark.parametrize("persist", ["replay", None])
+def test_port_that_is_nothing_else(persist: str | None) -> None:
+    """Of a link that is not ours, nothing is left."""
+    disk = Disk()
+    disk.run(bridge_port=[{"port": "eth0", "bridge": "br0", "hairpin": True}])
+    assert disk.saved("link-eth0") == {
+        "link": [{"name": "eth0", "controller": "br0"}],
+        "bridge_port": [{"port": "eth0", "hairpin": True}],
+    }
+    disk.run(persist, bridge_port=[{"port": "eth0", "state": "absent"}])
+    assert disk.boot.files == {}
+
+
+def test_port_that_never_was() -> None:
+    """Nothing is to be brought back of it."""
+    disk = Disk()
+    disk.run(bridge_port=[{"port": "eth0", "state": "absent"}])
+    assert disk.boot.files == {}
+
+
+def test_port_leaves_and_more_is_said() -> None:
+    """In the same task."""
+    disk = Disk()
+    disk.run(link=[{"name": "eth0", "mtu": 1400, "controller": "br0"}])
+    disk.run(link=[{"name": "eth0", "mtu": 1300, "controller": ""}])
+    assert disk.saved("link-eth0") == {"link": [{"name": "eth0", "mtu": 1300}]}
+
+
+def test_link_that_is_no_port_any_more() -> None:
+    """What it was as a port would be refused at boot."""
+    disk = Disk()
+    disk.run(macvlan=[MV0], bridge_port=[PORT])
+    disk.run(macvlan=[{**MV0, "controller": ""}])
+    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC, "controller": ""}]}
+
+
+# --- pairs ---
+
+PAIR = {"name": "v0", "peer": {"name": "v1"}}
+SAVED = {"veth": [{"name": "v0", "address": MAC, "peer": {"name": "v1", "address": OTHER_MAC}}]}
+
+
+def test_pair_has_one_declaration() -> None:
+    """With both ends."""
+    disk = Disk()
+    disk.run(veth=[PAIR])
+    assert disk.names() == ["link-v0"]
+    assert disk.saved("link-v0") == SAVED
+
+
+@pytest.mark.parametrize("name", ["v0", "v1"])
+def test_pair_goes_by_either_end(name: str) -> None:
+    """As in the kernel."""
+    disk = Disk()
+    disk.run(veth=[PAIR])
+    disk.run(None, veth=[{"name": name, "state": "absent"}])
+    assert disk.boot.files == {}
+
+
+def test_pair_stays_where_it_was_declared() -> None:
+    """Two declarations of one pair could contradict each other at boot."""
+    disk = Disk()
+    disk.run(veth=[PAIR])
+    disk.run(veth=[{"name": "v1", "mtu": 1400, "peer": {"name": "v0", "alias": "a"}}])
+    disk.run(link=[{"name": "v1", "group": "7"}])
+    disk.run(link=[{"name": "v0", "group": "8"}])
+    assert disk.names() == ["link-v0"]
+    assert disk.saved("link-v0") == {
+        "veth": [
+            {
+                "name": "v0",
+                "address": MAC,
+                "alias": "a",
+                "group": 8,
+                "peer": {"name": "v1", "address": OTHER_MAC, "mtu": 1400, "group": 7},
+            }
+        ]
+    }
+
+
+def test_both_ends_are_ports() -> None:
+    """Each with what it is as a port, in the task that makes the pair or in another one."""
+    ports = [{"port": "v0", "bridge": "br0", "hairpin": True}, {"port": "v1", "bridge": "br1", "isolated": True}]
+    together, apart = Disk(), Disk()
+    together.run(veth=[PAIR], bridge_port=ports)
+    apart.run(veth=[PAIR])
+    for port in ports:
+        apart.run(bridge_port=[port])
+    for disk in (together, apart):
+        assert disk.names() == ["link-v0"]
+        assert disk.saved("link-v0") == {
+            "veth": [
+                {
+                    "name": "v0",
+                    "address": MAC,
+                    "controller": "br0",
+                    "peer": {"name": "v1", "address": OTHER_MAC, "controller": "br1"},
+                }
+            ],
+            "bridge_port": [{"port": "v0", "hairpin": True}, {"port": "v1", "isolated": True}],
+        }
+    apart.run(bridge_port=[{"port": "v1", "state": "absent"}])
+    assert apart.saved("link-v0") == {
+        "veth": [{"name": "v0", "address": MAC, "controller": "br0", "peer": {"name": "v1", "address": OTHER_MAC}}],
+        "bridge_port": [{"port": "v0", "hairpin": True}],
+    }
+
+
+# --- namespaces ---
+
+BLUE = {"netns": [{"name": "blue"}]}
+WAITS = (
+    "{}: the namespace blue is not declared for the next boot, so it waits there until somebody makes that. "
+    "Write netns: [{{name: blue, persist: replay}}]"
+)
+
+
+@pytest.mark.parametrize(
+    ("lists", "named"),
+    [
+        ({"macvlan": [{**MV0, "netns": "blue"}]}, "mv0@blue"),
+        ({"macvlan": [{**MV0, "lower_device_netns": "blue"}]}, "mv0"),
+        ({"veth": [{"name": "v0", "peer": {"name": "v1", "netns": "blue"}}]}, "v0"),
+        ({"rules": [{"priority": 7, "table": "7", "netns": "blue"}]}, None),
+    ],
+)
+def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named: str | None) -> None:
+    """What is in it, or leads into it, waits at boot; declared along with it, or before, all is well."""
+    found = Disk().run(**lists)
+    (note,) = [note for note in found.warnings if not note.startswith(TOLD)]
+    (item,) = [item for item in merge(wanted_topology(lists)) if item.leads or "peer" not in item.attributes]
+    assert note == WAITS.format(item.key)
+    assert named is None or note.startswith(f"{item.key}: ")
+    disk = Disk()
+    assert [note for note in disk.run(**BLUE, **lists).warnings if not note.startswith(TOLD)] == []
+    assert [note for note in disk.run(**lists).warnings if not note.startswith(TOLD)] == []
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        {"macvlan": [{**MV0, "netns": "/proc/7/ns/net"}]},
+        {"macvlan": [{**MV0, "lower_device_netns": "/proc/7/ns/net"}]},
+        {"veth": [{"name": "mv0", "peer": {"name": "v1", "netns": "/proc/7/ns/net"}}]},
+    ],
+)
+def test_namespace_without_a_name_is_refused(lists: dict[str, Any]) -> None:
+    """The process that it is of may be another one then."""
+    (item,) = [item for item in merge(wanted_topology(lists)) if item.leads or "peer" not in item.attributes]
+    with pytest.raises(InvalidValue) as error:
+        Disk().plan(**lists)
+    assert str(error.value) == (
+        f"{item.key}: persist: the namespace /proc/7/ns/net has no name, and its path may be another one after the next boot. "
+        "Give it a name in /run/netns"
+    )
+    assert Disk().plan(None, **lists).changes == ()
+
+
+def test_what_is_in_a_namespace_goes_with_it() -> None:
+    """It would wait for ever."""
+    disk = Disk()
+    disk.run(
+        **BLUE,
+        macvlan=[{**MV0, "netns": "blue"}],
+        veth=[{"name": "v0", "peer": {"name": "v1", "netns": "blue"}}],
+        rules=[{"priority": 7, "table": "7", "netns": "blue"}],
+        dummy=[{"name": "d0"}],
+    )
+    assert len(disk.names()) == 5
+    disk.run(None, netns=[{"name": "blue", "state": "absent"}])
+    assert disk.names() == ["link-d0"]
+
+
+# --- routes and rules ---
+
+
+def test_route_is_completed() -> None:
+    """With where it leads, which a task that only changes it need not write."""
+    disk = Disk()
+    disk.run(routes=[{"destination": "192.0.2.0/24", "table": "254", "mtu": 1400}])
+    assert disk.saved("route-192.0.2.0_24-table-254-metric-0") == {
+        "routes": [
+            {
+                "destination": "192.0.2.0/24",
+                "family": "ipv4",
+                "table": "254",
+                "metric": 0,
+                "mtu": 1400,
+                "type": "unicast",
+                "gateway": "198.51.100.1",
+                "link": "eth0",
+            }
+        ]
+    }
+
+
+def test_rule_is_replaced_whole() -> None:
+    """What is not written, it does not have."""
+    disk = Disk()
+    disk.run(rules=[{"priority": 7, "table": "7", "from": "192.0.2.7"}])
+    disk.run(rules=[{"priority": 7, "table": "8"}])
+    assert disk.saved("rule-ipv4-7") == {"rules": [{"priority": 7, "family": "ipv4", "table": 8}]}
+
+
+def test_networkd_is_told_of_routes_and_rules() -> None:
+    """Where it would delete them: not in another namespace."""
+    path = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
+    disk = Disk(BootState(managers=frozenset({"networkd"})))
+    disk.run(**BLUE, rules=[{"priority": 7, "table": "7", "netns": "blue"}])
+    assert path not in disk.boot.files
+    disk.run(rules=[{"priority": 8, "table": "7"}])
+    assert path in disk.boot.files
+    disk.run(None, rules=[{"priority": 8, "family": "ipv4", "state": "absent"}])
+    assert path not in disk.boot.files

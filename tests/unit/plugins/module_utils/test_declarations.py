@@ -1,0 +1,461 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task wrote comes back from its declaration as it was, option by option, and one run's words lie over another's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils import _values as values
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    topology_argument_spec,
+    topology_lists,
+    wanted_topology,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
+    FORMAT,
+    Fragment,
+    completed,
+    contradicts,
+    from_text,
+    lower_devices,
+    overlaid,
+    path_of,
+    to_text,
+    written,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT, ROUTE, RULE, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, NetnsKey, RouteKey, RuleKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
+
+MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+# What is asked of one run, and means nothing at boot.
+OF_ONE_RUN = {"state", "recreate", "persist", "force", "wait_dad", "announce"}
+ROWS = {
+    **{name: kind.options for name, kind in KINDS.items()},
+    "link": LINK.options,
+    "bridge_port": PORT,
+    "routes": ROUTE.options,
+    "rules": RULE.options,
+}
+# The least that an entry of each list needs.
+LEAST: dict[str, dict[str, Any]] = {
+    "netns": {"name": "blue"},
+    "bridge_port": {"port": "p0"},
+    "routes": {"destination": "192.0.2.0/24", "table": "main"},
+    "rules": {"priority": 100},
+    **{name: {"name": "x0"} for name in [*KINDS, "link"]},
+}
+OTHERS: dict[str, list[Any]] = {  # options that are no attributes
+    "name": ["x1", "ü☎"],
+    "port": ["p1"],
+    "netns": ["red"],
+    "lower_device_netns": ["green"],
+    "lower_device_state": ["up", "require"],
+    "allow_wireless": [True],
+    "bridge": ["br0"],
+    "destination": ["default", "2001:db8::/32", "198.51.100.7"],
+    "family": ["ipv4", "ipv6"],
+    "table": ["main", "77", "mine"],
+    "metric": [0, 5],
+    "priority": [1, 32000],
+    "peer": [{"name": "y0"}, {"name": "y0", "netns": "red"}],
+}
+BESIDE = {  # what else has to be written for an option to mean something
+    "lower_device_netns": {"lower_device": "eth0"},
+    "family": {"destination": "default"},
+}
+
+
+def samples(type_: values.Type) -> list[Any]:
+    """Values of a type at its edges; a type that is not known here has to be put here."""
+    if isinstance(type_, values.Choice):
+        return list(type_.offered or type_.codes)
+    if isinstance(type_, values.Mask):
+        return [0, type_.high & ~type_.never]
+    if isinstance(type_, (values.Integer, values.Seconds)):
+        return [type_.low, type_.high]
+    if isinstance(type_, values.LinkName):
+        return ["br0", ""] if type_.empty else ["br0"]
+    if isinstance(type_, values.SetOf):
+        return [[], [value for value in samples(type_.item) if value]]
+    if isinstance(type_, values.Range):
+        return [str(type_.low), f"{type_.low}-{type_.high}"]
+    return {
+        values.Boolean: [False, True],
+        values.Text: ["", 'Büro: ☎ "1"\n\\'],
+        values.Mac: ["0200.0000.000A"],
+        values.AltName: ["b/c", "a a"],
+        values.NameOrNumber: ["7", "voice"],
+        values.FileMode: ["0660", "7"],
+        values.Reference: ["eth0"],
+        values.Ip: ["192.0.2.1", "2001:DB8::1"],
+        values.Network: ["192.0.2.0/24", "2001:db8::/32", "192.0.2.7"],
+        values.Fwmark: ["1", "0x1/0xff"],
+        values.Sysctls: [{}, {"ipv4.arp_ignore": 1, "ipv6.accept_ra": "0"}],
+        Addresses: [
+            [],
+            ["192.0.2.2/24", "192.0.2.1/24", "2001:db8::1/64"],
+            [
+                {"ip": "192.0.2.1/32", "peer_ip": "192.0.2.9", "label": "x0:1", "metric": 9, "noprefixroute": True},
+                {"ip": "2001:db8::1/64", "nodad": True, "noprefixroute": False},
+                {"ip": "2001:db8::2/64", "nodad": False},
+            ],
+        ],
+    }[type(type_)]
+
+
+def every_option() -> Iterator[Any]:
+    """(list of the topology, entry): each option of each list with each sample, and those of the other end of a pair."""
+    spec = topology_argument_spec()
+    for name in topology_lists():
+        rows = {row.name: row for row in ROWS.get(name, ())}
+        for option in spec[name]["options"]:
+            if option in OF_ONE_RUN:
+                continue
+            known = option in rows and option != "peer"
+            for number, value in enumerate(samples(rows[option].type) if known else OTHERS[option]):
+                entry = {**LEAST[name], **BESIDE.get(option, {}), option: value}
+                if name == "routes" and ":" in str(value):
+                    entry["destination"] = value if option == "destination" else "2001:db8::/32"
+                yield pytest.param(name, entry, id=f"{name}-{option}-{number}")
+                if name == "veth" and option not in ("name", "netns", "peer"):
+                    end = {**LEAST[name], "peer": {"name": "y0", option: value}}
+                    yield pytest.param(name, end, id=f"{name}-peer-{option}-{number}")
+
+
+def declared(params: Mapping[str, Any]) -> list[Fragment]:
+    """The declarations of everything that a topology says, as they are read from their files."""
+    items = merge(wanted_topology(params))
+    by_key = {item.key: item for item in items}
+    led = {item.attributes.get("peer") for item in items if item.leads}
+    return [from_text(to_text(written(item, by_key, {})), "f") for item in items if item.key not in led]
+
+
+def together(fragments: list[Fragment]) -> dict[str, list[dict[str, Any]]]:
+    """As one topology."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for fragment in fragments:
+        for name, entries in fragment.items():
+            found.setdefault(name, []).extend(entries)
+    return found
+
+
+def said(params: Mapping[str, Any]) -> list[Wanted]:
+    """What a topology says, wherever it stands."""
+    items = merge(wanted_topology(params))
+    return sorted((replace(item, origin="", persist=None) for item in items), key=str)
+
+
+@pytest.mark.parametrize(("name", "entry"), every_option())
+def test_option_comes_back(name: str, entry: dict[str, Any]) -> None:
+    """Each option of each kind: what is read from the declaration is what was read from the task."""
+    params = {name: [entry]}
+    (fragment,) = declared(params)
+    assert said(fragment) == said(params)
+
+
+@pytest.mark.parametrize(("name", "entry"), every_option())
+def test_declaration_stands_on_its_own(name: str, entry: dict[str, Any]) -> None:
+    """Saving what was read from a declaration gives the same file: a second run has nothing to write."""
+    (fragment,) = declared({name: [entry]})
+    assert declared(fragment) == [fragment]
+    assert overlaid(fragment, fragment) == fragment
+    assert not contradicts(fragment, fragment)
+
+
+def test_whole_topology_comes_back() -> None:
+    """Entries that name the same link, and both ends of a pair as ports, come back together."""
+    params = {
+        "netns": [{"name": "blue"}],
+        "bridge": [{"name": "br0", "stp_state": True}],
+        "veth": [{"name": "v0", "controller": "br0", "peer": {"name": "v1", "netns": "blue", "mtu": 1400}}],
+        "macvlan": [{"name": "mv0", "lower_device": "eth0"}],
+        "link": [{"name": "mv0", "mtu": 1300}, {"name": "eth0", "admin_state": "up"}],
+        "bridge_port": [{"port": "v0", "bridge": "br0", "hairpin": True}],
+        "routes": [{"destination": "default", "gateway": "192.0.2.1", "table": "7"}],
+        "rules": [{"priority": 7, "from": "192.0.2.7", "table": "7"}],
+    }
+    assert said(together(declared(params))) == said(params)
+
+
+# --- files ---
+
+
+def test_files_are_named_after_objects() -> None:
+    """One for each; where an object is, stands in front."""
+    keys = [
+        NetnsKey("blue"),
+        LinkKey("", "mv0"),
+        LinkKey("blue", "mv0"),
+        RuleKey("", 4, 100),
+        RuleKey("blue", 6, 100),
+        RouteKey("", 254, 4, "192.0.2.0/24", 0),
+        RouteKey("blue", "mine", 6, "::/0", 1024),
+    ]
+    assert [path_of(key).removeprefix("/etc/patchbay/replay.d/") for key in keys] == [
+        "netns-blue.json",
+        "link-mv0.json",
+        "link-blue@mv0.json",
+        "rule-ipv4-100.json",
+        "rule-blue@ipv6-100.json",
+        "route-192.0.2.0_24-table-254-metric-0.json",
+        "route-blue@::_0-table-mine-metric-1024.json",
+    ]
+
+
+def test_no_two_objects_share_a_file() -> None:
+    """The name of a link may contain what stands between it and its namespace."""
+    assert path_of(LinkKey("", "blue@mv0")) != path_of(LinkKey("blue", "mv0"))
+    assert path_of(LinkKey("a", "b@c")) != path_of(LinkKey("a@b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "Expecting value: line 1 column 1 (char 0)"),
+        ('{"format": 1, "topology": {"macvlan": [{"na', "Unterminated string starting at: line 1 column 41 (char 40)"),
+        ("[]", "list indices must be integers or slices, not str"),
+        ('{"format": 1}', "'topology'"),
+        ('{"topology": {}}', "'format'"),
+        ('{"format": 1, "topology": []}', ""),
+        ('{"format": 1, "topology": {}}', ""),
+        ('{"format": 1, "topology": {"macvlan": {}}}', ""),
+        ('{"format": 1, "topology": {"macvlan": []}}', ""),
+        ('{"format": 1, "topology": {"macvlan": ["mv0"]}}', ""),
+        ('{"format": 1, "topology": {"macvlan": [{"mtu": 1400}]}}', ""),
+        ('{"format": 1, "topology": {"macvlan": [{"name": null}]}}', ""),
+        ('{"format": 1, "topology": {"macvlan": [{"name": "a"}, {"name": "b"}]}}', ""),
+        ('{"format": 1, "topology": {"bridge_port": [{"name": "a"}]}}', ""),
+        ('{"format": 1, "topology": {"macvlans": [{"name": "a"}]}}', ""),
+        ('{"format": 1, "topology": {"macvlan": [{"name": "a"}], "link": [{"name": "a"}]}}', ""),
+    ],
+)
+def test_damaged_file_is_named(text: str, why: str) -> None:
+    """With what is wrong, as far as that is known, and what to do."""
+    told = f" ({why})" if why else ""
+    with pytest.raises(InvalidValue) as error:
+        from_text(text, "/f.json")
+    assert str(error.value) == f"/f.json: it is damaged{told}. Delete it, or run the task again that declared it"
+
+
+@pytest.mark.parametrize("number", [FORMAT + 1, "new"])
+def test_later_format_is_not_guessed(number: Any) -> None:
+    """What is in it is for a later release to say."""
+    text = json.dumps({"format": number, "topology": {"tunnel": [{"name": "t0"}]}})
+    with pytest.raises(InvalidValue) as error:
+        from_text(text, "/f.json")
+    assert str(error.value) == f"/f.json: its format is {number}, this release reads up to {FORMAT}. Update the collection"
+
+
+def test_text_is_for_people() -> None:
+    """Sorted, a line each, and names as they are: a difference between two runs is a few lines."""
+    text = to_text({"macvlan": [{"name": "ü", "alias": "☎", "mtu": 1400}]})
+    assert '    "alias": "☎",\n    "mtu": 1400,\n    "name": "ü"\n' in text
+    assert text.endswith("}\n")
+
+
+def test_lower_devices_of_the_host_itself() -> None:
+    """Those in other namespaces nobody announces."""
+    fragments: list[Fragment] = [
+        {"macvlan": [{"name": "a", "lower_device": "eth0"}]},
+        {"vlan": [{"name": "b", "lower_device": "eth1", "netns": "blue"}]},
+        {"macvlan": [{"name": "c", "lower_device": "eth2", "lower_device_netns": "blue"}]},
+        {"dummy": [{"name": "d"}]},
+    ]
+    assert lower_devices(fragments) == {"eth0", "eth1"}
+
+
+# --- one run's words over another's ---
+
+OVERLAYS: dict[str, tuple[Fragment, Fragment, Fragment]] = {
+    "what is not written stays": (
+        {"macvlan": [{"name": "x", "mtu": 1400, "alias": "a"}]},
+        {"macvlan": [{"name": "x", "mtu": 1300}]},
+        {"macvlan": [{"name": "x", "mtu": 1300, "alias": "a"}]},
+    ),
+    "a list is one thing": (
+        {"macvlan": [{"name": "x", "addresses": ["192.0.2.1/24"], "altnames": ["a"]}]},
+        {"macvlan": [{"name": "x", "addresses": ["192.0.2.2/24"], "altnames": []}]},
+        {"macvlan": [{"name": "x", "addresses": ["192.0.2.2/24"], "altnames": []}]},
+    ),
+    "settings are many": (
+        {"macvlan": [{"name": "x", "sysctls": {"ipv4.arp_ignore": 1, "ipv4.rp_filter": 1}}]},
+        {"macvlan": [{"name": "x", "sysctls": {"ipv4.arp_ignore": 2}}]},
+        {"macvlan": [{"name": "x", "sysctls": {"ipv4.arp_ignore": 2, "ipv4.rp_filter": 1}}]},
+    ),
+    "the other end too": (
+        {"veth": [{"name": "x", "peer": {"name": "y", "mtu": 1400, "address": MAC, "sysctls": {"ipv4.arp_ignore": 1}}}]},
+        {"veth": [{"name": "x", "peer": {"name": "y", "mtu": 1300, "sysctls": {"ipv4.rp_filter": 1}}}]},
+        {
+            "veth": [
+                {
+                    "name": "x",
+                    "peer": {
+                        "name": "y",
+                        "mtu": 1300,
+                        "address": MAC,
+                        "sysctls": {"ipv4.arp_ignore": 1, "ipv4.rp_filter": 1},
+                    },
+                }
+            ]
+        },
+    ),
+    "another end is not the old one": (
+        {"veth": [{"name": "x", "mtu": 1400, "peer": {"name": "y", "netns": "blue", "address": MAC}}]},
+        {"veth": [{"name": "x", "peer": {"name": "y"}}]},
+        {"veth": [{"name": "x", "mtu": 1400, "peer": {"name": "y"}}]},
+    ),
+    "a lower device is where it is written to be": (
+        {"macvlan": [{"name": "x", "lower_device": "eth0", "lower_device_netns": "blue"}]},
+        {"macvlan": [{"name": "x", "lower_device": "eth1"}]},
+        {"macvlan": [{"name": "x", "lower_device": "eth1"}]},
+    ),
+    "a port beside its link": (
+        {"macvlan": [{"name": "x", "mtu": 1400}]},
+        {"macvlan": [{"name": "x", "controller": "br0"}], "bridge_port": [{"port": "x", "hairpin": True}]},
+        {"macvlan": [{"name": "x", "mtu": 1400, "controller": "br0"}], "bridge_port": [{"port": "x", "hairpin": True}]},
+    ),
+    "a view becomes the link": (
+        {"link": [{"name": "x", "mtu": 1400, "alias": "a"}], "bridge_port": [{"port": "x", "hairpin": True}]},
+        {"macvlan": [{"name": "x", "mtu": 1300, "lower_device": "eth0"}]},
+        {
+            "macvlan": [{"name": "x", "mtu": 1300, "alias": "a", "lower_device": "eth0"}],
+            "bridge_port": [{"port": "x", "hairpin": True}],
+        },
+    ),
+    "another kind is another link": (
+        {"macvlan": [{"name": "x", "mtu": 1400, "lower_device": "eth0"}], "bridge_port": [{"port": "x", "hairpin": True}]},
+        {"dummy": [{"name": "x"}]},
+        {"dummy": [{"name": "x"}]},
+    ),
+    "a rule is all its parts together": (
+        {"rules": [{"priority": 7, "family": "ipv4", "from": "192.0.2.7/32", "table": "7"}]},
+        {"rules": [{"priority": 7, "family": "ipv4", "table": "8"}]},
+        {"rules": [{"priority": 7, "family": "ipv4", "table": "8"}]},
+    ),
+    "gateway and link are one thing": (
+        {"routes": [{"destination": "192.0.2.0/24", "gateway": "198.51.100.1", "link": "eth0", "mtu": 1400}]},
+        {"routes": [{"destination": "192.0.2.0/24", "gateway": "198.51.100.2"}]},
+        {"routes": [{"destination": "192.0.2.0/24", "gateway": "198.51.100.2", "mtu": 1400}]},
+    ),
+    "a route that goes nowhere has no next hop": (
+        {"routes": [{"destination": "192.0.2.0/24", "gateway": "198.51.100.1", "link": "eth0", "onlink": True}]},
+        {"routes": [{"destination": "192.0.2.0/24", "type": "blackhole"}]},
+        {"routes": [{"destination": "192.0.2.0/24", "type": "blackhole"}]},
+    ),
+    "a next hop means that the route goes somewhere": (
+        {"routes": [{"destination": "192.0.2.0/24", "type": "blackhole"}]},
+        {"routes": [{"destination": "192.0.2.0/24", "link": "eth0"}]},
+        {"routes": [{"destination": "192.0.2.0/24", "link": "eth0"}]},
+    ),
+}
+
+
+@pytest.mark.parametrize(("earlier", "new", "found"), OVERLAYS.values(), ids=OVERLAYS)
+def test_overlay(earlier: Fragment, new: Fragment, found: Fragment) -> None:
+    """And what differs is a contradiction."""
+    before = json.dumps([earlier, new])
+    assert overlaid(earlier, new) == found
+    assert contradicts(earlier, new)
+    assert not contradicts(found, new)
+    assert json.dumps([earlier, new]) == before
+
+
+def test_nothing_saved_before() -> None:
+    """The first words are all."""
+    new: Fragment = {"macvlan": [{"name": "x", "mtu": 1300}]}
+    assert overlaid({}, new) == new
+
+
+# --- completed from what is there ---
+
+
+def link(kind: Kind | str, name: str, netns: str = "", **attributes: Any) -> Link:
+    """A link as it was observed."""
+    return Link(LinkKey(netns, name), kind if isinstance(kind, str) else kind.name, attributes, index=7)
+
+
+def test_macvlan_is_completed() -> None:
+    """With its lower device, where that is, its mode, and the MAC that the kernel chose."""
+    there = link("macvlan", "x", lower_device=LinkKey("blue", "eth0"), mode="bridge", address=MAC, mtu=1500)
+    found = completed({"macvlan": [{"name": "x", "alias": "a"}]}, there, None)
+    assert found == {
+        "macvlan": [
+            {"name": "x", "alias": "a", "lower_device": "eth0", "lower_device_netns": "blue", "mode": "bridge", "address": MAC}
+        ]
+    }
+
+
+def test_what_is_written_wins() -> None:
+    """Also the MAC as it was first seen."""
+    there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="bridge", address=MAC)
+    fragment: Fragment = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "vepa", "address": OTHER_MAC}]}
+    assert completed(fragment, there, None) == fragment
+
+
+def test_passthru_has_the_address_of_its_lower_device() -> None:
+    """Which another card has another time."""
+    there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="passthru", address=MAC)
+    assert completed({"macvlan": [{"name": "x"}]}, there, None) == {
+        "macvlan": [{"name": "x", "lower_device": "eth0", "mode": "passthru"}]
+    }
+
+
+def test_both_ends_of_a_pair_are_completed() -> None:
+    """The other one stands in the same declaration."""
+    there = link("veth", "x", address=MAC, peer=LinkKey("blue", "y"))
+    end = link("veth", "y", "blue", address=OTHER_MAC, peer=LinkKey("", "x"))
+    found = completed({"veth": [{"name": "x", "peer": {"name": "y", "netns": "blue", "mtu": 1400}}]}, there, end)
+    assert found == {
+        "veth": [
+            {"name": "x", "address": MAC, "peer": {"name": "y", "netns": "blue", "mtu": 1400, "address": OTHER_MAC}},
+        ]
+    }
+    assert completed({"veth": [{"name": "x"}]}, there, end) == {
+        "veth": [{"name": "x", "address": MAC, "peer": {"name": "y", "netns": "blue", "address": OTHER_MAC}}]
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "has", "added"),
+    [
+        (
+            "vlan",
+            {"lower_device": LinkKey("", "eth0"), "id": 7, "protocol": "802.1ad"},
+            {"lower_device": "eth0", "id": 7, "protocol": "802.1ad"},  # its MAC is that of its lower device
+        ),
+        ("vrf", {"table": 77}, {"table": 77, "address": MAC}),
+        ("bridge", {}, {}),  # its MAC is that of a port
+        ("dummy", {}, {"address": MAC}),
+    ],
+)
+def test_what_creation_needs_is_added(kind: str, has: dict[str, Any], added: dict[str, Any]) -> None:
+    """A task that found it there need not have written it."""
+    found = completed({kind: [{"name": "x"}]}, link(kind, "x", address=MAC, **has), None)
+    assert found == {kind: [{"name": "x", **added}]}
+
+
+@pytest.mark.parametrize("fragment", [{"link": [{"name": "x"}]}, {"bridge_port": [{"port": "x"}]}, {"netns": [{"name": "x"}]}])
+def test_what_others_make_is_not_completed(fragment: Fragment) -> None:
+    """Its MAC is no matter of ours."""
+    assert completed(fragment, link("dummy", "x", address=MAC), None) == fragment
+
+
+def test_what_is_not_there_is_not_completed() -> None:
+    """In check mode a link may not be there yet."""
+    assert completed({"macvlan": [{"name": "x"}]}, None, None) == {"macvlan": [{"name": "x"}]}
+
+
+def test_what_is_not_known_is_not_saved() -> None:
+    """In check mode the kernel has not chosen yet."""
+    there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="vepa")
+    assert "address" not in completed({"macvlan": [{"name": "x"}]}, there, None)["macvlan"][0]
