@@ -42,14 +42,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
-    DeleteLink,
-    Operation,
-    Rename,
-    Restore,
-    UpdateLink,
-    outcome,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, merge, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, sources_again
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import DISABLE_IPV6, hint

@@ -22,12 +22,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     is_default,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
-    IPV6_MINIMUM_MTU,
-    Operation,
-    Rename,
-    outcome,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 
 # Whatever its MTU, a host asks for segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what comes.
 IPV4_MINIMUM_MTU = 296

@@ -45,24 +45,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
-    DAD_SECONDS,
-    IPV6_MINIMUM_MTU,
-    Announce,
-    AwaitAddresses,
-    Changes,
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
-    CreateNetns,
     DeleteLink,
-    DeleteNetns,
-    Operation,
     Rename,
     Restore,
     UpdateLink,
     lasting,
-    outcome,
     what_is_beside,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._netns import CreateNetns, DeleteNetns
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import (
     comes_by_itself,
     ordered_routing,

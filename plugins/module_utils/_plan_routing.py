@@ -27,13 +27,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
     DAD_SECONDS,
     AwaitAddresses,
     CreateRule,
     DeleteRoute,
     DeleteRule,
-    Operation,
     SetRoute,
 )
 

@@ -47,7 +47,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import Operation, outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._pyz import engine
 

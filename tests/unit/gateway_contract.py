@@ -24,13 +24,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey, Scope, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
     UpdateLink,
-    outcome,
     what_is_beside,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,

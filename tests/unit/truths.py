@@ -19,17 +19,19 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, Scope, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
-    CreateRule,
     DeleteLink,
-    DeleteRoute,
-    DeleteRule,
-    Operation,
     Rename,
     Restore,
-    SetRoute,
     UpdateLink,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
+    CreateRule,
+    DeleteRoute,
+    DeleteRule,
+    SetRoute,
 )
 from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World, static
 

@@ -27,7 +27,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import ChangeFiles, Operation, Prove
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._next_boot import ChangeFiles, Prove
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 
 _READERS = {
     f"{files.UNITS}/": "systemd",

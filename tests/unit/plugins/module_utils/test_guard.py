@@ -23,17 +23,19 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     RuleKey,
     State,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
-    CreateRule,
     DeleteLink,
-    DeleteRoute,
-    DeleteRule,
-    Operation,
     Rename,
     Restore,
-    SetRoute,
     UpdateLink,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
+    CreateRule,
+    DeleteRoute,
+    DeleteRule,
+    SetRoute,
 )
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules
 

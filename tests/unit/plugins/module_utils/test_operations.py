@@ -23,18 +23,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     RuleKey,
     State,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
+    CreateLink,
+    DeleteLink,
+    Restore,
+    UpdateLink,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
     Announce,
     AwaitAddresses,
-    CreateLink,
     CreateRule,
-    DeleteLink,
     DeleteRoute,
     DeleteRule,
-    Operation,
-    Restore,
     SetRoute,
-    UpdateLink,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,

@@ -10,7 +10,9 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations import AwaitAddresses, Restore, outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Restore
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import AwaitAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge, plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
 from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently

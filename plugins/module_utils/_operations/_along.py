@@ -1,0 +1,79 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel changes on other links along with one: its lower device, its siblings, its bridge, and what sits on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, Kind, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import loses_ipv6_settings, without_ipv6_settings
+
+
+def changes_along(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
+    """What the kernel changes on other links when these attributes of one are written."""
+    found: dict[LinkKey, Link | None] = {}
+    lower = state.get(link.get("lower_device"))
+    shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
+    if lower is not None and shared:
+        for sibling in state.above(lower.key):
+            if sibling.key != link.key:
+                found[sibling.key] = sibling.with_attributes(shared)
+    if lower is not None and link.get("mode") == PASSTHRU and "address" in changed:
+        found[lower.key] = lower.with_attributes({"address": changed["address"]})
+    if {"controller", "mtu", "address"} & set(changed):  # a bridge without a MAC and an MTU of its own takes those of its ports
+        for name in {changed.get("controller"), (state.get(link.key) or link).get("controller")} - {"", None}:
+            bridge = state.get(LinkKey(link.key.netns, name))
+            if bridge is not None:
+                found.update(bridge_follows(bridge, state))
+        for other in state.attached(LinkKey(link.key.netns, (state.get(link.key) or link).get("controller") or "")):
+            if "controller" in changed and other.get("backup_port") == link.key.name:
+                found[other.key] = other.with_attributes({"backup_port": ""})
+    for upper in state.above(link.key):
+        mtu = changed.get("mtu")
+        if mtu and (upper.get("mtu") or 0) > mtu:  # lowered along with it, but not raised
+            settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
+            upper = found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
+    if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
+        peer = state.get(link.get("peer"))
+        for other in [*state.above(link.key), *state.attached(link.key), *([peer] if peer else [])]:
+            now = found.get(other.key) or other
+            after: dict[str, Any] = (
+                {"stp_state": None} if now.kind != "bridge" else {}
+            )  # what they make of that is up to the kernel
+            if kind_of(now.kind).follows and now.get("lower_device") == link.key and "admin_state" in changed:
+                after["admin_state"] = changed["admin_state"]
+            found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
+            if "admin_state" in after:
+                found.update(changes_along(now, {"admin_state": after["admin_state"]}, state))
+    return found
+
+
+def bridge_follows(bridge: Link, state: State) -> dict[LinkKey, Link]:
+    """A bridge whose ports change, and the links on it, whose MTU it bounds: what comes of that depends on who set what."""
+    found = {bridge.key: replace(bridge.with_attributes({"address": None, "mtu": None}), oper_state=None, carrier=None)}
+    for upper in state.above(bridge.key):
+        found[upper.key] = upper.with_attributes({"mtu": None})
+    return found
+
+
+def all_above(key: LinkKey, state: State) -> list[Link]:
+    """What sits on a link, and on that."""
+    found: list[Link] = []
+    for link in state.above(key):
+        found += [link, *all_above(link.key, state)]
+    return found
+
+
+def is_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
+    """Whether what a link is attached to is a bridge, and not a VRF."""
+    controller = state.get(LinkKey(key.netns, attributes.get("controller") or ""))
+    return controller is not None and controller.kind == "bridge"
+
+
+def new_port(kind: Kind, attached: bool) -> dict[str, Any]:
+    """What a link has that has just become a port, or is none; what came with a later kernel may not be there."""
+    return {row.name: row.initial if attached and not row.since else None for row in kind.port}

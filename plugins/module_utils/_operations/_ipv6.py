@@ -1,0 +1,42 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a link has IPv6, and what it loses with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link
+
+IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: below it the kernel takes IPv6 off the link
+
+
+def has_ipv6(mtu: int | None) -> bool:
+    """Whether the kernel has IPv6 on a link of this MTU."""
+    return mtu is None or mtu >= IPV6_MINIMUM_MTU
+
+
+def is_without_ipv6(attributes: Attributes) -> bool:
+    """Whether a link with these attributes has no IPv6: its MTU is too small, or it is switched off."""
+    return not has_ipv6(attributes.get("mtu")) or (attributes.get("sysctls") or {}).get("ipv6.disable_ipv6") == 1
+
+
+def takes_ipv6_off(link: Link, after: Attributes) -> bool:
+    """Whether a change takes the IPv6 addresses off a link: it goes down, or IPv6 goes."""
+    down = after.get("admin_state") == "down" and link.get("admin_state") != "down"
+    return down or is_without_ipv6(after)
+
+
+def loses_ipv6_settings(link: Link, after: Attributes) -> bool:
+    """Whether a change of the MTU takes IPv6 off the link, or brings it back with defaults."""
+    return "mtu" in after and has_ipv6(link.get("mtu")) != has_ipv6(after["mtu"])
+
+
+def without_ipv6_settings(link: Link) -> dict[str, Any]:
+    """What is left of the settings of a link that loses those of IPv6."""
+    settings = link.get("sysctls") or {}
+    return {
+        "address_generation_mode": None,
+        "sysctls": {name: settings[name] for name in settings if not name.startswith("ipv6.")},
+    }
