@@ -137,10 +137,6 @@ class CreateLink(Operation):
             later.update({name: self.attributes[name] for name in flags if self.attributes[name] != kind[name].initial})
         return first + requests_to_change(Link(self.key, self.kind, {"altnames": ()}), later)
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None: there was nothing."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class UpdateLink(Operation):
@@ -331,10 +327,6 @@ class Restore(Operation):
         routes = [ReplaceRoute(route) if _has_ipv6_source(route) else AddRoute(route) for route in ordered]
         return [*settings, *addresses, *waiting, *routes]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class Rename(Operation):
@@ -378,10 +370,6 @@ class Rename(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [RenameLink(self.key, self.name)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None: a link keeps everything under another name."""
-        return frozenset()
 
 
 def what_is_beside(operation: Operation, state: State) -> Beside:

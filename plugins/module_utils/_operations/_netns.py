@@ -46,10 +46,6 @@ class CreateNetns(Operation):
         """One request."""
         return [NewNetns(self.key.name, self.left_behind)]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None: there was nothing."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class DeleteNetns(Operation):
@@ -80,7 +76,3 @@ class DeleteNetns(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [RemoveNetns(self.key.name, self.left_behind)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None: what was endangered went before."""
-        return frozenset()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import File, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import File, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import DropFile, ProveEngine, PutFile, Request, Tell
 
@@ -45,10 +45,6 @@ class ChangeFiles(Operation):
         ]
         return found + [Tell(program) for program in self.told]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class Prove(Operation):
@@ -70,7 +66,3 @@ class Prove(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [ProveEngine(self.interpreter)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()

@@ -35,9 +35,9 @@ class Operation(ABC):
     def requests(self) -> list[Request]:
         """What is asked of the kernel, in order."""
 
-    @abstractmethod
-    def endangers(self, state: State) -> frozenset[LinkKey]:
-        """The links whose addresses and routes it takes with it, so that they are read before it runs."""
+    def endangers(self, _state: State) -> frozenset[LinkKey]:
+        """The links whose addresses and routes it takes with it, so that they are read before it runs: mostly none."""
+        return frozenset()
 
 
 def say(kind: str, attributes: Attributes) -> list[str]:

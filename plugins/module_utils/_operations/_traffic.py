@@ -47,10 +47,6 @@ class AwaitAddresses(Operation):
         """One request."""
         return [AskToAwait(self.key, self.ips, self.seconds)]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class Announce(Operation):
@@ -73,10 +69,6 @@ class Announce(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [AnnounceAddresses(self.key, self.ips)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -120,10 +112,6 @@ class SetRoute(Operation):
         """One request."""
         return [AddRoute(self.route) if self.before is None else ReplaceRoute(self.route)]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class DeleteRoute(Operation):
@@ -153,10 +141,6 @@ class DeleteRoute(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [RemoveRoute(self.route)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -190,10 +174,6 @@ class CreateRule(Operation):
         """One request."""
         return [AddRule(self.rule)]
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
-
 
 @dataclass(frozen=True)
 class DeleteRule(Operation):
@@ -224,7 +204,3 @@ class DeleteRule(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         return [RemoveRule(self.rule)]
-
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
-        """None."""
-        return frozenset()
