@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import inside, is_link_local
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, VETH, At, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LEFT_BEHIND,
     PHYSICAL,
@@ -52,6 +52,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     Rename,
     Restore,
     UpdateLink,
+    at_once,
     lasting,
     what_is_beside,
 )
@@ -376,8 +377,7 @@ def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
 def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:
     """Both ends in one request; what the second one gets besides, its own entry says."""
     peer = coming[item.attributes["peer"]]
-    taken = [row.name for row in VETH.rows(peer.attributes) if row.store is Store.MESSAGE and row.at is not At.AFTER]
-    return CreateLink(item.key, str(item.kind), item.attributes, other={name: peer.attributes[name] for name in taken})
+    return CreateLink(item.key, str(item.kind), item.attributes, other=at_once(str(item.kind), peer.attributes))
 
 
 def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
@@ -486,8 +486,8 @@ def _recreate(
         if peer is not None:
             second, back_there, lost_there = _furniture(other, peer, old_there, state)
         lost += lost_there
-        taken = [row.name for row in VETH.rows(second) if row.store is Store.MESSAGE and row.at is not At.AFTER]
-        yield CreateLink(current.key, current.kind, attributes, other={name: second[name] for name in taken})
+        taken = at_once(current.kind, second)
+        yield CreateLink(current.key, current.kind, attributes, other=taken)
         end = state.get(other.key)
         rest = {name: value for name, value in second.items() if name != "peer" and name not in taken}
         if end is not None and rest:

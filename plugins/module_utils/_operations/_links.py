@@ -263,12 +263,13 @@ class DeleteLink(Operation):
             if carried.sysctls:
                 known["sysctls"] = dict(carried.sysctls)
             if link.get("peer") == self.key:  # it came with its other end
-                rest = {name: value for name, value in known.items() if name != "peer" and name not in _at_once(link)}
-                found += [UpdateLink(Link(link.key, link.kind, {"altnames": (), **_at_once(link)}), rest)] if rest else []
+                came = at_once(link.kind, link.attributes)
+                rest = {name: value for name, value in known.items() if name != "peer" and name not in came}
+                found += [UpdateLink(Link(link.key, link.kind, {"altnames": (), **came}), rest)] if rest else []
             else:
                 ends = [other for other, _carried in self.along if other.get("peer") == link.key]
                 end = ends[0] if ends else None
-                taken, number = (_at_once(end), end.index) if end else (None, None)
+                taken, number = (at_once(end.kind, end.attributes), end.index) if end else (None, None)
                 found.append(CreateLink(link.key, link.kind, known, link.index, other=taken, other_index=number))
             if carried.addresses or carried.routes:
                 found.append(Restore(link.key, carried.addresses, carried.routes))
@@ -401,11 +402,10 @@ def lasting(link: Link, rows: Iterable[Attribute], initial: bool = False) -> dic
     return found
 
 
-def _at_once(link: Link) -> dict[str, Any]:
+def at_once(kind: str, attributes: Attributes) -> dict[str, Any]:
     """What the request that creates a pair takes for its second end: no flags, and nothing that the kernel ignores there."""
-    rows = kind_of(link.kind).attributes
-    taken = [row.name for row in rows if row.store is Store.MESSAGE and row.at is not At.AFTER]
-    return {name: link.get(name) for name in taken if link.get(name) is not None}
+    taken = [row.name for row in kind_of(kind).rows(attributes) if row.store is Store.MESSAGE and row.at is not At.AFTER]
+    return {name: attributes[name] for name in taken if attributes[name] is not None}
 
 
 def _has_ipv6_source(route: Route) -> bool:
