@@ -14,6 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT
 HERE = ""  # the network namespace that the task runs in, wherever a namespace is named
 PHYSICAL = "physical"  # the kind of a link for which the kernel names none
 MAIN_TABLE, LOCAL_TABLE = 254, 255  # linux/rtnetlink.h
+RTPROT_KERNEL, RTPROT_RA = 2, 9  # who made a route, there too
 
 Attributes = Mapping[str, Any]  # option name -> normal form; a missing name is not managed (wanted) or not known (observed)
 

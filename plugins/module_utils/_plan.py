@@ -32,6 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LEFT_BEHIND,
     PHYSICAL,
+    RTPROT_RA,
     Address,
     Attributes,
     Carried,
@@ -77,8 +78,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions imp
     needs_recreate,
     warnings,
 )
-
-_RTPROT_RA = 9  # linux/rtnetlink.h
 
 
 @dataclass(frozen=True)
@@ -539,7 +538,7 @@ def _furniture(item: Wanted, current: Link, old: Carried, state: State) -> tuple
         attributes["sysctls"] = settings
     again = "comes back with the next router advertisement"
     lost += [f"{address} ({again})" for address in old.addresses if owner(address) == RA]
-    lost += [f"the {route} ({again})" for route in old.routes if route.protocol == _RTPROT_RA]
+    lost += [f"the {route} ({again})" for route in old.routes if route.protocol == RTPROT_RA]
     lost += [f"the {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)]
     return {row.name: attributes[row.name] for row in kind_of(current.kind).rows(attributes)}, back, lost
 

@@ -19,6 +19,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LOCAL_TABLE,
     MAIN_TABLE,
+    RTPROT_KERNEL,
+    RTPROT_RA,
     LinkKey,
     Route,
     RouteKey,
@@ -39,8 +41,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traff
 
 # linux/rtnetlink.h: who made a route or a rule. What is not said, what `ip` says (boot), and what we say (static) is ours.
 _OURS = (0, 3, 4)
-_OWNERS = {1: "an ICMP redirect", 2: "the kernel", 9: "a router advertisement", 16: "a DHCP client"}
-_BY_ITSELF = (2, 9)
+_OWNERS = {1: "an ICMP redirect", RTPROT_KERNEL: "the kernel", RTPROT_RA: "a router advertisement", 16: "a DHCP client"}
+_BY_ITSELF = (RTPROT_KERNEL, RTPROT_RA)
 
 
 def comes_by_itself(route: Route) -> bool:
@@ -50,7 +52,7 @@ def comes_by_itself(route: Route) -> bool:
 
 def origin(made: Route | Rule) -> str:
     """Who made a route or a rule: `static`, `kernel`, `ra`, `dhcp`, or `other`."""
-    names = {2: "kernel", 9: "ra", 16: "dhcp", **dict.fromkeys(_OURS, "static")}
+    names = {RTPROT_KERNEL: "kernel", RTPROT_RA: "ra", 16: "dhcp", **dict.fromkeys(_OURS, "static")}
     return names.get(made.protocol, "other")
 
 

@@ -23,6 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, NeedsRecreate, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link, LinkKey, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU, has_ipv6
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request, SetLink
 
 # Per-link settings that the kernel combines with those of `all`: the larger one holds, or either being set is enough.
@@ -455,11 +456,14 @@ def _check_ipv6(case: Situation) -> None:
     written = case.item.attributes
     wanted = [name for name in ("address_generation_mode",) if name in written]
     wanted += [name for name in written.get("sysctls", {}) if name.startswith("ipv6.")]
-    if mtu is not None and mtu < 1280 and wanted:
-        raise Refused(f"{case.key}: {wanted[0]} is a setting of IPv6, which no link with an MTU below 1280 has (it is {mtu})")
+    if wanted and not has_ipv6(mtu):
+        raise Refused(
+            f"{case.key}: {wanted[0]} is a setting of IPv6, which no link with an MTU below {IPV6_MINIMUM_MTU} has (it is {mtu})"
+        )
 
 
 def _check_addresses(case: Situation) -> None:
+    mtu = case.after.get("mtu")
     wanted = case.item.attributes.get("addresses") or ()
     general = case.state.sysctls.get((case.key.netns, "default", DISABLE_IPV6)) if case.created else None
     settings = {DISABLE_IPV6: general, **(case.after.get("sysctls") or {}), **case.item.attributes.get("sysctls", {})}
@@ -467,8 +471,8 @@ def _check_addresses(case: Situation) -> None:
         loopback = address.ip.startswith("127.") or address.ip == "::1"
         if loopback and case.key.name != "lo":
             raise Refused(f"{case.key}: {address.ip} belongs to the loopback device lo, and reaches no other link")
-        if address.family == 6 and (case.after.get("mtu") or 1280) < 1280:
-            raise Refused(f"{case.key}: no link with an MTU below 1280 has IPv6 (it is {case.after['mtu']}), so not {address.ip}")
+        if address.family == 6 and not has_ipv6(mtu):
+            raise Refused(f"{case.key}: no link with an MTU below {IPV6_MINIMUM_MTU} has IPv6 (it is {mtu}), so not {address.ip}")
         if address.family == 6 and settings[DISABLE_IPV6]:
             raise Refused(
                 f"{case.key}: ipv6.disable_ipv6 is 1, so it cannot have {address.ip}. Write 0, or leave the address out"

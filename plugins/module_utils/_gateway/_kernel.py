@@ -45,6 +45,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     LOCAL_TABLE,
     MAIN_TABLE,
+    RTPROT_KERNEL,
     Address,
     Attributes,
     BootState,
@@ -97,7 +98,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     NameOrNumber,
 )
 
-RTPROT_KERNEL = 2
 _RTM_TABLE = 20  # where rtm_table stands in a message, and rtm_protocol behind it (linux/rtnetlink.h)
 PROMOTE = "ipv4.promote_secondaries"
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}  # /etc/protocols is not on every host

@@ -41,9 +41,8 @@ def changes_along(link: Link, changed: Attributes, state: State) -> dict[LinkKey
         peer = state.get(link.get("peer"))
         for other in [*state.above(link.key), *state.attached(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
-            after: dict[str, Any] = (
-                {"stp_state": None} if now.kind != "bridge" else {}
-            )  # what they make of that is up to the kernel
+            # What they make of that is up to the kernel.
+            after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
             if kind_of(now.kind).follows and now.get("lower_device") == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import connected, identity, steps
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     MAIN_TABLE,
+    RTPROT_KERNEL,
     Address,
     Link,
     LinkKey,
@@ -21,8 +22,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import is_without_ipv6
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename, Restore
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-
-RTPROT_KERNEL = 2  # linux/rtnetlink.h
 
 
 def outcome(operation: Operation, state: State) -> Changes:
@@ -54,9 +53,8 @@ def _routes_follow(old: Link | None, new: Link | None, state: State) -> dict[Rou
     up_before, up = (link is not None and link.get("admin_state") == "up" for link in (old, new))
     made = _connected_routes(old, known, state) if old and up_before else {}
     makes = _connected_routes(new, now, state) if new and up else {}
-    four = {
-        identity(address) for address in known + changes.add if address.family == 4
-    }  # each goes alone, and comes before the next
+    # Each goes alone, and comes before the next.
+    four = {identity(address) for address in known + changes.add if address.family == 4}
     alone = len(four) == 1 and four <= gone
     bare = any(one.family == 4 for one in known) and (alone or not any(one.family == 4 for one in now))
     went = {address.ip for address in changes.gone}
