@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import glob
-import grp
 import itertools
 import os
-import pwd
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import is_duplicate
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk as disk
@@ -28,6 +24,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _m
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._announce import frame
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._clients import serving
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._management import ssh_addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._names import number_of_name
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
     Namespace,
     exists,
@@ -44,7 +41,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import draw
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     LOCAL_TABLE,
-    MAIN_TABLE,
     RTPROT_KERNEL,
     Address,
     Attributes,
@@ -90,21 +86,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Tell,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
-    PROTOCOL,
-    TABLE,
-    USER,
-    USER_GROUP,
-    NameOrNumber,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import TABLE, NameOrNumber
 
 _RTM_TABLE = 20  # where rtm_table stands in a message, and rtm_protocol behind it (linux/rtnetlink.h)
 PROMOTE = "ipv4.promote_secondaries"
-_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "ipv6-icmp": 58, "sctp": 132}  # /etc/protocols is not on every host
 _FIRST_GROUP = 0x50420000  # far from the numbers that people choose
 _DYING_STEP, _DYING_STEPS = 0.01, 20  # a dying namespace was seen to take 10 to 70 ms
 RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
-_GROUP_FILES = ("/etc/iproute2/group", "/usr/lib/iproute2/group", "/usr/share/iproute2/group")
 # Settings that say nothing of their own: the kernel derives them, keeps them elsewhere, or lets nobody write them.
 _NOT_CARRIED = ("ipv4.mc_forwarding", "ipv6.mc_forwarding", "ipv6.mtu", "ipv6.addr_gen_mode", "ipv6.stable_secret")
 
@@ -151,13 +139,13 @@ class KernelGateway:
                 attributes[name] = self._one_name(attributes[name])
         for row in kind_of(item.kind or "").rows(attributes):
             if isinstance(row.type, NameOrNumber) and isinstance(attributes[row.name], str):
-                attributes[row.name] = _number(row.type, attributes[row.name], f"{item.key}: {row.name}")
+                attributes[row.name] = number_of_name(row.type, attributes[row.name], f"{item.key}: {row.name}")
         return attributes
 
     def _one_name(self, key: Any) -> Any:
         """The key with the one name of its namespace, and with the number of its table."""
         if isinstance(key, RouteKey) and isinstance(key.table, str):
-            key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
+            key = replace(key, table=number_of_name(TABLE, key.table, f"route to {key.destination}: table"))
         if key.netns in self._coming and not exists(key.netns):
             return key
         return replace(key, netns=self._namespace(key.netns).name)
@@ -696,51 +684,3 @@ def _unless(code: int) -> Iterator[None]:
     except NetlinkError as error:
         if error.errno != code:
             raise
-
-
-@functools.lru_cache(maxsize=1)
-def _tables() -> dict[str, int]:
-    """The numbers of routing tables by name, from the files of iproute2, the later ones overriding."""
-    found = {"main": MAIN_TABLE, "local": LOCAL_TABLE, "default": 253}
-    for folder in ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2"):
-        for path in (f"{folder}/rt_tables", *sorted(glob.glob(f"{folder}/rt_tables.d/*.conf"))):
-            found.update({name: int(number, 0) for number, name in _lines(path)})
-    return found
-
-
-def _lines(path: str) -> list[tuple[str, str]]:
-    """The pairs of words in a file that iproute2 reads too; none when it is not there."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            lines = [line.split("#")[0].split() for line in file]
-    except FileNotFoundError:
-        return []
-    return [(words[0], words[1]) for words in lines if len(words) == 2]
-
-
-def _number(type_: NameOrNumber, name: str, where: str) -> int:
-    """The number that a name stands for on this host; InvalidValue when there is none of that name."""
-    try:
-        if type_ is USER:
-            return pwd.getpwnam(name).pw_uid
-        if type_ is USER_GROUP:
-            return grp.getgrnam(name).gr_gid
-        if type_ is PROTOCOL:
-            return _PROTOCOLS.get(name) or socket.getprotobyname(name)
-    except (KeyError, OSError) as error:
-        raise InvalidValue(
-            f"{where}: there is no {type_.database} {name} on this host; create it first, or write a number"
-        ) from error
-    if type_ is TABLE:
-        if name not in _tables():
-            raise InvalidValue(
-                f"{where}: there is no routing table {name} in /etc/iproute2/rt_tables or rt_tables.d; write its number"
-            )
-        return _tables()[name]
-    for path in _GROUP_FILES:
-        for number, word in _lines(path):
-            if word == name:
-                return int(number, 0)
-    if name == "default":
-        return 0
-    raise InvalidValue(f"{where}: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")
