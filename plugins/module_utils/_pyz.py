@@ -35,6 +35,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations, _files, _planning
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import (
+    _access,
     _announce,
     _clients,
     _codec,
@@ -45,7 +46,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import (
     _messages,
     _names,
     _namespaces,
+    _reading,
     _socket,
+    _writing,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._disk import VERSION
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations import (
@@ -64,7 +67,8 @@ RELEASE = (1, 0, 0)  # that of galaxy.yml
 PARTS = (
     *(_addresses, _argspec, _boot, _converge, _errors, _gateway, _guard, _ip, _kinds, _model, _operations, _plan),
     *(_plan_routing, _preconditions, _replay, _requests, _values, _declarations, _files, _planning),
-    *(_announce, _clients, _codec, _devices, _disk, _kernel, _management, _messages, _names, _namespaces, _socket),
+    *(_access, _announce, _clients, _codec, _devices, _disk, _kernel, _management, _messages, _names, _namespaces),
+    *(_reading, _socket, _writing),
     *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _traffic),
 )
 _MAIN = f"import sys\nfrom {_replay.__name__} import main\nsys.exit(main())\n"
