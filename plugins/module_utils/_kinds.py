@@ -16,6 +16,7 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes
+from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import Sysctls
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     LINK_GROUP,
     PROTOCOL,
@@ -37,7 +38,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     Reference,
     Seconds,
     SetOf,
-    Sysctls,
     Text,
     Type,
 )

@@ -21,7 +21,7 @@ INNER = f"ansible_collections.patchbay.netdev.plugins.{ENGINE}."
 FLOORS = (
     ("_ip", "_model", "_errors"),
     ("_values",),
-    ("_addresses",),
+    ("_addresses", "_sysctls"),
     ("_kinds", "_requests"),
     ("_argspec", "_preconditions", "_operations"),
     ("_boot", "_plan_routing"),

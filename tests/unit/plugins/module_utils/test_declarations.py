@@ -35,6 +35,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Inv
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT, ROUTE, RULE, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, NetnsKey, RouteKey, RuleKey, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
+from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import Sysctls
 
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 # What is asked of one run, and means nothing at boot.
@@ -100,7 +101,7 @@ def samples(type_: values.Type) -> list[Any]:
         values.Ip: ["192.0.2.1", "2001:DB8::1"],
         values.Network: ["192.0.2.0/24", "2001:db8::/32", "192.0.2.7"],
         values.Fwmark: ["1", "0x1/0xff"],
-        values.Sysctls: [{}, {"ipv4.arp_ignore": 1, "ipv6.accept_ra": "0"}],
+        Sysctls: [{}, {"ipv4.arp_ignore": 1, "ipv6.accept_ra": "0"}],
         Addresses: [
             [],
             ["192.0.2.2/24", "192.0.2.1/24", "2001:db8::1/64"],

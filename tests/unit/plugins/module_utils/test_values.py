@@ -14,6 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import Sysctls
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     LINK_GROUP,
     TABLE,
@@ -31,7 +32,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     Reference,
     Seconds,
     SetOf,
-    Sysctls,
     Text,
     Type,
     ip_interface,
