@@ -15,27 +15,16 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
-    DHCP,
     NODAD,
-    RA,
     STATIC,
-    completed,
-    covers,
-    identity,
-    made_anew,
     owner,
     steps,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import inside, is_link_local
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import SOURCE, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LEFT_BEHIND,
     PHYSICAL,
-    RTPROT_RA,
-    Address,
-    Attributes,
-    Carried,
     Link,
     LinkKey,
     Netns,
@@ -46,7 +35,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     State,
     Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -54,13 +42,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     Restore,
     UpdateLink,
     at_once,
-    lasting,
     what_is_beside,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._netns import CreateNetns, DeleteNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_going import can_come_again, delete, initial, recreate
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import (
     comes_by_itself,
     ordered_routing,
@@ -218,7 +206,7 @@ def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Oper
         for link in inside:
             current = state.get(link.key)
             if current is not None and current.kind != PHYSICAL:
-                yield _delete(current, state, going, "", replaced=False)
+                yield delete(current, state, going, "", replaced=False)
     loopback = state.get(LinkKey(item.key.name, "lo"))
     yield DeleteNetns(item.key, loopback is not None and loopback.get("admin_state") == "up")
 
@@ -257,7 +245,7 @@ def _steps(
         )
     if not item.present:
         if current is not None:
-            yield _delete(current, state, going, "", replaced=False)
+            yield delete(current, state, going, "", replaced=False)
         return
     if current is None and item.kind is None:
         raise link_missing(item.key, state)
@@ -277,7 +265,7 @@ def _steps(
         )
 
     changed = _changed(item, current)
-    case = Situation(item, current, {**_initial(item, current, lower), **item.attributes}, changed, lower, state)
+    case = Situation(item, current, {**initial(item, current, lower), **item.attributes}, changed, lower, state)
     for note in warnings(case):
         notes[note] = None
     if current is None:
@@ -296,7 +284,7 @@ def _steps(
     if reasons and not item.recreate:
         raise needs_recreate(item.key, reasons)
     if reasons:
-        yield from _recreate(item, current, case, state, going, coming, reasons, notes)
+        yield from recreate(item, current, case, state, going, coming, reasons, notes)
         yield from _made_known(item, None, state)
         return
     if changed:
@@ -324,22 +312,7 @@ def _cut_short(routes: Sequence[Route], link: Link | None, state: State) -> tupl
         for route in routes
         if route.plain and not comes_by_itself(route) and route.key not in state.routes and route.key.family in families
     ]
-    return tuple(route for route in gone if _can_come_again(route, gone, addresses, state))
-
-
-def _can_come_again(route: Route, along: Sequence[Route], addresses: Sequence[Address], state: State) -> bool:
-    """Whether the kernel would take a route by a link that has these addresses, together with the others that come again."""
-    gateway, source = route.get("gateway"), route.get("source")
-    if source and source not in {address.ip for address in addresses} and not state.holders(route.key.netns, source):
-        return False
-    direct = [other.key.destination for other in along if not other.get("gateway")]
-    return (
-        gateway is None
-        or bool(route.get("onlink"))
-        or is_link_local(gateway)
-        or covers(tuple(addresses), gateway)
-        or any(inside(gateway, destination) for destination in direct)
-    )
+    return tuple(route for route in gone if can_come_again(route, gone, addresses, state))
 
 
 def _made_known(item: Wanted, before: Link | None, state: State) -> Iterator[Operation]:
@@ -395,13 +368,6 @@ def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
     return replace(item, attributes={**item.attributes, "lower_device": state.lower_of(written)})
 
 
-def _initial(item: Wanted, current: Link | None, lower: Link | None) -> Attributes:
-    if current is not None:
-        return current.attributes
-    found = {row.name: row.initial for row in kind_of(item.kind or "").attributes if row.initial is not None}
-    return {**found, "mtu": lower.get("mtu") if lower else None}
-
-
 def _changed(item: Wanted, current: Link | None) -> dict[str, Any]:
     """The written attributes that are not so yet."""
     if current is None:
@@ -419,152 +385,6 @@ def _with_flush(current: Link, changed: dict[str, Any]) -> dict[str, Any]:
     if changed.get("mode", SOURCE) != SOURCE and current.get("source_addresses"):
         return {**changed, "source_addresses": ()}
     return changed
-
-
-def _delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: bool) -> DeleteLink:
-    plain = DeleteLink(link)
-    along = [state.get(key) for key, after in plain.predict(state).items() if after is None and key != link.key]
-    expected = going | {link.get("peer")}
-    strangers = sorted(str(other.key) for other in along if other is not None and other.key not in expected)
-    if strangers:
-        action = "recreated" if replaced else "deleted"
-        sit = "sits" if len(strangers) == 1 else "sit"
-        raise Refused(
-            f"{link.key}: {', '.join(strangers)} {sit} on it and would be deleted along with it, "
-            f"so it is not {action}. "
-            f"{'Delete that first' if replaced else 'Name what sits on it in the same task, or delete that first'}"
-        )
-    return DeleteLink(
-        link,
-        _writable(link.key, state.carried(link.key), state),
-        tuple((other, _writable(other.key, state.carried(other.key), state)) for other in along if other is not None),
-        why,
-    )
-
-
-def _writable(key: LinkKey, carried: Carried, state: State) -> Carried:
-    """What lived on a link, as far as it can be written again."""
-    addresses = tuple(address for address in carried.addresses if owner(address) in (STATIC, DHCP))
-    routes = tuple(route for route in carried.routes if route.plain and not comes_by_itself(route))
-    defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
-    settings = {name: value for name, value in carried.sysctls.items() if defaults.get(name) != value}
-    return Carried(addresses, routes, settings)
-
-
-def _recreate(
-    item: Wanted,
-    current: Link,
-    case: Situation,
-    state: State,
-    going: set[LinkKey],
-    coming: Mapping[LinkKey, Wanted],
-    reasons: list[str],
-    notes: dict[str, None],
-) -> Iterator[Operation]:
-    """Delete and create, with everything on it that the kernel lets us put back; sentences say what it does not."""
-    peer = state.get(current.get("peer"))
-    ports = state.attached(current.key)
-    old, old_there = state.carried(current.key), state.carried(peer.key) if peer else Carried()
-    deletion = _delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
-    yield deletion
-    attributes, back, lost = _furniture(item, current, old, state)
-    lower = state.get(attributes.get("lower_device"))
-    if lower is None and "lower_device" in kind_of(current.kind).needs:
-        place = attributes.get("lower_device") or "it is not known"
-        raise Refused(
-            f"{item.key}: it cannot be created again, for its lower device is out of reach: {place}. Write lower_device"
-        )
-    after = {**_initial(item, None, lower), **attributes}
-    check(replace(case, before=None, after=after, changed=attributes, lower=lower))
-    other = coming.get(attributes["peer"]) if "peer" in attributes else None
-    if other is None:
-        yield CreateLink(current.key, current.kind, attributes)
-    else:
-        second, back_there = dict(other.attributes), Carried()
-        lost_there: list[str] = []
-        if peer is not None:
-            second, back_there, lost_there = _furniture(other, peer, old_there, state)
-        lost += lost_there
-        taken = at_once(current.kind, second)
-        yield CreateLink(current.key, current.kind, attributes, other=taken)
-        end = state.get(other.key)
-        rest = {name: value for name, value in second.items() if name != "peer" and name not in taken}
-        if end is not None and rest:
-            yield UpdateLink(end, rest)
-        if back_there.addresses or back_there.routes:
-            yield Restore(other.key, back_there.addresses, back_there.routes)
-    for port in ports:
-        freed = state.get(port.key)
-        if freed is not None:
-            yield UpdateLink(freed, {"controller": current.key.name, **lasting(port, kind_of(port.kind).port)})
-    if back.addresses or back.routes:
-        yield Restore(current.key, back.addresses, back.routes)
-    if lost:
-        notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
-
-
-def _furniture(item: Wanted, current: Link, old: Carried, state: State) -> tuple[dict[str, Any], Carried, list[str]]:
-    """What a link that comes again is to have: attributes, what lives on it, and sentences for what cannot be put back."""
-    back = _writable(current.key, old, state)
-    kept, lost = _kept(item, current, state)
-    attributes = {**kept, **item.attributes}
-    if "addresses" in attributes:  # of the static ones, only those that are wanted
-        attributes["addresses"] = tuple(made_anew(one) for one in completed(back.addresses, attributes["addresses"]))
-        wanted = {identity(address) for address in attributes["addresses"]}
-        others = tuple(one for one in back.addresses if owner(one) != STATIC and identity(one) not in wanted)
-        back = replace(back, addresses=others)
-    settings = {**back.sysctls, **item.attributes.get("sysctls", {})}
-    lower = state.get(attributes.get("lower_device"))
-    mtu = attributes.get("mtu") or (lower.get("mtu") if lower else None) or IPV6_MINIMUM_MTU
-    if mtu < IPV6_MINIMUM_MTU:
-        written = item.attributes.get("sysctls", {})
-        settings = {name: value for name, value in settings.items() if name in written or not name.startswith("ipv6.")}
-        if "address_generation_mode" not in item.attributes:
-            attributes.pop("address_generation_mode", None)
-        lost += [f"{one} (an MTU of {mtu} takes IPv6 off the link)" for one in back.addresses if one.family == 6]
-        back = replace(
-            back,
-            addresses=tuple(address for address in back.addresses if address.family != 6),
-            routes=tuple(route for route in back.routes if route.key.family != 6),
-        )
-    if attributes.get("admin_state") != "up":
-        lost += [f"the {route} (the link is down)" for route in back.routes]
-        back = replace(back, routes=())
-    there = (*attributes.get("addresses", ()), *back.addresses)
-    standing = tuple(route for route in back.routes if _can_come_again(route, back.routes, there, state))
-    lost += [f"the {route} (its address goes)" for route in back.routes if route not in standing]
-    back = replace(back, routes=standing)
-    if settings:
-        attributes["sysctls"] = settings
-    again = "comes back with the next router advertisement"
-    lost += [f"{address} ({again})" for address in old.addresses if owner(address) == RA]
-    lost += [f"the {route} ({again})" for route in old.routes if route.protocol == RTPROT_RA]
-    lost += [f"the {route} (more than one next hop)" for route in old.routes if not route.plain and not comes_by_itself(route)]
-    return {row.name: attributes[row.name] for row in kind_of(current.kind).rows(attributes)}, back, lost
-
-
-def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], list[str]]:
-    """The attributes that a link created again keeps beside those that were written, and sentences for what it cannot."""
-    lower = state.get(item.attributes.get("lower_device") or before.get("lower_device"))
-    mode = item.attributes.get("mode", before.get("mode"))
-    moved = "lower_device" in item.attributes and item.attributes["lower_device"] != before.get("lower_device")
-    kept: dict[str, Any] = {}
-    lost: list[str] = []
-    for row in kind_of(before.kind).attributes:
-        value = before.get(row.name)
-        if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in item.attributes:
-            continue
-        if row.name == "address" and PASSTHRU in (mode, before.get("mode")):
-            continue  # the MAC of a passthru link is that of its lower device
-        if row.name == "source_addresses" and mode != SOURCE:
-            continue
-        if row.per_lower_device and moved:
-            continue
-        if row.name == "mtu" and lower is not None and (lower.get("mtu") or value) < value:
-            lost.append(f"mtu {value} (the lower device {lower.key} has {lower.get('mtu')})")
-            continue
-        kept[row.name] = value
-    return kept, lost
 
 
 def _check_together(items: Sequence[Wanted], predicted: State) -> None:

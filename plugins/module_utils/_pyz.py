@@ -26,6 +26,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils import (
     _model,
     _operations,
     _plan,
+    _plan_going,
     _plan_routing,
     _preconditions,
     _replay,
@@ -67,7 +68,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations import
 RELEASE = (1, 0, 0)  # that of galaxy.yml
 PARTS = (
     *(_addresses, _argspec, _boot, _converge, _errors, _gateway, _guard, _ip, _kinds, _model, _operations, _plan),
-    *(_plan_routing, _preconditions, _replay, _requests, _sysctls, _values, _declarations, _files, _planning),
+    *(_plan_going, _plan_routing, _preconditions, _replay, _requests, _sysctls, _values, _declarations, _files, _planning),
     *(_access, _announce, _clients, _codec, _devices, _disk, _kernel, _management, _messages, _names, _namespaces),
     *(_reading, _socket, _writing),
     *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _traffic),

@@ -24,7 +24,7 @@ FLOORS = (
     ("_addresses", "_sysctls"),
     ("_kinds", "_requests"),
     ("_argspec", "_preconditions", "_operations"),
-    ("_boot", "_plan_routing"),
+    ("_boot", "_plan_routing", "_plan_going"),
     ("_plan", "_guard", "_gateway"),
     ("_converge",),
     ("_replay",),
