@@ -369,6 +369,35 @@ def test_link_deleted_by_hand(machine: Machine) -> None:
     assert_equal(machine.settled(), before)
 
 
+@pytest.mark.parametrize(("name", "peer"), [("v0", "v2"), ("v2", "v1"), ("v2", "v0"), ("v1", "v2")])
+def test_renamed_end_of_a_pair(machine: Machine, name: str, peer: str) -> None:
+    """It comes back under its new name with what was said of it, whichever end the task names."""
+    first = {"name": "v0", "mtu": 1300, "peer": {"name": "v1", "mtu": 1400, "addresses": ["192.0.2.1/24"]}}
+    machine.apply("veth", persist="replay", **first)
+    machine.apply("veth", persist="replay", name=name, peer={"name": peer})
+    assert machine.check() == (0, [])
+    before = machine.settled()
+    machine.reboot()
+    assert machine.replay()[0] == 0
+    assert_equal(machine.settled(), before)
+    assert machine.replay() == (0, [])
+    assert not machine.apply("veth", persist="replay", name=name, peer={"name": peer})["changed"]
+
+
+def test_port_that_somebody_else_attached(machine: Machine) -> None:
+    """Its bridge is known to the declaration, and so its settings come back."""
+    machine.apply(
+        "topology", persist="replay", bridge=[{"name": "br0", "address": mac(4)}], veth=[{"name": "v0", "peer": {"name": "v1"}}]
+    )
+    machine.sh("ip link set v1 master br0")
+    machine.apply("bridge_hairpin", persist="replay", port="v1", hairpin=True)
+    before = machine.settled()
+    machine.reboot()
+    status, lines = machine.replay()
+    assert status == 0, lines
+    assert_equal(machine.settled(), before)
+
+
 # --- what is not well ---
 
 

@@ -116,9 +116,14 @@ def _end(peer: Wanted) -> dict[str, Any]:
 def completed(fragment: Fragment, link: Link | None, end: Link | None) -> Fragment:
     """With what bringing a link back needs besides: its lower device, its other end, its mode, and the MAC that it has."""
     kind = next((name for name in fragment if name != "bridge_port"), "")
-    if link is None or kind in ("", LINK.name) or kind_of(kind) is LINK:
+    if link is None or not kind:
         return fragment
     entry = dict(fragment[kind][0])
+    ports = [_place(port) for port in fragment.get("bridge_port", ())]
+    if _place(entry) in ports and link.get("controller"):  # of what is no port, nothing of a port can be set
+        entry.setdefault("controller", link.get("controller"))
+    if kind_of(kind) is LINK:
+        return {**fragment, kind: [entry]}
     lower = link.get("lower_device")
     if lower is not None and "lower_device" not in entry:
         entry["lower_device"] = lower.name
@@ -135,6 +140,8 @@ def completed(fragment: Fragment, link: Link | None, end: Link | None) -> Fragme
         peer = {"name": end.key.name, **({"netns": end.key.netns} if end.key.netns else {}), **(entry.get("peer") or {})}
         if end.get("address") is not None:
             peer.setdefault("address", end.get("address"))
+        if _place(peer) in ports and end.get("controller"):
+            peer.setdefault("controller", end.get("controller"))
         entry["peer"] = peer
     return {**fragment, kind: [entry]}
 
@@ -145,6 +152,8 @@ def directed(fragment: Fragment, route: Route | None) -> Fragment:
     if route is None or any(name in entry for name in ("type", *NEXT_HOP)):
         return fragment
     there = {name: route.get(name) for name in ("type", *NEXT_HOP) if route.get(name) is not None}
+    if route.get("onlink"):  # without which the kernel would not take the gateway
+        there["onlink"] = True
     return {"routes": [{**entry, **there}]}
 
 
@@ -153,6 +162,30 @@ def turned(fragment: Fragment) -> Fragment:
     (entry,) = fragment["veth"]
     own = {name: value for name, value in entry.items() if name != "peer"}
     return {**fragment, "veth": [{**entry["peer"], "peer": own}]}
+
+
+def as_seen_from(fragment: Fragment, key: LinkKey, peer: LinkKey | None) -> Fragment:
+    """The declaration of a pair as seen from the end `key`, of which perhaps only the other end is known by its name."""
+    own, other = ((key.name, key.netns), (peer.name, peer.netns) if peer else None)
+    (entry,) = fragment["veth"]
+    from_there = own != _place(entry) and (own == _place(entry["peer"]) or other == _place(entry))
+    return turned(fragment) if from_there else fragment
+
+
+def renamed(fragment: Fragment, key: LinkKey, peer: LinkKey | None) -> Fragment:
+    """The declaration of a pair, as seen from `key`, with the names that its ends have now."""
+    (entry,) = fragment["veth"]
+    end = entry["peer"]
+    there = peer or LinkKey(end.get("netns") or "", end["name"])
+    names = {_place(entry): key, _place(end): there}
+    found: Fragment = {"veth": [{**_named(entry, key, "name"), "peer": _named(end, there, "name")}]}
+    ports = [_named(port, names[_place(port)], "port") for port in fragment.get("bridge_port", ())]
+    return {**found, "bridge_port": ports} if ports else found
+
+
+def _named(entry: Mapping[str, Any], key: LinkKey, word: str) -> dict[str, Any]:
+    found = {name: value for name, value in entry.items() if name != "netns"}
+    return {**found, word: key.name, **({"netns": key.netns} if key.netns else {})}
 
 
 def detached(fragment: Fragment, key: LinkKey) -> Fragment:
@@ -195,7 +228,9 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         found.pop("lower_device_netns", None)
     for name, value in new.items():
         before = found.get(name) or {}
-        if name == "sysctls" or (name == "peer" and _place(before) == _place(value)):
+        if name == "peer":  # under another name or in another namespace it is the same end still
+            value = _merged({word: one for word, one in before.items() if word != "netns"}, value)
+        elif name == "sysctls":
             value = _merged(before, value)
         found[name] = value
     return found
@@ -235,7 +270,7 @@ def from_text(text: str, path: str) -> Fragment:
         number, topology = data["format"], data["topology"]
         good = isinstance(topology, dict) and bool(topology) and len(topology.keys() - {"bridge_port"}) < 2
         good = good and all(_is_entry(name, entries) for name, entries in topology.items())
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InvalidValue(f"{path}: it is damaged ({error}). Delete it, or run the task again that declared it") from error
     if not isinstance(number, int) or number > FORMAT:
         raise InvalidValue(f"{path}: its format is {number}, this release reads up to {FORMAT}. Update the collection")
@@ -249,11 +284,39 @@ def _is_entry(name: str, entries: Any) -> bool:
         name in _LISTS
         and isinstance(entries, list)
         and len(entries) in ((1, 2) if name == "bridge_port" else (1,))
-        and all(isinstance(entry, dict) and entry.get(_NAMED.get(name, "name")) is not None for entry in entries)
+        and all(isinstance(entry, dict) and _is_well_named(entry, _NAMED.get(name, "name")) for entry in entries)
     )
 
 
-def lower_devices(fragments: Sequence[Fragment]) -> set[str]:
-    """The lower devices, in the namespace of the host itself, that declarations wait for."""
-    entries = [entry for fragment in fragments for some in fragment.values() for entry in some]
-    return {entry["lower_device"] for entry in entries if entry.get("lower_device") and not entry.get("lower_device_netns")}
+def _is_well_named(entry: Mapping[str, Any], word: str) -> bool:
+    """Whether what names this object and others is a name, so that it can be looked up before its values are read."""
+    named = [entry.get(word), *(entry[name] for name in _REFERENCES if entry.get(name) is not None)]
+    peer = entry.get("peer")
+    return (
+        all(isinstance(name, str) or (word == "priority" and isinstance(name, int)) for name in named)
+        and (word not in ("name", "port") or "/" not in str(entry[word]))
+        and (peer is None or (isinstance(peer, dict) and _is_well_named(peer, "name")))
+    )
+
+
+_REFERENCES = ("netns", "lower_device", "lower_device_netns", "controller", "link")
+
+
+def awaited(fragments: Sequence[Fragment]) -> set[str]:
+    """The links, in the namespace of the host itself, that declarations wait for: lower devices, and what others make."""
+    named = [(name, entry) for fragment in fragments for name, entries in fragment.items() for entry in entries]
+    made = {
+        end.get("name")
+        for name, entry in named
+        if name in KINDS
+        for end in (entry, entry.get("peer") or {})
+        if not end.get("netns")
+    }
+    others = {
+        entry.get(word)
+        for name, entry in named
+        if not entry.get("netns")
+        for word in ("controller", "link", *(("name",) if name == LINK.name else ()))
+    }
+    lower = {entry.get("lower_device") for _name, entry in named if not entry.get("lower_device_netns")}
+    return {name for name in lower | (others - made) if name} - {"lo"}

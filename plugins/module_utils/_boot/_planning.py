@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _decl
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     BootState,
     File,
@@ -70,8 +70,14 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
                 earlier[path] = declarations.from_text(file.content.decode(errors="replace"), path)
             except InvalidValue as error:
                 notes.append(str(error))
-    kept = _kept(items, after, earlier, notes)
-    wanted = {path: File(declarations.to_text(fragment).encode(), 0o600) for path, fragment in kept.items()}
+    moved: set[str] = set()  # what they say stands elsewhere
+    kept = _kept(items, after, earlier, notes, moved)
+    wanted = {
+        path: replace(boot.files[path], mode=0o600)  # as it is written, by whomever
+        if path in earlier and earlier[path] == fragment
+        else File(declarations.to_text(fragment).encode(), 0o600)
+        for path, fragment in kept.items()
+    }
     damaged = {path: file for path, file in boot.files.items() if path.startswith(declarations.FOLDER) and path not in earlier}
     named = {declarations.path_of(item.key) for item in items if item.persist or not item.present}
     wanted.update({path: file for path, file in damaged.items() if path not in named and path not in wanted})
@@ -89,26 +95,40 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
             f"There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
             f"{files.command(boot.interpreter)}"
         )
-    return BootPlan(*_in_order(changes, boot), tuple(changes), tuple(notes))
+    return BootPlan(*_in_order(changes, boot, moved), tuple(changes), tuple(notes))
 
 
-def _kept(items: Sequence[Wanted], after: State, earlier: Mapping[str, Fragment], notes: list[str]) -> dict[str, Fragment]:
-    """The declarations as they are to be."""
+def _kept(
+    items: Sequence[Wanted], after: State, earlier: Mapping[str, Fragment], notes: list[str], moved: set[str]
+) -> dict[str, Fragment]:
+    """The declarations as they are to be. moved: learns of those that were put together with another one."""
     kept = dict(earlier)
     by_key = {item.key: item for item in items}
     for item in items:
         leader = by_key.get(item.attributes.get("peer"))
         if not item.leads and leader is not None and leader.leads:
             continue  # it stands in the declaration of the other end
+        other = by_key.get(item.attributes.get("peer"))
+        if other is not None:  # both ends are one object
+            item = replace(item, persist=item.persist or other.persist)
         path = declarations.path_of(item.key)
-        pairs = _pairs_with(item.key, kept)
+        pairs = _pairs_of(item, kept)
         if not item.present or item.persist == "none":
             gone = _in_namespace(item.key, kept) if isinstance(item.key, NetnsKey) and not item.present else []
-            for one in [path, *pairs, *gone]:
+            gone += _leaving_by(item.key, kept, by_key) if isinstance(item.key, LinkKey) and not item.present else []
+            for one in [path, *(declarations.path_of(end) for pair in pairs for end in _ends(kept[pair])), *pairs, *gone]:
                 kept.pop(one, None)
             continue
-        home = pairs[0] if pairs else path  # a pair stays where it was declared, whichever end a task names
-        before = declarations.turned(kept[home]) if pairs else kept.get(home, {})
+        if item.kind not in (None, "veth") and item.persist:  # the pair is no more: another link has the name of an end
+            for one in pairs:
+                kept.pop(one)
+            pairs = []
+        home = path if path in pairs or not pairs else pairs[0]  # a pair stays where it was declared, whichever end a task names
+        before = kept.get(home, {})
+        if pairs:
+            before = declarations.as_seen_from(before, item.key, item.attributes.get("peer"))
+            if item.persist:
+                before = declarations.renamed(before, item.key, item.attributes.get("peer"))
         found: Fragment | None = None
         if item.attributes.get("controller") == "" and (item.kind is None or item.persist):
             before = found = declarations.detached(before, item.key)
@@ -125,7 +145,11 @@ def _kept(items: Sequence[Wanted], after: State, earlier: Mapping[str, Fragment]
             _check_place(item)
             found = _completed(item, declarations.overlaid(before, new), after)
         if found:
-            kept[home] = declarations.turned(found) if pairs else found
+            there = {one for one in (*pairs, *map(declarations.path_of, _ends(found))) if one in kept}
+            for one in pairs:
+                kept.pop(one)
+            _save(found, item.key, home, kept)
+            moved |= there - kept.keys()
         elif found is not None:
             kept.pop(home, None)
     for item in items:
@@ -160,17 +184,44 @@ def _in_namespace(key: NetnsKey, kept: Mapping[str, Fragment]) -> list[str]:
     ]
 
 
-def _pairs_with(key: Any, earlier: Mapping[str, Fragment]) -> list[str]:
-    """The declarations of pairs of which this is the other end."""
-    if not isinstance(key, LinkKey):
-        return []
-    found = []
-    for path, fragment in earlier.items():
-        for entry in fragment.get("veth", ()):
-            peer = entry.get("peer") or {}
-            if (peer.get("name"), peer.get("netns") or "") == (key.name, key.netns):
-                found.append(path)
-    return found
+def _leaving_by(key: LinkKey, kept: Mapping[str, Fragment], by_key: Mapping[Any, Wanted]) -> list[str]:
+    """The declarations of the routes that the kernel deletes along with a link, but for those that the task wants."""
+    wanted = {declarations.path_of(one) for one, item in by_key.items() if isinstance(one, RouteKey) and item.present}
+    return [
+        path
+        for path, fragment in kept.items()
+        for entry in fragment.get("routes", ())
+        if (entry.get("link"), entry.get("netns") or "") == (key.name, key.netns) and path not in wanted
+    ]
+
+
+def _pairs_of(item: Wanted, kept: Mapping[str, Fragment]) -> list[str]:
+    """The declarations of pairs of which this is an end, or its peer is, which has another name then."""
+    keys = {item.key, item.attributes.get("peer")} if isinstance(item.key, LinkKey) else set()
+    return [path for path, fragment in kept.items() if keys & set(_ends(fragment))]
+
+
+def _ends(fragment: Fragment) -> list[LinkKey]:
+    """Of a pair, both."""
+    pairs = [(entry, entry["peer"]) for entry in fragment.get("veth", ()) if entry.get("peer")]
+    return [LinkKey(end.get("netns") or "", end["name"]) for pair in pairs for end in pair]
+
+
+def _save(found: Fragment, key: Any, home: str, kept: dict[str, Fragment]) -> None:
+    """Put a declaration in its place; that of a pair takes in what was said of either end when there was no pair yet."""
+    path = declarations.path_of(key)
+    for end in _ends(found):
+        place = declarations.path_of(end)
+        words = kept.get(place, {})
+        if words and place != home and not words.keys() - {LINK.name, "bridge_port"}:
+            kept.pop(place)
+            turn = end != key
+            found = declarations.overlaid(words, declarations.turned(found) if turn else found)
+            found = declarations.turned(found) if turn else found
+    if home != path and home in [declarations.path_of(end) for end in _ends(found)]:
+        kept[home] = declarations.turned(found)
+    else:
+        kept[path] = found
 
 
 def _check_place(item: Wanted) -> None:
@@ -191,8 +242,8 @@ def _places(item: Wanted) -> list[str]:
 def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     """What lower devices, managers and udev need to know of these declarations."""
     found: dict[str, File] = {}
-    for lower in sorted(declarations.lower_devices(fragments)):
-        found.update(files.of_lower_device(boot, lower))
+    for name in sorted(declarations.awaited(fragments)):
+        found.update(files.of_lower_device(boot, name))
     ours = [
         entry["name"]
         for fragment in fragments
@@ -211,7 +262,7 @@ def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
 
 
 def _in_order(
-    changes: Sequence[tuple[str, File | None, File | None]], boot: BootState
+    changes: Sequence[tuple[str, File | None, File | None]], boot: BootState, moved: set[str]
 ) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
     saved = [change for change in changes if change[0].startswith(declarations.FOLDER)]
     others = [change for change in changes if not change[0].startswith(declarations.FOLDER)]
@@ -222,10 +273,10 @@ def _in_order(
         first.append(ChangeFiles("prepare the next boot", tuple(come), _told(come, boot)))
         if any(path in _STARTED for path, _before, _after in come):
             first.append(Prove(boot.interpreter))
-    old = [change for change in saved if change[2] is None]
+    old = [change for change in saved if change[2] is None and change[0] not in moved]
     if old:
         first.append(ChangeFiles("forget at the next boot", tuple(old)))
-    new = [change for change in saved if change[2] is not None]
+    new = [change for change in saved if change[2] is not None or change[0] in moved]
     if new:
         last.append(ChangeFiles("bring back at the next boot", tuple(new)))
     if go:

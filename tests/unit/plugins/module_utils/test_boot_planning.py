@@ -543,3 +543,159 @@ def test_networkd_is_told_of_routes_and_rules() -> None:
     assert path in disk.boot.files
     disk.run(None, rules=[{"priority": 8, "family": "ipv4", "state": "absent"}])
     assert path not in disk.boot.files
+
+
+# --- pairs that change ---
+
+
+def pair(own: str, other: str) -> State:
+    """Of a pair with these names."""
+    ends = [(own, other, MAC, 5), (other, own, OTHER_MAC, 6)]
+    return State(
+        Link(LinkKey("", name), "veth", {"peer": LinkKey("", peer), "address": address}, index=index)
+        for name, peer, address, index in ends
+    )
+
+
+@pytest.mark.parametrize("words", [{"mtu": 1400, "addresses": ["192.0.2.1/24"]}])
+@pytest.mark.parametrize(
+    ("name", "peer", "file"), [("v0", "v2", "link-v0"), ("v2", "v1", "link-v2"), ("v2", "v0", "link-v0"), ("v1", "v2", "link-v1")]
+)
+def test_renamed_end_keeps_what_was_said_of_it(name: str, peer: str, file: str, words: dict[str, Any]) -> None:
+    """By whichever end it is renamed, there is one declaration: two would rename it to and fro at each boot."""
+    disk = Disk()
+    disk.run(
+        veth=[{"name": "v0", "alias": "own", "peer": {"name": "v1", **words}}],
+        bridge_port=[{"port": port, "hairpin": True} for port in ("v0", "v1")],
+    )
+    found = disk.run(state=pair(name, peer), veth=[{"name": name, "peer": {"name": peer}}])
+    assert disk.names() == [file]
+    assert found.first == ()  # after it the declarations are read again: what goes then takes its words along
+    saved = disk.saved(file)
+    assert {port["port"] for port in saved["bridge_port"]} == {name, peer}
+    (entry,) = saved["veth"]
+    ends = {entry["name"]: {word for word in entry if word in ("alias", *words)}, entry["peer"]["name"]: {*entry["peer"]}}
+    assert ends.keys() == {name, peer}
+    renamed_is_own = {name, peer} == {"v2", "v1"}
+    assert ends[("v2" if renamed_is_own else "v0")] >= {"alias"}
+    assert ends[("v1" if renamed_is_own else "v2")] >= words.keys()
+
+
+def test_end_that_moves_keeps_what_was_said_of_it() -> None:
+    """To another namespace, and back."""
+    disk = Disk()
+    disk.run(**BLUE, veth=[{"name": "v0", "peer": {"name": "v1", "alias": "a"}}])
+    moved = {"name": "v0", "peer": {"name": "v1", "netns": "blue"}}
+    disk.run(state=State(), veth=[moved])
+    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "alias": "a", "netns": "blue", "address": OTHER_MAC}
+    disk.run(veth=[PAIR])
+    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "alias": "a", "address": OTHER_MAC}
+
+
+@pytest.mark.parametrize("name", ["v0", "v1"])
+def test_pair_takes_in_what_was_said_of_an_end(name: str) -> None:
+    """Before the pair itself was declared: two declarations would contradict each other later."""
+    disk = Disk()
+    disk.run(link=[{"name": name, "mtu": 1400}], bridge_port=[{"port": name, "bridge": "br0", "hairpin": True}])
+    disk.run(veth=[PAIR])
+    assert disk.names() == ["link-v0"]
+    disk.run(link=[{"name": name, "mtu": 1300}])
+    assert disk.names() == ["link-v0"]
+    (entry,) = disk.saved("link-v0")["veth"]
+    end = entry if name == "v0" else entry["peer"]
+    assert (end["mtu"], end["controller"]) == (1300, "br0")
+    assert disk.saved("link-v0")["bridge_port"] == [{"port": name, "hairpin": True}]
+
+
+def test_wish_to_keep_one_end_keeps_the_pair() -> None:
+    """They are one object, and one entry may say it."""
+    disk = Disk()
+    disk.run(None, veth=[PAIR], link=[{"name": "v1", "mtu": 1400, "persist": "replay"}])
+    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "mtu": 1400, "address": OTHER_MAC}
+
+
+def test_another_link_with_the_name_of_an_end() -> None:
+    """Then the pair is no more."""
+    disk = Disk()
+    disk.run(veth=[PAIR])
+    disk.run(state=State(), bridge=[{"name": "v1"}])
+    assert disk.names() == ["link-v1"]
+    assert disk.saved("link-v1") == {"bridge": [{"name": "v1"}]}
+
+
+# --- what bringing it back needs ---
+
+
+@pytest.mark.parametrize("name", ["eth0", "v0", "v1"])
+def test_port_is_saved_with_its_bridge(name: str) -> None:
+    """Which somebody else attached it to: of what is no port, nothing of a port can be set."""
+    disk = Disk()
+    if name != "eth0":
+        disk.run(veth=[PAIR])
+    links = {link.key.name: link for link in STATE}
+    attached = State(link.with_attributes({"controller": "br0"} if link.key.name == name else {}) for link in links.values())
+    disk.run(state=attached, bridge_port=[{"port": name, "hairpin": True}])
+    (entry,) = disk.saved("link-eth0")["link"] if name == "eth0" else disk.saved("link-v0")["veth"]
+    assert (entry["peer"] if name == "v1" else entry)["controller"] == "br0"
+
+
+def test_route_is_completed_with_onlink() -> None:
+    """Without it, the kernel would refuse the gateway."""
+    key = RouteKey("", 254, 4, "192.0.2.0/24", 0)
+    there = Route(key, {"type": "unicast", "gateway": "198.51.100.1", "link": "eth0", "onlink": True})
+    disk = Disk()
+    disk.run(state=State(routes=[there]), routes=[{"destination": "192.0.2.0/24", "table": "254", "mtu": 1400}])
+    assert disk.saved("route-192.0.2.0_24-table-254-metric-0")["routes"][0]["onlink"] is True
+
+
+def test_route_goes_with_its_link() -> None:
+    """As in the kernel: it would wait for ever. One that the task wants stays, and so does one by another link."""
+    disk = Disk()
+    stays = {"destination": "10.2.0.0/16", "table": "254", "link": "mv0"}
+    routes = [
+        {"destination": "10.1.0.0/16", "table": "254", "link": "mv0"},
+        stays,
+        {"destination": "10.3.0.0/16", "table": "254", "link": "eth0"},
+    ]
+    disk.run(macvlan=[MV0], routes=routes)
+    disk.run(None, macvlan=[{"name": "mv0", "state": "absent"}], routes=[{**stays, "link": "eth0"}])
+    assert disk.names() == ["route-10.2.0.0_16-table-254-metric-0", "route-10.3.0.0_16-table-254-metric-0"]
+
+
+def test_other_declarations_stay_as_they_are_written() -> None:
+    """By hand, or by another release: a run of one task is no reason to write them again."""
+    disk = Disk()
+    disk.put("link-old", '{"topology": {"bridge": [{"name": "old"}]}, "format": 1}')
+    found = disk.run(macvlan=[MV0])
+    assert "link-old" not in " ".join(sentences(found))
+
+
+def test_units_for_what_others_make() -> None:
+    """A card whose settings are declared may come after the boot program, like a lower device."""
+    disk = systemd()
+    disk.run(
+        link=[{"name": "eth1", "mtu": 1400, "controller": "br9"}],
+        routes=[{"destination": "10.1.0.0/16", "table": "7", "link": "eth2"}],
+    )
+    awaited = {path.rpartition("@")[2] for path in disk.boot.files if ".wants/patchbay-replay@" in path}
+    assert awaited == {"eth1.service", "br9.service", "eth2.service"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": 1, "topology": {"veth": [{"name": "x", "peer": "y"}]}}',
+        '{"format": 1, "topology": {"veth": [{"name": 5, "peer": {"name": "y"}}]}}',
+        '{"format": 1, "topology": {"macvlan": [{"name": "x", "lower_device": ["eth0"]}]}}',
+        '{"format": 1, "topology": {"macvlan": [{"name": "../x"}]}}',
+        '{"format": 1, "topology": {"bridge": [{"name": "x", "netns": ["blue"]}]}}',
+        "[" * 100000,
+    ],
+)
+def test_damaged_declaration_is_told_of_whatever_is_in_it(text: str) -> None:
+    """No task fails for it, and no file is written from it."""
+    disk = systemd()
+    disk.put("link-x", text)
+    found = disk.run(macvlan=[MV0])
+    assert found.warnings[0].startswith(f"{FOLDER}/link-x.json: it is damaged")
+    assert disk.boot.files[f"{FOLDER}/link-x.json"].content == text.encode()

@@ -22,10 +22,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
     FORMAT,
     Fragment,
+    awaited,
     completed,
     contradicts,
     from_text,
-    lower_devices,
     overlaid,
     path_of,
     to_text,
@@ -264,7 +264,7 @@ def test_text_is_for_people() -> None:
     assert text.endswith("}\n")
 
 
-def test_lower_devices_of_the_host_itself() -> None:
+def test_awaited_in_the_host_itself() -> None:
     """Those in other namespaces nobody announces."""
     fragments: list[Fragment] = [
         {"macvlan": [{"name": "a", "lower_device": "eth0"}]},
@@ -272,7 +272,7 @@ def test_lower_devices_of_the_host_itself() -> None:
         {"macvlan": [{"name": "c", "lower_device": "eth2", "lower_device_netns": "blue"}]},
         {"dummy": [{"name": "d"}]},
     ]
-    assert lower_devices(fragments) == {"eth0", "eth1"}
+    assert awaited(fragments) == {"eth0", "eth1"}
 
 
 # --- one run's words over another's ---
@@ -310,10 +310,10 @@ OVERLAYS: dict[str, tuple[Fragment, Fragment, Fragment]] = {
             ]
         },
     ),
-    "another end is not the old one": (
+    "an end in another place is the same end": (
         {"veth": [{"name": "x", "mtu": 1400, "peer": {"name": "y", "netns": "blue", "address": MAC}}]},
         {"veth": [{"name": "x", "peer": {"name": "y"}}]},
-        {"veth": [{"name": "x", "mtu": 1400, "peer": {"name": "y"}}]},
+        {"veth": [{"name": "x", "mtu": 1400, "peer": {"name": "y", "address": MAC}}]},
     ),
     "a lower device is where it is written to be": (
         {"macvlan": [{"name": "x", "lower_device": "eth0", "lower_device_netns": "blue"}]},
