@@ -114,12 +114,30 @@ def hands_off(boot: BootState, links: Iterable[str]) -> dict[str, File]:
     found = {}
     for name in links:
         if "networkd" in boot.managers:
-            text = f"# Written by patchbay.netdev, which makes this link.\n[Match]\nName={name}\n\n[Link]\nUnmanaged=yes\n"
+            text = (
+                f"# Written by patchbay.netdev, which makes this link.\n[Match]\nName={_literal(name)}\n\n[Link]\nUnmanaged=yes\n"
+            )
             found[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
         if "networkmanager" in boot.managers:
-            text = f"# Written by patchbay.netdev, which makes this link.\n[keyfile]\nunmanaged-devices+=interface-name:={name}\n"
+            match = f"interface-name:={_listed(name)}"
+            text = f"# Written by patchbay.netdev, which makes this link.\n[keyfile]\nunmanaged-devices+={match}\n"
             found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(text.encode(), 0o644)
     return found
+
+
+def _literal(name: str) -> str:
+    """A name where networkd takes patterns, and an exclamation mark for a negation; it reads each backslash twice."""
+    return "".join(f"\\\\{one}" if one in "*?[]!" else one.replace("\\", "\\" * 4) for one in name)
+
+
+def _listed(name: str) -> str:
+    """A name in a list of NetworkManager, which reads each backslash twice."""
+    return "".join(f"\\\\{one}" if one in ",;" else one.replace("\\", "\\" * 4) for one in name)
+
+
+def _pattern(name: str) -> str:
+    """A name where udev takes patterns, which has no way to write some characters."""
+    return "".join(f"[{one}]" if one in "*?[" else "?" if one in '"|\\' else one for one in name)
 
 
 def keep_routing(boot: BootState) -> dict[str, File]:
@@ -139,7 +157,7 @@ def node(boot: BootState, name: str, options: dict[str, object]) -> dict[str, Fi
     settings = [f'{word}="{options[option]}"' for option, word in words if options.get(option) is not None]
     if not settings or not boot.udev:
         return {}
-    match = f'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="{name}"'
+    match = f'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="{_pattern(name)}"'
     text = f"# Written by patchbay.netdev: the number of the node changes with each boot.\n{', '.join([match, *settings])}\n"
     return {f"{UDEV}/90-patchbay-{name}.rules": File(text.encode(), 0o644)}
 
@@ -148,10 +166,10 @@ def escape(name: str) -> str:
     """A name as it stands in the name of a unit (systemd.unit, "String Escaping for Inclusion in Unit Names")."""
     plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
     found = ""
-    for place, character in enumerate(name):
+    for character in name:
         if character == "/":
             found += "-"
-        elif character in plain and not (character == "." and place == 0):
+        elif character in plain:  # a dot too: it is not the first one of the path of the device
             found += character
         else:
             found += "".join(f"\\x{byte:02x}" for byte in character.encode())

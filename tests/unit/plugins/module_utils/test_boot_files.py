@@ -43,8 +43,7 @@ def unit(file: File) -> configparser.ConfigParser:
         ("eth0", "eth0"),
         ("br-lan", r"br\x2dlan"),
         ("eth0.10", "eth0.10"),
-        (".hidden", r"\x2ehidden"),
-        ("..", r"\x2e."),
+        (".hidden", ".hidden"),  # as the path of the device does not begin with it
         ("a_b:c.d", "a_b:c.d"),
         ("-", r"\x2d"),
         ("a@b", r"a\x40b"),
@@ -54,7 +53,7 @@ def unit(file: File) -> configparser.ConfigParser:
     ],
 )
 def test_names_of_units(name: str, escaped: str) -> None:
-    """As the manual of systemd says it."""
+    """As systemd calls the unit of the device of that name."""
     assert escape(name) == escaped
 
 
@@ -179,3 +178,27 @@ def test_node_rule() -> None:
     assert node(udev, "mt0", {}) == {}
     assert node(udev, "mt0", {"device_owner": None}) == {}
     assert node(BootState(), "mt0", options) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "networkd", "networkmanager", "udev"),
+    [
+        ("mv0", "mv0", "mv0", "mv0"),
+        ("e*", r"e\\*", "e*", "e[*]"),
+        ("?x", r"\\?x", "?x", "[?]x"),
+        ("[y]", r"\\[y\\]", "[y]", "[[]y]"),
+        ("!z", r"\\!z", "!z", "!z"),
+        ("a\\", r"a\\\\", r"a\\\\", "a?"),
+        ('"q"', '"q"', '"q"', "?q?"),
+        ("a|b", "a|b", "a|b", "a?b"),
+        ("a;b,c", "a;b,c", r"a\\;b\\,c", "a;b,c"),
+    ],
+)
+def test_names_that_are_patterns_elsewhere(name: str, networkd: str, networkmanager: str, udev: str) -> None:
+    """A link named e* keeps its manager off itself, and not off the card."""
+    boot = BootState(init="systemd", managers=frozenset({"networkd", "networkmanager"}), udev=True)
+    texts = [file.content.decode() for file in hands_off(boot, [name]).values()]
+    assert f"[Match]\nName={networkd}\n\n" in texts[0]
+    assert texts[1].endswith(f"unmanaged-devices+=interface-name:={networkmanager}\n")
+    (rule,) = node(boot, name, {"device_mode": "0660"}).values()
+    assert f'KERNELS=="{udev}", MODE="0660"\n' in rule.content.decode()
