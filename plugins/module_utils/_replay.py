@@ -46,6 +46,11 @@ def say(priority: int, text: str) -> None:
     print(f"<{priority}>{text}", file=sys.stderr, flush=True)
 
 
+def _at_boot(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """`require` is a condition of the task that wrote it: here, nobody has brought any lower device up yet."""
+    return {name: value for name, value in entry.items() if (name, value) != ("lower_device_state", "require")}
+
+
 class Replay:
     """One run over all declarations."""
 
@@ -106,7 +111,7 @@ class Replay:
         params: dict[str, list[dict[str, Any]]] = {}
         for fragment in fragments:
             for name, entries in fragment.items():
-                params.setdefault(name, []).extend(entries)
+                params.setdefault(name, []).extend(map(_at_boot, entries))
         with KernelGateway() as gateway:
             done = converge(gateway, wanted_topology(params), not self.check, allow_lockout=True)
         for operation in done.plan.operations:

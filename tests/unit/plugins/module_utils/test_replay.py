@@ -180,3 +180,19 @@ def test_unknown_words(run: Any) -> None:
     status, lines = run("--chek")
     assert status == 1
     assert any("replay.pyz --check" in line for line in lines)
+
+
+def test_condition_of_the_task_is_none_at_boot(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the managers start, nobody has brought the lower device up that a task wanted to be up."""
+    seen: list[Wanted] = []
+
+    def converge(_gateway: Any, items: Sequence[Wanted], *_words: Any, **_more: Any) -> Any:
+        seen.extend(items)
+        return SimpleNamespace(plan=SimpleNamespace(operations=()))
+
+    monkeypatch.setattr(_replay, "converge", converge)
+    for state in ("require", "up"):
+        entry = {"name": state, "lower_device": "eth0", "lower_device_state": state}
+        (tmp_path / f"{state}.json").write_text(to_text({"macvlan": [entry]}), encoding="utf-8")
+    assert run()[0] == 0
+    assert {item.key.name: item.lower_device_state for item in seen} == {"require": None, "up": "up"}
