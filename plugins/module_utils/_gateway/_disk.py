@@ -57,6 +57,9 @@ _COMMANDS = {
 }
 
 
+_RUNNING = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
+
+
 def has_declarations() -> bool:
     """Whether anything of ours comes back at the next boot."""
     return bool(glob.glob(f"{declarations.FOLDER}/*.json"))
@@ -64,8 +67,9 @@ def has_declarations() -> bool:
 
 def boot_state() -> BootState:
     """The files of ours, and who reads them."""
-    found = {path: _read(path) for pattern in _OURS for path in sorted(glob.glob(pattern))}
-    found.update({path: _read(path) for path in _OURS if "*" not in path and os.path.lexists(path)})
+    places = dict.fromkeys(path for pattern in _OURS for path in sorted(glob.glob(pattern)))
+    places.update(dict.fromkeys(path for path in _OURS if "*" not in path and os.path.lexists(path)))
+    found = {path: _read(path) for path in places}
     managers = {
         "networkd": "/run/systemd/netif/state",  # the folder is there without it
         "networkmanager": "/run/NetworkManager",
@@ -115,7 +119,7 @@ def _release(engine: File | None) -> tuple[int, ...]:
     try:
         with zipfile.ZipFile(io.BytesIO(engine.content)) as archive:
             return tuple(int(part) for part in archive.read(VERSION).decode().strip().split("."))
-    except (zipfile.BadZipFile, KeyError, ValueError):
+    except Exception:  # a damaged archive is found out in many ways
         return ()
 
 
@@ -136,8 +140,15 @@ def execute(request: PutFile | DropFile | Tell | ProveEngine) -> None:
 def _read(path: str) -> File:
     if os.path.islink(path):
         return File(link=os.readlink(path))  # whose mode says nothing
-    with open(path, "rb") as file:
-        return File(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    try:
+        with open(path, "rb") as file:
+            return File(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    except OSError as error:
+        raise RequestFailed(
+            f"{path}, which belongs to what comes back at the next boot, cannot be read: {error.strerror}. Mend or delete it",
+            error.errno or 0,
+            str(error.strerror),
+        ) from error
 
 
 def _put(path: str, new: File) -> None:
@@ -146,8 +157,14 @@ def _put(path: str, new: File) -> None:
     _make_folder(folder)
     if new.link is not None:
         temporary = f"{folder}/.patchbay-{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a process that had this number and was killed
         os.symlink(new.link, temporary)
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
         return
     descriptor, temporary = tempfile.mkstemp(prefix=".patchbay-", dir=folder)
     try:
@@ -191,6 +208,8 @@ def _tell(program: str) -> None:
         commands: tuple[list[str], ...] = (["update-rc.d", "patchbay-replay", "remove"],)
     else:
         commands = _COMMANDS[program]
+    if program in _RUNNING and not _runs(program):
+        return  # nobody to tell: it reads its files when it starts
     for command in commands:
         try:
             done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
@@ -199,6 +218,15 @@ def _tell(program: str) -> None:
         if done.returncode:
             text = done.stderr.strip() or done.stdout.strip()
             raise RequestFailed(f"{' '.join(command)} failed: {text}", 0, text)
+
+
+def _runs(program: str) -> bool:
+    """Whether a network manager is at work; its folder in /run stays when it is stopped."""
+    command = ["systemctl", "is-active", "--quiet", _RUNNING[program]]
+    try:
+        return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return True  # without systemd, somebody else has started it
 
 
 def _prove(request: ProveEngine) -> None:
@@ -220,6 +248,16 @@ def _prove(request: ProveEngine) -> None:
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """Alone with the links that are declared: the units of the boot and the modules take turns."""
-    with open(LOCK, "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    try:  # for root alone: whoever may open it can hold it for ever
+        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise RequestFailed(
+            f"{LOCK}, by which tasks and the boot program take turns, cannot be opened: {error.strerror}. Run as root",
+            error.errno or 0,
+            str(error.strerror),
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,92 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disk where it is not as it should be, and the programs that are not there to be told."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import File
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import PutFile, Tell
+
+
+def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A sentence, and which it is."""
+    (tmp_path / "link-x.json").mkdir()
+    monkeypatch.setattr(_disk, "_OURS", (f"{tmp_path}/*.json",))
+    with pytest.raises(RequestFailed, match=r"link-x\.json, which belongs .* cannot be read: Is a directory\. Mend or delete it"):
+        _disk.boot_state()
+
+
+def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever may read it can hold it, and every task and the boot would wait."""
+    monkeypatch.setattr(_disk, "LOCK", str(tmp_path / "lock"))
+    before = os.umask(0)
+    try:
+        with _disk.locked():
+            assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_lock_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A sentence."""
+    monkeypatch.setattr(_disk, "LOCK", str(tmp_path))
+    with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Run as root"), _disk.locked():
+        raise AssertionError
+
+
+@pytest.mark.parametrize("error", [zlib.error("bad"), NotImplementedError("method"), RuntimeError("encrypted"), EOFError()])
+def test_release_of_a_damaged_program(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Whatever the archive raises, it is written anew."""
+
+    def fail(*_words: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(_disk.zipfile, "ZipFile", fail)
+    assert _disk._release(File(b"PK")) == ()
+
+
+def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
+    """Nothing is left beside it, and what a killed process left is no obstacle."""
+    (tmp_path / f".patchbay-{os.getpid()}").symlink_to("elsewhere")
+    (tmp_path / "link").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        _disk.execute(PutFile(f"{tmp_path}/link", File(link="target")))
+    assert os.listdir(tmp_path) == ["link"]
+
+
+@pytest.mark.parametrize(
+    ("program", "active", "told"),
+    [
+        ("networkd", 0, [["networkctl", "reload"]]),
+        ("networkd", 3, []),
+        ("networkmanager", 0, [["nmcli", "general", "reload", "conf"]]),
+        ("networkmanager", 3, []),
+    ],
+)
+def test_manager_that_is_stopped_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, program: str, active: int, told: list[list[str]]
+) -> None:
+    """Its command would fail, or start it."""
+    asked: list[list[str]] = []
+
+    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        if "is-active" in command:
+            return subprocess.CompletedProcess(command, active, "", "")
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(_disk.subprocess, "run", run)
+    _disk.execute(Tell(program))
+    assert asked == told
