@@ -119,10 +119,6 @@ def _kept(
             for one in [path, *(declarations.path_of(end) for pair in pairs for end in _ends(kept[pair])), *pairs, *gone]:
                 kept.pop(one, None)
             continue
-        if item.kind not in (None, "veth") and item.persist:  # the pair is no more: another link has the name of an end
-            for one in pairs:
-                kept.pop(one)
-            pairs = []
         home = path if path in pairs or not pairs else pairs[0]  # a pair stays where it was declared, whichever end a task names
         before = kept.get(home, {})
         if pairs:

@@ -639,6 +639,14 @@ def test_port_is_saved_with_its_bridge(name: str) -> None:
     assert (entry["peer"] if name == "v1" else entry)["controller"] == "br0"
 
 
+def test_port_of_a_pair_is_saved_with_its_bridge() -> None:
+    """Also where the task names the other end."""
+    ends = [link.with_attributes({"controller": "br0"} if link.key.name == "v1" else {}) for link in STATE]
+    disk = Disk()
+    disk.run(state=State(ends), veth=[PAIR], bridge_port=[{"port": "v1", "hairpin": True}])
+    assert disk.saved("link-v0")["veth"][0]["peer"]["controller"] == "br0"
+
+
 def test_route_is_completed_with_onlink() -> None:
     """Without it, the kernel would refuse the gateway."""
     key = RouteKey("", 254, 4, "192.0.2.0/24", 0)
