@@ -80,11 +80,14 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
     }
     damaged = {path: file for path, file in boot.files.items() if path.startswith(declarations.FOLDER) and path not in earlier}
     named = {declarations.path_of(item.key) for item in items if item.persist or not item.present}
-    wanted.update({path: file for path, file in damaged.items() if path not in named and path not in wanted})
+    unread = {path: file for path, file in damaged.items() if path not in named and path not in wanted}
+    wanted.update(unread)
     around: dict[str, File] = {}
     if wanted:
         content = boot.files[files.ENGINE].content if boot.release > engine.version else engine.content
         around = {**files.general(boot, content), **_around(boot, list(kept.values()))}
+    if unread:  # what it needs around it nobody knows: so all stays that is there
+        around = {**{path: file for path, file in boot.files.items() if not path.startswith(declarations.FOLDER)}, **around}
     changes = [
         (path, boot.files.get(path), {**around, **wanted}.get(path))
         for path in dict.fromkeys([*around, *wanted, *boot.files])

@@ -292,6 +292,19 @@ def test_damaged_declaration_of_another_is_kept() -> None:
     )
 
 
+def test_what_a_damaged_declaration_needs_stays() -> None:
+    """Nobody can read which links and lower devices it speaks of, and its link may be there: no manager is let at it."""
+    disk = Disk(BootState(init="systemd", managers=frozenset({"networkd"})))
+    disk.run(macvlan=[MV0])
+    around = {path: file for path, file in disk.boot.files.items() if not path.startswith(FOLDER)}
+    assert [path for path in around if "mv0" in path]
+    disk.put("link-mv0", "{")
+    disk.run(dummy=[{"name": "d0"}])
+    assert {path: disk.boot.files.get(path) for path in around} == around
+    disk.run("none", macvlan=[MV0])
+    assert not [path for path in disk.boot.files if "mv0" in path]
+
+
 @pytest.mark.parametrize(("persist", "left"), [("replay", ["link-mv0"]), ("none", []), (None, ["link-mv0"])])
 def test_damaged_declaration_of_the_same(persist: str | None, left: list[str]) -> None:
     """Is written again, or deleted, as the task says; without a word it stays."""
