@@ -156,7 +156,7 @@ def said(params: Mapping[str, Any]) -> list[Wanted]:
     return sorted((replace(item, origin="", persist=None) for item in items), key=str)
 
 
-@pytest.mark.parametrize(("name", "entry"), every_option())
+@pytest.mark.parametrize(("name", "entry"), list(every_option()))
 def test_option_comes_back(name: str, entry: dict[str, Any]) -> None:
     """Each option of each kind: what is read from the declaration is what was read from the task."""
     params = {name: [entry]}
@@ -164,7 +164,7 @@ def test_option_comes_back(name: str, entry: dict[str, Any]) -> None:
     assert said(fragment) == said(params)
 
 
-@pytest.mark.parametrize(("name", "entry"), every_option())
+@pytest.mark.parametrize(("name", "entry"), list(every_option()))
 def test_declaration_stands_on_its_own(name: str, entry: dict[str, Any]) -> None:
     """Saving what was read from a declaration gives the same file: a second run has nothing to write."""
     (fragment,) = declared({name: [entry]})
