@@ -31,7 +31,7 @@ def main() -> int:
     """The exit status."""
     check = "--check" in sys.argv[1:]
     if set(sys.argv[1:]) - {"--check"}:
-        print(__doc__, file=sys.stderr)
+        sys.stderr.write(__doc__)
         return 1
     try:
         with contextlib.nullcontext() if check else locked():
@@ -43,7 +43,8 @@ def main() -> int:
 
 def say(priority: int, text: str) -> None:
     """A line of the journal."""
-    print(f"<{priority}>{text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"<{priority}>{text}\n")
+    sys.stderr.flush()
 
 
 def _at_boot(entry: Mapping[str, Any]) -> dict[str, Any]:

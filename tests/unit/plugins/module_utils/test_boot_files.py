@@ -157,7 +157,7 @@ def test_hands_off() -> None:
 
 def test_networkd_keeps_routes_and_rules() -> None:
     """It deletes those of others when it starts, unless it is told not to; no other manager does."""
-    ((path, file),) = keep_routing(BootState(managers=frozenset({"networkd", "networkmanager"}))).items()
+    [(path, file)] = list(keep_routing(BootState(managers=frozenset({"networkd", "networkmanager"}))).items())
     assert path == "/etc/systemd/networkd.conf.d/90-patchbay.conf"
     assert file.content.decode().splitlines()[1:] == [
         "[Network]",
@@ -171,7 +171,7 @@ def test_node_rule() -> None:
     """By the link's name, for the number of its node is another one with each boot."""
     udev = BootState(udev=True)
     options: dict[str, object] = {"device_owner": 1000, "device_group": 0, "device_mode": "0660"}
-    ((path, file),) = node(udev, "mt0", options).items()
+    [(path, file)] = list(node(udev, "mt0", options).items())
     assert path == "/etc/udev/rules.d/90-patchbay-mt0.rules"
     rule = file.content.decode().splitlines()[1]
     assert rule == 'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="mt0", OWNER="1000", GROUP="0", MODE="0660"'
@@ -200,5 +200,5 @@ def test_names_that_are_patterns_elsewhere(name: str, networkd: str, networkmana
     texts = [file.content.decode() for file in hands_off(boot, [name]).values()]
     assert f"[Match]\nName={networkd}\n\n" in texts[0]
     assert texts[1].endswith(f"unmanaged-devices+=interface-name:={networkmanager}\n")
-    (rule,) = node(boot, name, {"device_mode": "0660"}).values()
+    [rule] = list(node(boot, name, {"device_mode": "0660"}).values())
     assert f'KERNELS=="{udev}", MODE="0660"\n' in rule.content.decode()
