@@ -29,7 +29,7 @@ class Kernel:
     broken: set[str] = field(default_factory=set)
     there: list[str] = field(default_factory=list)
     runs: list[list[str]] = field(default_factory=list)
-    library: bool = True
+    installed: bool = True
 
     def converge(self, _gateway: Any, items: Sequence[Wanted], apply: bool, allow_lockout: bool) -> Any:
         """All of the items, or none."""
@@ -49,7 +49,7 @@ class Kernel:
     @contextlib.contextmanager
     def gateway(self) -> Any:
         """As the real one is opened."""
-        if not self.library:
+        if not self.installed:
             raise MissingLibrary("pyroute2 cannot be imported: no")
         yield self
 
@@ -171,7 +171,7 @@ def test_lists_come_in_the_order_of_making(kernel: Kernel, run: Any, tmp_path: P
 
 def test_library_is_missing(kernel: Kernel, run: Any) -> None:
     """Also when nothing is declared yet: whoever tries the program wants to know."""
-    kernel.library = False
+    kernel.installed = False
     assert run("--check") == (1, ["<3>pyroute2 cannot be imported: no"])
 
 
