@@ -135,6 +135,74 @@ announce:
       when its MAC address changes. A gratuitous ARP request and an unsolicited neighbour advertisement do it. IPv6 addresses are
       waited for as with duplicate address detection.
   type: bool
+dhcp4:
+  description:
+    - >-
+      A DHCP client that serves the link, for IPv4. It is udhcpc, which the host needs as a package of that name. Where systemd
+      runs, a unit C(patchbay-dhcp@LINK.service) keeps it alive.
+    - >-
+      What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
+      reaches the main table, the resolver or the host name. With a table of its own, the routes of the lease go there, with a
+      rule for packets from the address, and an unreachable default behind them, so that no packet from the address leaves by
+      another link. A lease that changes moves address, routes and rule.
+    - The client runs until the next boot, and after it where the link is declared for that.
+    - A client that is not written about is left as it is. It ends when its link is deleted, and comes again when that is
+      created again.
+    - It is one thing. What is not written of it has its default.
+  type: dict
+  suboptions:
+    enabled:
+      description:
+        - Whether there is a client. C(false) ends it, and takes away what its lease brought. The lease is not given back.
+      type: bool
+      default: true
+    client_id:
+      description:
+        - What the client says that it is (option 61), by which many servers know a host.
+        - >-
+          C(none) says nothing, so that the MAC address counts. It is right for the MAC address of an old host, whatever that one
+          said, with most servers.
+        - C(mac) says the MAC address of the link.
+        - >-
+          C(duid) says an identifier that is made of the machine's (C(/etc/machine-id)) and of the MAC address of the link, in the
+          form of RFC 4361.
+        - Or the bytes of an identifier with colons, such as C(01:52:54:00:12:34:56), which is that of another host.
+      type: str
+      default: none
+    hostname:
+      description:
+        - Host name that the client tells the server (option 12). Without it, none.
+      type: str
+    vendor_class:
+      description:
+        - Vendor class that the client tells the server (option 60). Without it, none.
+      type: str
+    table:
+      description:
+        - Routing table for the routes of the lease, as a number or a name from C(/etc/iproute2/rt_tables). Without it, none of
+          them is used. The main table has to be written, as C(main).
+        - It is of this link alone.
+      type: str
+    rule_priority:
+      description:
+        - Priority of the policy rule by which packets from the address of the lease look into the table. It is needed with every
+          table but the main one.
+      type: int
+    metric:
+      description:
+        - Metric of the routes of the lease.
+      type: int
+    use_routes:
+      description:
+        - >-
+          Whether the table gets what the server says of routers and classless routes (options 3 and 121), as it does unless
+          C(false) is written, or only the network of the address.
+      type: bool
+    wait:
+      description:
+        - Seconds to wait for the lease, which then stands in the result. When there is none by then, the task fails, and all that
+          it had done is undone. Without it, the task goes on.
+      type: float
 """
 
 AT_CREATION = r"""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DADFAILED
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, family_of
@@ -25,6 +26,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
+    Dhcp4,
     LinkKey,
     NetnsKey,
     RouteKey,
@@ -68,7 +70,7 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
         spec["lower_device_state"] = {"type": "str", "choices": ["up", "require"]}
     if kind.flat:
         spec["allow_wireless"] = {"type": "bool", "default": False}
-    own = {**_arguments(row for row in kind.options if row.store is not Store.PEER), **_ABOUT_ADDRESSES}
+    own = {**_arguments(row for row in kind.options if row.store is not Store.PEER), **_ABOUT_ADDRESSES, "dhcp4": _dhcp4.ARGUMENT}
     if "peer" in kind.needs:
         spec["peer"] = {"type": "dict", "options": {"name": {"type": "str"}, "netns": {"type": "str"}, **own}}
     return {**spec, **own}
@@ -163,6 +165,7 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
         attributes["addresses"] = tuple(
             replace(one, label="") if one.label == key.name else one for one in attributes["addresses"]
         )
+    dhcp4, wait_lease = read.dhcp4(key) if present else (None, None)
     ends: tuple[Wanted, ...] = ()
     if present and params.get("peer"):
         if params["peer"].get("name") is None:
@@ -183,6 +186,8 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
             wait_dad=wait if present else None,
             announce=present and bool(params.get("announce")),
             persist=params.get("persist"),
+            dhcp4=dhcp4,
+            wait_lease=wait_lease,
             origin=origin,
         ),
         *ends,
@@ -308,6 +313,17 @@ class _Reader:
         if len(found) > 1 or (asked and found - {asked}):
             raise self.wrong("the addresses are of different families. Write those of one, and family, if at all, the same")
         return asked or next(iter(found), 4)
+
+    def dhcp4(self, key: LinkKey) -> tuple[Dhcp4 | None, float | None]:
+        """What a DHCP client is to do, and how long to wait for its lease."""
+        if self.params.get("dhcp4") is None:
+            return None, None
+        if key.netns.startswith("/"):
+            raise self.wrong(
+                f"dhcp4: the namespace {key.netns} has no name, by which a client finds it again when it starts anew. "
+                "Give it a name in /run/netns"
+            )
+        return self._parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])  # type: ignore[no-any-return]
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """Those that were written. A link that is referred to is a name here."""

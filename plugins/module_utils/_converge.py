@@ -67,7 +67,7 @@ class Gateway(Protocol):
         """How the task reaches this host."""
 
     def has_declarations(self) -> bool:
-        """Whether anything comes back at the next boot."""
+        """Whether anything comes back at the next boot, or is served until then."""
 
     def boot_state(self) -> BootState:
         """The files that bring things back at the next boot."""
@@ -111,6 +111,9 @@ def converge(
     resolved = gateway.resolve(items)
     scope = _scope(resolved)
     found = plan(resolved, gateway.observe(scope))
+    # Where a client ends, what its lease brought is looked at once more afterwards.
+    served = {key.link.netns for key in found.before.clients if key.link in scope.links}
+    scope = replace(scope, traffic=scope.traffic | served)
     renamed = _settings_by_old_names(found, scope)
     if renamed:
         scope = replace(scope, sysctls={**scope.sysctls, **renamed})
@@ -126,8 +129,9 @@ def converge(
         if connection.links:
             around = replace(scope, links=scope.links | set(connection.links), traffic=scope.traffic | {HERE})
             check_lockout(found.operations, gateway.observe(around), connection)
-    if engine is not None and not (any(item.persist == "replay" for item in resolved) or gateway.has_declarations()):
-        engine = None  # nothing is declared, and no task asks for it
+    asked = any(item.persist == "replay" or item.dhcp4 is not None for item in resolved)
+    if engine is not None and not (asked or gateway.has_declarations()):
+        engine = None  # nothing is declared or served, and no task asks for it
     boot = _plan_boot(gateway, resolved, found.after, engine)
     if not apply or not (found.operations or boot.first or boot.last):
         return Result(resolved, found, found.after, boot)
@@ -230,7 +234,8 @@ def _settings_by_old_names(found: Plan, scope: Scope) -> dict[LinkKey, frozenset
 
 
 def _is_about_traffic(item: Wanted) -> bool:
-    return isinstance(item.key, (RouteKey, RuleKey)) or "addresses" in item.attributes or item.announce or bool(item.wait_dad)
+    about_addresses = "addresses" in item.attributes or item.announce or bool(item.wait_dad) or item.dhcp4 is not None
+    return isinstance(item.key, (RouteKey, RuleKey)) or about_addresses
 
 
 def _apply(gateway: Gateway, found: Plan, scope: Scope) -> None:

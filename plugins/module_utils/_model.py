@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, family_of, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
 
 HERE = ""  # the network namespace that the task runs in, wherever a namespace is named
 PHYSICAL = "physical"  # the kind of a link for which the kernel names none
@@ -75,7 +76,17 @@ class RuleKey:
         return f"{text} in netns {self.netns}" if self.netns else text
 
 
-Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey]
+@dataclass(frozen=True, order=True)
+class ClientKey:
+    """What makes a DHCP client itself: the link that it serves."""
+
+    link: LinkKey
+
+    def __str__(self) -> str:
+        return f"DHCP client of {self.link}"
+
+
+Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey, ClientKey]
 LEFT_BEHIND = "an empty file"  # what stays of a namespace after a crash, when only its mount is gone
 
 
@@ -203,6 +214,48 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Dhcp4:
+    """What a DHCP client is to do for a link.
+
+    client_id: `none`, `mac`, `duid`, or the bytes of one as `01:52:54:...`. hostname, vendor_class: None sends none.
+    table: where the routes of the lease go, with a rule of that priority for packets from its address; None: the address only.
+    """
+
+    enabled: bool = True
+    client_id: str = "none"
+    hostname: str | None = None
+    vendor_class: str | None = None
+    table: Any = None  # a name only before the gateway has resolved it
+    rule_priority: int | None = None
+    metric: int | None = None
+    use_routes: bool = True
+
+
+@dataclass(frozen=True)
+class Client:
+    """The DHCP client of a link: what it was started with, and what it has told.
+
+    lease: what it has, which holds for so many seconds (left). former: leases of which something may still be there. lives:
+    whether it runs. fits: whether the link that is there is the one that it was started for, with the same MAC address.
+    settled: whether it has a lease, and all that comes of it is there.
+    """
+
+    key: ClientKey
+    options: Dhcp4
+    lease: Lease | None = None
+    left: int = 0
+    former: tuple[Lease, ...] = ()
+    lives: bool = True
+    fits: bool = True
+    settled: bool = True
+
+    @property
+    def serves(self) -> bool:
+        """Whether it does what it is there for."""
+        return self.lives and self.fits
+
+
+@dataclass(frozen=True)
 class Carried:
     """What lives on a link and dies with it."""
 
@@ -247,6 +300,7 @@ class Wanted:
     allow_wireless: a lower device may be wireless.
     wait_dad: how many seconds to wait for the end of duplicate address detection; announce: whether to announce addresses.
     persist: what is to be at the next boot: `none`, `replay`, or as it is.
+    dhcp4: what a DHCP client is to do for the link; wait_lease: how many seconds to wait for its lease.
     origin: where in the input it was written, for error messages.
     """
 
@@ -263,6 +317,8 @@ class Wanted:
     wait_dad: float | None = None
     announce: bool = False
     persist: str | None = None
+    dhcp4: Dhcp4 | None = None
+    wait_lease: float | None = None
     origin: str = ""
 
 
@@ -281,7 +337,7 @@ class BootState:
 
     files: all that are ours, by path. init: `systemd`, `openrc`, `sysv`, or nothing. managers: `networkd`, `networkmanager`, as
     far as they are there. interpreter: the Python that runs at boot.
-    release: that of the engine which is there, such as (1, 0, 0).
+    release: that of the engine which is there, such as (1, 0, 0). clients: the files of the DHCP clients that were started.
     """
 
     files: Mapping[str, File] = field(default_factory=dict)
@@ -290,6 +346,7 @@ class BootState:
     udev: bool = False
     interpreter: str = "/usr/bin/python3"
     release: tuple[int, ...] = ()
+    clients: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -330,6 +387,7 @@ class State:
     sysctls: value of `conf/all` and `conf/default` per (netns, "all" or "default", key); None when the kernel has no such key.
     settings: all of them, per link of Scope.settings. routes, rules: of the namespaces of Scope.traffic, all that share a key
     in the order of the kernel; the routes that it derives from addresses for itself (table local) are left out.
+    clients: the DHCP clients that are ours.
     """
 
     def __init__(
@@ -340,6 +398,7 @@ class State:
         namespaces: Iterable[Netns] = (),
         routes: Iterable[Route] = (),
         rules: Iterable[Rule] = (),
+        clients: Iterable[Client] = (),
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
         self._above: dict[LinkKey, dict[LinkKey, None]] = {}  # lower device -> what sits on it, in order
@@ -354,6 +413,7 @@ class State:
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.routes: dict[RouteKey, tuple[Route, ...]] = {}
         self.rules: dict[RuleKey, tuple[Rule, ...]] = {}
+        self.clients: dict[ClientKey, Client] = {client.key: client for client in clients}
         self.update({link.key: link for link in links})
         self.update(_by_key(routes))
         self.update(_by_key(rules))
@@ -365,7 +425,7 @@ class State:
         """A state that can be changed without changing this one."""
         routes = (route for some in self.routes.values() for route in some)
         rules = (rule for some in self.rules.values() for rule in some)
-        return State(self, self.sysctls, self.settings, self.namespaces.values(), routes, rules)
+        return State(self, self.sysctls, self.settings, self.namespaces.values(), routes, rules, self.clients.values())
 
     def update(self, changes: Mapping[Any, Any]) -> None:
         """Put objects in the place of those with their keys, of routes and rules a tuple; None takes them out."""
@@ -378,6 +438,8 @@ class State:
                 self._index_routes(self.routes.get(key, ()), add=False)
                 _put(self.routes, key, new)
                 self._index_routes(new or (), add=True)
+            elif isinstance(key, ClientKey):
+                _put(self.clients, key, new)
             else:
                 _put(self.rules if isinstance(key, RuleKey) else self.namespaces, key, new)
 

@@ -48,6 +48,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._netns
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_dhcp import (
+    check_clients,
+    ended,
+    former_addresses,
+    leased_address,
+    leased_routing,
+    service,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_going import can_come_again, delete, initial, recreate
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import (
     comes_by_itself,
@@ -102,6 +110,8 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
         states = {other.lower_device_state, item.lower_device_state} - {None}
         if len(states) > 1:
             raise InvalidValue(f"{both}, with lower_device_state require and up")
+        if other.dhcp4 and item.dhcp4 and other.dhcp4 != item.dhcp4:
+            raise InvalidValue(f"{both}, with different values of dhcp4")
         for name, value in item.attributes.items():
             if name in other.attributes and other.attributes[name] != value:
                 row = kind_of(item.kind or "")[name]
@@ -118,6 +128,8 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             wait_dad=other.wait_dad if item.wait_dad is None else item.wait_dad,
             announce=other.announce or item.announce,
             persist=other.persist or item.persist,
+            dhcp4=other.dhcp4 or item.dhcp4,
+            wait_lease=other.wait_lease if item.wait_lease is None else item.wait_lease,
             lower_device_state=other.lower_device_state or item.lower_device_state,
         )
     return tuple(found.values())
@@ -139,12 +151,18 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
         if not isinstance(item.key, NetnsKey) and item.key.netns in old:
             raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
     links = _ordered([item for item in merged if isinstance(item.key, LinkKey)], state)
-    old_routing, new_routing = ordered_routing([item for item in merged if isinstance(item.key, (RouteKey, RuleKey))], state)
+    check_clients(links, state)
+    routing = [item for item in merged if isinstance(item.key, (RouteKey, RuleKey))]
+    old_routing, new_routing = ordered_routing([*routing, *leased_routing(merged, going, state)], state)
     steps = [
+        ended(links, going, state),
         *(_new_space(item, predicted) for item in spaces if item.present),
         *(routing_steps(item, predicted) for item in old_routing),
         *(_steps(item, predicted, going, coming, notes) for item in links),
+        *(leased_address(item, state, predicted) for item in links if item.present),
         *(routing_steps(item, predicted) for item in new_routing),
+        *(former_addresses(item, state, predicted) for item in links if item.present),
+        *(service(item, state, predicted) for item in links if item.present),
         *(_old_space(item, predicted, going) for item in spaces if not item.present),
     ]
     for some in steps:  # each is asked for only after the one before was predicted

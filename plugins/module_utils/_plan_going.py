@@ -43,6 +43,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     lasting,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan_dhcp import paused
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import Situation, check
 
@@ -84,6 +85,7 @@ def recreate(
     ports = state.attached(current.key)
     old, old_there = state.carried(current.key), state.carried(peer.key) if peer else Carried()
     deletion = delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
+    yield from paused([current, *(link for link, _carried in deletion.along)], state)
     yield deletion
     attributes, back, lost = _furniture(item, current, old, state)
     lower = state.get(attributes.get("lower_device"))

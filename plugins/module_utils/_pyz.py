@@ -18,17 +18,23 @@ from ansible_collections.patchbay.netdev.plugins.module_utils import (
     _argspec,
     _boot,
     _converge,
+    _dhcp4,
     _errors,
     _gateway,
     _guard,
+    _hook,
+    _hook_plan,
     _ip,
     _kinds,
+    _lease,
     _model,
     _operations,
     _plan,
+    _plan_dhcp,
     _plan_going,
     _plan_routing,
     _preconditions,
+    _program,
     _replay,
     _requests,
     _sysctls,
@@ -42,8 +48,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import (
     _clients,
     _codec,
     _devices,
+    _dhcp,
     _disk,
     _kernel,
+    _leases,
+    _lock,
     _management,
     _messages,
     _names,
@@ -62,18 +71,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations import
     _next_boot,
     _operation,
     _outcome,
+    _serving,
     _traffic,
 )
 
 RELEASE = (1, 0, 0)  # that of galaxy.yml
 PARTS = (
-    *(_addresses, _argspec, _boot, _converge, _errors, _gateway, _guard, _ip, _kinds, _model, _operations, _plan),
-    *(_plan_going, _plan_routing, _preconditions, _replay, _requests, _sysctls, _values, _declarations, _files, _planning),
-    *(_access, _announce, _clients, _codec, _devices, _disk, _kernel, _management, _messages, _names, _namespaces),
-    *(_reading, _socket, _writing),
-    *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _traffic),
+    *(_addresses, _argspec, _boot, _converge, _dhcp4, _errors, _gateway, _guard, _hook, _hook_plan, _ip, _kinds, _lease),
+    *(_model, _operations, _plan, _plan_dhcp, _plan_going, _plan_routing, _preconditions, _program, _replay, _requests),
+    *(_sysctls, _values, _declarations, _files, _planning),
+    *(_access, _announce, _clients, _codec, _devices, _dhcp, _disk, _kernel, _leases, _lock, _management, _messages, _names),
+    *(_namespaces, _reading, _socket, _writing),
+    *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _serving, _traffic),
 )
-_MAIN = f"import sys\nfrom {_replay.__name__} import main\nsys.exit(main())\n"
+_MAIN = f"import sys\nfrom {_program.__name__} import main\nsys.exit(main())\n"
 
 
 def engine() -> Engine:

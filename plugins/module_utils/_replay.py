@@ -21,8 +21,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import to
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import FOLDER, Fragment, from_text
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, NetdevError
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._disk import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
 
 ERROR, WARNING, INFO = 3, 4, 6  # as syslog has them
 

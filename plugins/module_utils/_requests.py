@@ -14,6 +14,7 @@ from typing import Union
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
     Attributes,
+    Client,
     File,
     LinkKey,
     Route,
@@ -299,6 +300,38 @@ class ProveEngine:
         return f"run the boot program with {self.interpreter}"
 
 
+@dataclass(frozen=True)
+class StartClient:
+    """Start a DHCP client for a link, in place of one that is there; the leases are those that it is to know of."""
+
+    client: Client
+
+    def __str__(self) -> str:
+        return f"start the {self.client.key}"
+
+
+@dataclass(frozen=True)
+class StopClient:
+    """End the DHCP client of a link; forget: with all that is known of it."""
+
+    link: LinkKey
+    forget: bool = True
+
+    def __str__(self) -> str:
+        return f"stop the DHCP client of {self.link}"
+
+
+@dataclass(frozen=True)
+class AwaitLease:
+    """Wait until the DHCP client of a link has a lease and all that comes of it is there, at most so many seconds."""
+
+    link: LinkKey
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"wait for the lease of {self.link}"
+
+
 Request = Union[
     NewNetns,
     RemoveNetns,
@@ -325,4 +358,7 @@ Request = Union[
     DropFile,
     Tell,
     ProveEngine,
+    StartClient,
+    StopClient,
+    AwaitLease,
 ]

@@ -16,6 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 from ansible.module_utils.common.sys_info import get_distribution
 
+from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import identity, long_form, owner
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
@@ -30,11 +31,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     MissingLibrary,
     NetdevError,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._disk import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
+    ClientKey,
     Link,
     LinkKey,
     Netns,
@@ -140,7 +142,7 @@ def _run(module: AnsibleModule, items: Callable[[], Sequence[Wanted]], shown: Ca
 
 def _alone(gateway: KernelGateway, asked: Sequence[Wanted], check_mode: bool) -> contextlib.AbstractContextManager[None]:
     """Where things come back at boot, the program that brings them back must not run at the same moment."""
-    kept = gateway.has_declarations() or any(item.persist == "replay" for item in asked)
+    kept = gateway.has_declarations() or any(item.persist == "replay" or item.dhcp4 is not None for item in asked)
     return locked() if kept and not check_mode else contextlib.nullcontext()
 
 
@@ -206,6 +208,8 @@ def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
     if link is None:
         return None
     found = _described(link, item)
+    if item.dhcp4 is not None:
+        found["dhcp4"] = _dhcp4.returned(state.clients.get(ClientKey(key)))
     if result.plan.operations and state is result.plan.after:  # only predicted: what the kernel makes of it takes its time
         found["oper_state"] = None
     return found
@@ -272,6 +276,8 @@ def _diff(result: Result) -> list[dict[str, Any]]:
             sides = [{"state": _space_state(state.namespaces.get(key))} for state in (before, after)]
         elif isinstance(key, (RouteKey, RuleKey)):
             sides = [_routing_side(state, key) for state in (before, after)]
+        elif isinstance(key, ClientKey):
+            sides = [_dhcp4.compared(state.clients.get(key)) for state in (before, after)]
         else:
             written = set(items[key].attributes) if key in items else set()
             old, new = before.get(key), after.get(key)

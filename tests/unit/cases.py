@@ -11,7 +11,8 @@ current:     what is there, a list per kind. An entry is a name or the options o
              for the rest what a new port has. `settings` has the values of `all` and `default`, `sysctls` all those of a link.
              `addresses` of a link are texts, or `ip` and what the kernel says besides (flags, protocol, valid, client...); those
              of IPv6 are settled. `routes` and `rules` are those of the modules, with `protocol`, `plain`, `hops`. The routes that
-             the kernel makes with addresses, and its own rules, are there by themselves.
+             the kernel makes with addresses, and its own rules, are there by themselves. `clients` are DHCP clients, each with
+             `link`, the options of dhcp4, and `lease`, `former`, `left`, `lives`, `fits`.
 desired:     the options of a topology task
 plan:        the operations, as sentences
 refused:     or why the kernel would not do it, the whole sentence
@@ -37,11 +38,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     wanted_rule,
     wanted_topology,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import parsed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     MAIN_TABLE,
     Address,
+    Client,
+    ClientKey,
     Link,
     LinkKey,
     Route,
@@ -52,7 +57,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
-OTHERS = ("sysctls", "settings", "routes", "rules")  # of `current`, what is no kind of link
+OTHERS = ("sysctls", "settings", "routes", "rules", "clients")  # of `current`, what is no kind of link
 KEYS = {"current", "desired", "plan", "refused", "invalid", "warnings", "after"}
 # What the kernel chooses where the table says nothing of a new link.
 _CHOSEN: Mapping[str, Mapping[str, Any]] = {
@@ -77,7 +82,8 @@ class Case:
         """What the task says, read as the module reads it."""
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
-        return tuple(replace(item, key=_resolved(item.key)) for item in wanted_topology(validated.validated_parameters))
+        items = wanted_topology(validated.validated_parameters)
+        return tuple(replace(item, key=_resolved(item.key), dhcp4=_resolved(item.dhcp4)) for item in items)
 
     def state(self) -> State:
         """What is there."""
@@ -101,7 +107,8 @@ class Case:
         routes = [*_connected(links.values()), *(_route(entry) for entry in self.current.get("routes", ()))]
         rules = [rule for netns in sorted({HERE, *(key.netns for key in links)}) for rule in usual_rules(netns)]
         rules += [_rule(entry) for entry in self.current.get("rules", ())]
-        return State(links.values(), settings, own, (), routes, rules)
+        clients = [_client(**entry) for entry in self.current.get("clients", ())]
+        return State(links.values(), settings, own, (), routes, rules, clients)
 
 
 def load() -> dict[str, Case]:
@@ -125,6 +132,27 @@ def read(case: Mapping[str, Any]) -> Case:
         tuple(case.get("warnings", ())),
         case.get("after", {}),
     )
+
+
+def _client(link: str, **entry: Any) -> Client:
+    known = {name: entry.pop(name) for name in ("left", "lives", "fits") if name in entry}
+    lease, former = entry.pop("lease", None), entry.pop("former", [])
+    options, _wait = parsed(entry)
+    return Client(
+        ClientKey(LinkKey(HERE, link)),
+        _resolved(options),
+        _lease(lease) if lease else None,
+        former=tuple(_lease(one) for one in former),
+        **{"left": 600, **known},
+    )
+
+
+def _lease(text: str) -> Lease:
+    """`192.0.2.7/24 via 192.0.2.1`, and after it more of them as `10.0.0.0/8 via 192.0.2.9`, for option 121."""
+    (own, _via, router), *others = (part.split() for part in text.split(", "))
+    ip, _slash, length = own.partition("/")
+    ways = tuple((destination, gateway) for destination, _via, gateway in others)
+    return Lease(ip, int(length), (router,), ways, seconds=600)
 
 
 def _resolved(key: Any) -> Any:

@@ -23,6 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
     Attributes,
     BootState,
+    Client,
     Connection,
     File,
     Link,
@@ -39,6 +40,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddRule,
     AnnounceAddresses,
     AwaitAddresses,
+    AwaitLease,
     DropFile,
     NewLink,
     ProveEngine,
@@ -54,6 +56,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     ReplaceRoute,
     Request,
     SetLink,
+    StartClient,
+    StopClient,
     Tell,
     WriteSysctl,
 )
@@ -142,6 +146,8 @@ class FakeGateway:
         self.reached_by = Connection()
         self.vlan_filtering = True  # kernels can be built without, as CONFIG_BRIDGE_VLAN_FILTERING
         self.files: dict[str, File] = {}  # of the next boot
+        self.clients: dict[LinkKey, Client] = {}
+        self.server = True  # whether a DHCP server answers
         self._namespaces = [HERE, *namespaces]
         self._numbers = itertools.count(1)
         self._settings = {
@@ -175,6 +181,7 @@ class FakeGateway:
         places |= {netns for netns, _which, _name in state.sysctls} | set(namespaces)
         places |= {key.netns for key in (*state.routes, *state.rules)}
         gateway = cls(sorted(places - {HERE}), {place: value for place, value in state.sysctls.items() if value is not None})
+        gateway.clients = {key.link: client for key, client in state.clients.items()}
         for link in state:
             gateway._put(link, state.settings.get(link.key, {}))
         gateway.traffic.hold(
@@ -226,7 +233,10 @@ class FakeGateway:
                 attributes[row.name] = _number(row.type, attributes[row.name], f"{key}: {row.name}")
         if isinstance(key, RouteKey) and isinstance(key.table, str):
             key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
-        return replace(item, key=key, attributes=attributes)
+        dhcp4 = item.dhcp4
+        if dhcp4 is not None and isinstance(dhcp4.table, str):
+            dhcp4 = replace(dhcp4, table=_number(TABLE, dhcp4.table, f"{key}: dhcp4: table"))
+        return replace(item, key=key, attributes=attributes, dhcp4=dhcp4)
 
     def canonical(self, name: str) -> str:
         """The same name; Refused when there is no such namespace."""
@@ -264,10 +274,28 @@ class FakeGateway:
     def _say_nothing(self, request: Tell | ProveEngine) -> None:
         """Nobody listens."""
 
+    # DHCP clients
+
+    def _start_client(self, request: StartClient) -> None:
+        self._device(request.client.key.link)
+        self.clients[request.client.key.link] = replace(request.client, lives=True, fits=True)
+
+    def _stop_client(self, request: StopClient) -> None:
+        client = self.clients.pop(request.link, None)
+        if client is not None and not request.forget:
+            self.clients[request.link] = replace(client, lives=False)
+
+    def _await_lease(self, request: AwaitLease) -> None:
+        """Its hook says what it has, and nothing comes of it here."""
+        if not self.server:
+            raise No(errno.ETIMEDOUT)
+        self.clients[request.link] = replace(self.clients[request.link], settled=True)
+
     # Reading
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
+        scope = replace(scope, traffic=scope.traffic | {key.netns for key in self.clients if key in scope.links})
         named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic
         places = {self.canonical(place) for place in named}
         for key in scope.links & self.devices.keys():
@@ -278,7 +306,8 @@ class FakeGateway:
         settings = {key: self._settings_of(self.devices[key]) for key in scope.settings & self.devices.keys()}
         routes = [one for key, some in self.traffic.routes.items() for one in some if key.netns in scope.traffic]
         rules = [one for key, some in self.traffic.rules.items() for one in some if key.netns in scope.traffic]
-        return State(links, self._general_settings(scope, settings), settings, (), routes, rules)
+        clients = [client for key, client in self.clients.items() if key.netns in places]
+        return State(links, self._general_settings(scope, settings), settings, (), routes, rules, clients)
 
     def _link(self, device: Device, scope: Scope) -> Link:
         found = dict(device.attributes)
@@ -840,6 +869,9 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     DropFile: FakeGateway._drop_file,
     Tell: FakeGateway._say_nothing,
     ProveEngine: FakeGateway._say_nothing,
+    StartClient: FakeGateway._start_client,
+    StopClient: FakeGateway._stop_client,
+    AwaitLease: FakeGateway._await_lease,
     AddRoute: FakeGateway._add_route,
     ReplaceRoute: FakeGateway._replace_route,
     RemoveRoute: FakeGateway._remove_route,

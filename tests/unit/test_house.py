@@ -19,15 +19,16 @@ INNER = f"ansible_collections.patchbay.netdev.plugins.{ENGINE}."
 
 # From the ground up. What stands on one floor may use its neighbours and what is below. A folder is one room.
 FLOORS = (
-    ("_ip", "_model", "_errors"),
+    ("_ip", "_model", "_errors", "_lease"),
     ("_values",),
     ("_addresses", "_sysctls"),
     ("_kinds", "_requests"),
-    ("_argspec", "_preconditions", "_operations"),
-    ("_boot", "_plan_routing", "_plan_going"),
+    ("_argspec", "_dhcp4", "_preconditions", "_operations"),
+    ("_boot", "_plan_routing", "_plan_dhcp", "_plan_going"),
     ("_plan", "_guard", "_gateway"),
     ("_converge",),
-    ("_replay",),
+    ("_replay", "_hook", "_hook_plan"),
+    ("_program",),
     ("_pyz",),
     ("_runner",),
 )

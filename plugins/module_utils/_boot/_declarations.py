@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     KINDS,
@@ -84,6 +85,7 @@ def written(item: Wanted, others: Mapping[Any, Wanted], earlier: Fragment) -> Fr
         own["lower_device_state"] = item.lower_device_state
     if item.allow_wireless:
         own["allow_wireless"] = True
+    own.update(_service(item))
     found: Fragment = {kind: [{"name": key.name, **place, **own}]}
     ports = [_port(end, kind) for end in (item, peer) if end is not None and _of_ports(kind) & end.attributes.keys()]
     return {**found, "bridge_port": ports} if ports else found
@@ -107,10 +109,15 @@ def _references(item: Wanted) -> dict[str, Any]:
     return found
 
 
+def _service(item: Wanted) -> dict[str, Any]:
+    return {} if item.dhcp4 is None else {"dhcp4": _dhcp4.saved(item.dhcp4)}
+
+
 def _end(peer: Wanted) -> dict[str, Any]:
     place = {"netns": peer.key.netns} if peer.key.netns else {}
     rows = [row for row in kind_of(peer.kind or "").rows(peer.attributes) if row.store not in (Store.PEER, Store.PORT)]
-    return {"name": peer.key.name, **place, **{row.name: row.type.saved(peer.attributes[row.name]) for row in rows}}
+    values = {row.name: row.type.saved(peer.attributes[row.name]) for row in rows}
+    return {"name": peer.key.name, **place, **values, **_service(peer)}
 
 
 def completed(fragment: Fragment, link: Link | None, end: Link | None) -> Fragment:

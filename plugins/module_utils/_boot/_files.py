@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
 
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
+HOOK = "/usr/local/lib/patchbay/dhcp-hook"  # not below /run, where a host may let nothing be executed
 UNITS = "/etc/systemd/system"
+CLIENT = "patchbay-dhcp@.service"
 SERVICE, INSTANCE = "patchbay-replay.service", "patchbay-replay@.service"
 SCRIPT = "/etc/init.d/patchbay-replay"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
@@ -58,6 +60,28 @@ ExecStart={command}
 WantedBy=sys-subsystem-net-devices-%i.device
 """
 
+_CLIENT = """\
+# Written by patchbay.netdev: the DHCP client of one link, which whoever makes the link starts.
+[Unit]
+Description=DHCP client of %I
+DefaultDependencies=no
+Before=shutdown.target
+Conflicts=shutdown.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={command} client %I
+Restart=always
+RestartSec=2
+TimeoutStopSec=5
+"""
+
+_HOOK = """\
+#!/bin/sh
+# Written by patchbay.netdev: what a DHCP client runs when it has news.
+exec {command} lease "$@"
+"""
+
 _SCRIPT = """\
 #!/bin/sh
 # Written by patchbay.netdev.
@@ -97,6 +121,14 @@ def general(boot: BootState, engine: bytes) -> dict[str, File]:
         found[f"{UNITS}/multi-user.target.wants/{SERVICE}"] = File(link=f"../{SERVICE}")
     elif boot.init:
         found[SCRIPT] = File(_SCRIPT.format(command=command(boot.interpreter)).encode(), 0o755)
+    return found
+
+
+def of_clients(boot: BootState, engine: bytes) -> dict[str, File]:
+    """The files that DHCP clients need: what they run, and under systemd what runs them."""
+    found = {ENGINE: File(engine), HOOK: File(_HOOK.format(command=command(boot.interpreter)).encode(), 0o755)}
+    if boot.init == "systemd":
+        found[f"{UNITS}/{CLIENT}"] = File(_CLIENT.format(command=command(boot.interpreter)).encode())
     return found
 
 

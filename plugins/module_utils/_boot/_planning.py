@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
@@ -83,9 +84,11 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
     unread = {path: file for path, file in damaged.items() if path not in named and path not in wanted}
     wanted.update(unread)
     around: dict[str, File] = {}
+    content = boot.files[files.ENGINE].content if boot.release > engine.version else engine.content
     if wanted:
-        content = boot.files[files.ENGINE].content if boot.release > engine.version else engine.content
         around = {**files.general(boot, content), **_around(boot, list(kept.values()))}
+    if _served(items, boot) or _serve_at_boot(list(kept.values())):
+        around.update(files.of_clients(boot, content))
     if unread:  # what it needs around it nobody knows: so all stays that is there
         around = {**{path: file for path, file in boot.files.items() if not path.startswith(declarations.FOLDER)}, **around}
     changes = [
@@ -93,12 +96,31 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
         for path in dict.fromkeys([*around, *wanted, *boot.files])
         if boot.files.get(path) != {**around, **wanted}.get(path)
     ]
-    if around and not boot.init and changes:
+    if wanted and not boot.init and changes:
         notes.append(
             f"There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
             f"{files.command(boot.interpreter)}"
         )
     return BootPlan(*_in_order(changes, boot, moved), tuple(changes), tuple(notes))
+
+
+def _served(items: Sequence[Wanted], boot: BootState) -> bool:
+    """Whether there is a DHCP client after this task."""
+    links = {leases.path_of(item.key.netns, item.key.name): item for item in items if isinstance(item.key, LinkKey)}
+    gone = [f"{item.key.name}@" for item in items if isinstance(item.key, NetnsKey) and not item.present]
+    stay = {path for path in boot.clients if path not in links and not any(f"/{place}" in path for place in gone)}
+    for path, item in links.items():
+        asked = item.dhcp4.enabled if item.dhcp4 is not None else path in boot.clients
+        if item.present and asked:
+            stay.add(path)
+    return bool(stay)
+
+
+def _serve_at_boot(fragments: Sequence[Fragment]) -> bool:
+    """Whether a DHCP client is declared, be it that it runs by now or not."""
+    entries = [entry for fragment in fragments for some in fragment.values() for entry in some]
+    ends = [end for entry in entries for end in (entry, entry.get("peer") or {})]
+    return any(end["dhcp4"].get("enabled", True) for end in ends if end.get("dhcp4") is not None)
 
 
 def _kept(

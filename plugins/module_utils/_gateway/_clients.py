@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import HOOK
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import identity
 
 # Those that are started for a link, and may give their address no lifetime.
@@ -30,6 +31,8 @@ def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
             if identity(os.stat(f"/proc/{process}/ns/net")) != namespace:
                 continue
         except OSError:  # it ended meanwhile, or is not ours to look into
+            continue
+        if HOOK in words:  # one of ours: its lease has the lifetime of an address
             continue
         program = next((os.path.basename(word) for word in words[:2] if os.path.basename(word) in _CLIENTS), None)
         for word in words[1:] if program else []:

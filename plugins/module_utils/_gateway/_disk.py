@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import io
 import os
@@ -15,20 +14,21 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
 
+from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import DropFile, ProveEngine, PutFile, Tell
 
-LOCK = "/run/patchbay.lock"
 VERSION = "VERSION"  # the file of the archive that says which release it is of
 _OURS = (
     files.ENGINE,
     f"{files.UNITS}/{files.SERVICE}",
     f"{files.UNITS}/{files.INSTANCE}",
+    f"{files.UNITS}/{files.CLIENT}",
+    files.HOOK,
     f"{files.UNITS}/multi-user.target.wants/{files.SERVICE}",
     f"{files.UNITS}/*.device.wants/patchbay-replay@*.service",
     files.SCRIPT,
@@ -61,8 +61,8 @@ _RUNNING = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkMa
 
 
 def has_declarations() -> bool:
-    """Whether anything of ours comes back at the next boot."""
-    return bool(glob.glob(f"{declarations.FOLDER}/*.json"))
+    """Whether anything of ours comes back at the next boot, or is served until then."""
+    return any(glob.glob(f"{folder}/*.json") for folder in (declarations.FOLDER, leases.FOLDER))
 
 
 def boot_state() -> BootState:
@@ -81,6 +81,7 @@ def boot_state() -> BootState:
         os.path.exists("/run/udev/control"),
         _interpreter(found),
         _release(found.get(files.ENGINE)),
+        frozenset(glob.glob(f"{leases.FOLDER}/*.json")),
     )
 
 
@@ -97,8 +98,8 @@ def _init() -> str:
 
 
 def _interpreter(found: dict[str, File]) -> str:
-    """The one that the unit names, while it is there; else that of the system if it has pyroute2; else this one."""
-    unit = found.get(f"{files.UNITS}/{files.SERVICE}") or found.get(files.SCRIPT)
+    """The one that a file of ours names, while it is there; else that of the system if it has pyroute2; else this one."""
+    unit = found.get(f"{files.UNITS}/{files.SERVICE}") or found.get(files.SCRIPT) or found.get(files.HOOK)
     for line in unit.content.decode(errors="replace").splitlines() if unit else ():
         before, _dash, rest = line.partition(f" -I {files.ENGINE}")
         named = before.rpartition("=")[2].split(" ")[-1]
@@ -243,21 +244,3 @@ def _prove(request: ProveEngine) -> None:
             0,
             text,
         )
-
-
-@contextlib.contextmanager
-def locked() -> Iterator[None]:
-    """Alone with the links that are declared: the units of the boot and the modules take turns."""
-    try:  # for root alone: whoever may open it can hold it for ever
-        descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise RequestFailed(
-            f"{LOCK}, by which tasks and the boot program take turns, cannot be opened: {error.strerror}. Run as root",
-            error.errno or 0,
-            str(error.strerror),
-        ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp as dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk as disk
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._names import number_of_name
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import exists
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._reading import Reading
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._writing import Writing
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, NetnsKey, RouteKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, Dhcp4, NetnsKey, RouteKey, Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import TABLE, NameOrNumber
 
 
@@ -38,10 +39,12 @@ class KernelGateway(Reading, Writing):
     def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
         """The items with one name for each namespace, and numbers for the names of groups."""
         self._coming = {item.key.name for item in items if isinstance(item.key, NetnsKey)}
+        for item in items:
+            dhcp.check(item)
         return tuple(
             item
             if isinstance(item.key, NetnsKey)
-            else replace(item, key=self._one_name(item.key), attributes=self._resolved(item))
+            else replace(item, key=self._one_name(item.key), attributes=self._resolved(item), dhcp4=_with_table(item))
             for item in items
         )
 
@@ -76,3 +79,10 @@ class KernelGateway(Reading, Writing):
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot."""
         return disk.has_declarations()
+
+
+def _with_table(item: Wanted) -> Dhcp4 | None:
+    """What a DHCP client is to do, with the number of its table."""
+    if item.dhcp4 is None or not isinstance(item.dhcp4.table, str):
+        return item.dhcp4
+    return replace(item.dhcp4, table=number_of_name(TABLE, item.dhcp4.table, f"{item.key}: dhcp4: table"))

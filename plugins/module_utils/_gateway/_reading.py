@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp as dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._access import Access
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._clients import serving
@@ -26,6 +28,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     LOCAL_TABLE,
     RTPROT_KERNEL,
     Address,
+    Client,
+    ClientKey,
     Connection,
     Link,
     LinkKey,
@@ -60,6 +64,8 @@ class Reading(Access):
             raise RequestFailed(f"the links cannot be read: {error.text}", error.errno, error.text) from error
 
     def _observe(self, scope: Scope) -> State:
+        records = self._client_records()
+        scope = replace(scope, traffic=scope.traffic | {key.netns for key in records if key in scope.links})
         places = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
         places = [place for place in places if place not in scope.coming or exists(place)]
         to_read = list(dict.fromkeys(self._namespace(place).name for place in places))
@@ -82,8 +88,10 @@ class Reading(Access):
         rules: list[Rule] = []
         for netns, found_here in raw.items():
             addresses: dict[int, list[Address]] = {}
+            clients: dict[str, str] = {}
             if netns in scope.traffic:
-                addresses = self._addresses(netns, found_here)
+                clients = serving((link.name for link in found_here.values()), self._namespace(netns).identity)
+                addresses = self._addresses(netns, found_here, clients)
                 routes += self._routes(netns, found_here)
                 rules += self._rules(netns)
             for found in found_here.values():
@@ -91,6 +99,8 @@ class Reading(Access):
                 values = self._references(netns, found, raw, references)
                 if netns in scope.traffic:
                     values["addresses"] = tuple(addresses.get(found.index, ()))
+                    if found.name in clients:
+                        values["served_by"] = clients[found.name]
                 if key in scope.sysctls:
                     namespace = self._namespace(netns)
                     values["sysctls"] = {
@@ -103,7 +113,29 @@ class Reading(Access):
                 links.append(found.link(key, values))
         settings = {key: self._settings_of(key) for key in sorted(scope.settings) if key in self._indexes}
         spaces = [space for space in map(_space, sorted(scope.coming)) if space]
-        return State(links, self._general_settings(scope, settings), settings, spaces, routes, rules)
+        return State(links, self._general_settings(scope, settings), settings, spaces, routes, rules, self._clients(records, raw))
+
+    def _client_records(self) -> dict[LinkKey, Mapping[str, Any]]:
+        """What is known of the DHCP clients that are ours, by their links."""
+        found: dict[LinkKey, Mapping[str, Any]] = {}
+        for key, record in dhcp.known():
+            if key.netns == HERE and not dhcp.is_here(record, self._namespace(HERE).identity):
+                continue
+            with contextlib.suppress(Refused):  # one whose namespace has gone keeps its name
+                key = replace(key, netns=self._namespace(key.netns).name)
+            found[key] = record
+        return found
+
+    def _clients(
+        self, records: Mapping[LinkKey, Mapping[str, Any]], raw: Mapping[str, Mapping[int, messages.RawLink]]
+    ) -> list[Client]:
+        """Those of the namespaces that were read, and of those that have gone."""
+        found = []
+        for key, record in records.items():
+            links = {link.name: (link.index, link.attributes.get("address")) for link in raw.get(key.netns, {}).values()}
+            if key.netns in raw or not exists(key.netns):
+                found.append(dhcp.client(ClientKey(key), record, links.get(key.name)))
+        return found
 
     def connection(self) -> Connection:
         """The links that have our address of the ssh connection or lead to the client; without ssh, those of default routes."""
@@ -137,9 +169,8 @@ class Reading(Access):
         found = (self._codec.decode(self._codec.route, part).get("RTA_OIF") for part in parts)
         return [index for index in found if index]
 
-    def _addresses(self, netns: str, links: dict[int, messages.RawLink]) -> dict[int, list[Address]]:
+    def _addresses(self, netns: str, links: dict[int, messages.RawLink], clients: Mapping[str, str]) -> dict[int, list[Address]]:
         """By index of the link, in the order of the kernel: of IPv4, the primary ones first."""
-        clients = serving((link.name for link in links.values()), self._namespace(netns).identity)
         found: dict[int, list[Address]] = {}
         for part in self._dump(netns, self._codec.address, codec.RTM_GETADDR, {}):
             index = part["index"]

@@ -19,6 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _devices as devices
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp as dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk as disk
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._access import Access
@@ -26,7 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._announce
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import leave_behind, make, remove
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import draws_address
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Client, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddAddress,
     AddAltname,
@@ -34,6 +35,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     AddRule,
     AnnounceAddresses,
     AwaitAddresses,
+    AwaitLease,
     DropFile,
     NewLink,
     NewNetns,
@@ -52,6 +54,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Request,
     SetLink,
     SetNode,
+    StartClient,
+    StopClient,
     Tell,
     WriteSysctl,
 )
@@ -102,15 +106,28 @@ class Writing(Access):
                 self._send_route(request)
             elif isinstance(request, (PutFile, DropFile, Tell, ProveEngine)):
                 disk.execute(request)
+            elif isinstance(request, StartClient):
+                self._start_client(request.client)
+            elif isinstance(request, StopClient):
+                dhcp.stop(request.link.netns, request.link.name, request.forget)
+            elif isinstance(request, AwaitLease):
+                dhcp.wait_for_lease(request.link.netns, request.link.name, request.seconds)
             else:
                 self._send_rule(request)
         except NetlinkError as error:
             raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
         except OSError as error:
             text = str(error.strerror)
-            if isinstance(request, (PutFile, DropFile, Tell, ProveEngine)):
+            if isinstance(request, (PutFile, DropFile, Tell, ProveEngine, StartClient, StopClient, AwaitLease)):
                 raise RequestFailed(f"it was not possible to {request}: {text}", error.errno or 0, text) from error
             raise RequestFailed(f"the kernel refused to {request}: {text}", error.errno or 0, text) from error
+
+    def _start_client(self, client: Client) -> None:
+        key = client.key.link
+        index, namespace = self._index(key), self._namespace(key.netns)
+        (part,) = namespace.socket.request(self._codec.encode(self._codec.link, codec.RTM_GETLINK, 0, {"index": index}, []))
+        address = messages.read_link(self._codec.decode(self._codec.link, part)).attributes.get("address")
+        dhcp.start(client, namespace.identity, index, address, key.netns)
 
     def _create(self, request: NewLink) -> None:
         """Sent where the lower device is, into the namespace where the link is to be: it is never seen elsewhere."""

@@ -720,3 +720,72 @@ def test_damaged_declaration_is_told_of_whatever_is_in_it(text: str) -> None:
     found = disk.run(macvlan=[MV0])
     assert found.warnings[0].startswith(f"{FOLDER}/link-x.json: it is damaged")
     assert disk.boot.files[f"{FOLDER}/link-x.json"].content == text.encode()
+
+
+# --- DHCP clients ---
+
+HOOK = "/usr/local/lib/patchbay/dhcp-hook"
+OF_MV0 = "/run/patchbay/dhcp/mv0.json"
+
+
+def test_client_needs_the_program_and_its_hook() -> None:
+    """Before it is started; nothing is declared, so nothing has to be started at boot."""
+    disk = Disk()
+    found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
+    assert [str(step) for step in found.first] == [
+        f"prepare the next boot: write {ENGINE}, write {HOOK}",
+        "try the boot program with /usr/bin/python3",
+    ]
+    assert (found.last, found.warnings) == ((), ())
+    assert disk.boot.files[HOOK].mode == 0o755
+    assert b'exec /usr/bin/python3 -I /usr/local/lib/patchbay/replay.pyz lease "$@"\n' in disk.boot.files[HOOK].content
+
+
+def test_client_under_systemd() -> None:
+    """One unit for all, which systemd reads before the first of them is started."""
+    disk = Disk(BootState(init="systemd"))
+    found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
+    assert f"{UNITS}/patchbay-dhcp@.service" in disk.boot.files
+    assert f"{UNITS}/patchbay-replay.service" not in disk.boot.files
+    (change, _prove) = found.first
+    assert [str(request) for request in change.requests()][-1] == "have systemd read its files"
+
+
+@pytest.mark.parametrize(
+    "entry", [{"name": "mv0", "state": "absent"}, {"name": "mv0", "dhcp4": {"enabled": False}}], ids=["absent", "disabled"]
+)
+def test_last_client_takes_the_files_along(entry: dict[str, Any]) -> None:
+    """After it has ended."""
+    disk = Disk()
+    disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
+    disk.boot = replace(disk.boot, clients=frozenset({OF_MV0}))
+    assert disk.run(persist=None, macvlan=[{"name": "mv0", "alias": "x"}]).changes == ()
+    found = disk.run(persist=None, macvlan=[entry])
+    assert found.first == ()
+    assert sentences(found) == [f"tidy up for the next boot: delete {ENGINE}, delete {HOOK}"]
+    assert disk.boot.files == {}
+
+
+def test_files_stay_for_another_client() -> None:
+    """In another namespace, whose name begins alike; those of a namespace that goes need nothing any more."""
+    disk = Disk()
+    disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
+    disk.boot = replace(disk.boot, clients=frozenset({OF_MV0, "/run/patchbay/dhcp/blue2@mv0.json"}))
+    absent = {"macvlan": [{"name": "mv0", "state": "absent"}], "netns": [{"name": "blue", "state": "absent"}]}
+    assert disk.run(persist=None, **absent).changes == ()
+    disk.boot = replace(disk.boot, clients=frozenset({OF_MV0, "/run/patchbay/dhcp/blue@mv0.json"}))
+    disk.run(persist=None, **absent)
+    assert disk.boot.files == {}
+
+
+def test_declared_client() -> None:
+    """Is a part of the declaration of its link, as it was written."""
+    disk = Disk()
+    disk.run(macvlan=[{**MV0, "dhcp4": {"hostname": "old", "table": "101", "rule_priority": 1101}}])
+    kept = {"client_id": "none", "hostname": "old", "table": "101", "rule_priority": 1101, "use_routes": True}
+    assert disk.saved("link-mv0")["macvlan"][0]["dhcp4"] == kept
+    assert disk.run(persist=None, macvlan=[{"name": "mt0", "lower_device": "eth0"}]).changes == ()  # it may not run yet
+    assert HOOK in disk.boot.files
+    disk.run(macvlan=[{"name": "mv0", "dhcp4": {"enabled": False}}])
+    assert disk.saved("link-mv0")["macvlan"][0]["dhcp4"] == {"enabled": False}
+    assert HOOK not in disk.boot.files

@@ -68,6 +68,14 @@ OTHERS: dict[str, list[Any]] = {  # options that are no attributes
     "table": ["main", "77", "mine"],
     "metric": [0, 5],
     "priority": [1, 32000],
+    "dhcp4": [
+        {},
+        {"enabled": False},
+        {"client_id": "FF-3e-11-11-01-00-01", "hostname": "old.example.org", "vendor_class": 'Polycom "7"'},
+        {"client_id": "duid", "table": "77", "rule_priority": 1077, "metric": 0, "use_routes": False},
+        {"table": "mine", "rule_priority": 1077, "metric": 7},
+        {"client_id": "mac", "table": "main", "use_routes": True},
+    ],
     "peer": [{"name": "y0"}, {"name": "y0", "netns": "red"}],
 }
 BESIDE = {  # what else has to be written for an option to mean something

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk, _lock
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import File
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import PutFile, Tell
 
@@ -30,10 +30,10 @@ def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever may read it can hold it, and every task and the boot would wait."""
-    monkeypatch.setattr(_disk, "LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(_lock, "LOCK", str(tmp_path / "lock"))
     before = os.umask(0)
     try:
-        with _disk.locked():
+        with _lock.locked():
             assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o600
     finally:
         os.umask(before)
@@ -41,8 +41,8 @@ def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 def test_lock_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A sentence."""
-    monkeypatch.setattr(_disk, "LOCK", str(tmp_path))
-    with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Run as root"), _disk.locked():
+    monkeypatch.setattr(_lock, "LOCK", str(tmp_path))
+    with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Run as root"), _lock.locked():
         raise AssertionError
 
 

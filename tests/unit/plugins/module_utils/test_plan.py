@@ -60,6 +60,7 @@ def test_inverses_lead_back(case: Case) -> None:
         if link.key in again and again[link.key].get(name) is None
     }
     assert different(before, state, frozenset(unknown)) == []
+    assert state.clients == before.clients
     passing = any(isinstance(operation, (AwaitAddresses, Restore)) for operation in found.operations)
     if not found.endangered and not passing:  # what is lost, if only for a moment, the loop restores
         assert routed_differently(before, state) == []

@@ -58,14 +58,14 @@ def reached(start: str) -> tuple[set[str], set[str]]:
 
 def test_parts_are_what_the_program_imports() -> None:
     """All of it, through all files, and nothing else: one that is missing shows at the next boot only."""
-    ours, _others = reached(f"{PACKAGE}._replay")
+    ours, _others = reached(f"{PACKAGE}._program")
     assert len(PARTS) == len(set(PARTS))
     assert sorted(part.__name__ for part in PARTS) == sorted(ours)
 
 
 def test_program_knows_no_ansible() -> None:
     """There is none on a host. What pyroute2 is, is asked for by name."""
-    _ours, others = reached(f"{PACKAGE}._replay")
+    _ours, others = reached(f"{PACKAGE}._program")
     assert {name for name in others if name.split(".")[0] not in {*sys.stdlib_module_names, "ansible_collections"}} == set()
     assert {name for name in others if name.startswith("ansible_collections") and not name.startswith(f"{PACKAGE}.")} <= {PACKAGE}
 

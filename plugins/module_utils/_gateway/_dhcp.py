@@ -1,0 +1,288 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DHCP clients of ours: found again, started and ended. Under systemd each is a unit, elsewhere a process of its own.
+
+A client stays in the foreground, writes its id into a file, and has the path of that file in its command line: what has that id
+and that command line is ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import glob
+import hashlib
+import hmac
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import let_go
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import CLONE_NEWNET, identity, path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOLDER, restored, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import path_of as file_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey, Wanted
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MACHINE_ID = "/etc/machine-id"
+_STEP = 0.02
+_START_SECONDS, _END_SECONDS = 5.0, 5.0
+
+
+def check(item: Wanted) -> None:
+    """Refused with a sentence when this host cannot run the client that is wanted."""
+    if item.dhcp4 is None or not item.dhcp4.enabled:
+        return
+    if _program() is None:
+        raise Refused(
+            f"{item.key}: dhcp4: there is no udhcpc on this host, which asks for the lease. "
+            "Install the package of that name (Debian: apt install udhcpc)"
+        )
+    if item.dhcp4.client_id == "duid" and not _machine_id():
+        raise Refused(
+            f"{item.key}: dhcp4: client_id duid is made of {_MACHINE_ID}, which is empty or not there. "
+            "Make one (systemd-machine-id-setup), or write another client_id"
+        )
+
+
+def known() -> list[tuple[LinkKey, leases.Record]]:
+    """The clients that were started since the boot, by the names that their namespaces had then."""
+    found = ((path, leases.read(path)) for path in sorted(glob.glob(f"{FOLDER}/*.json")))
+    return [(LinkKey(record["netns"], record["link"]), record) for _path, record in found if record is not None]
+
+
+def client(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | None] | None) -> Client:
+    """A client as it is now; link: index and MAC address of the link that has the name."""
+    return Client(
+        key,
+        Dhcp4(**record["options"]),
+        restored(record["lease"]),
+        leases.left(record),
+        tuple(lease for lease in map(restored, record["former"]) if lease),
+        _lives_in(file_of(record["netns"], record["link"]), tuple(record["namespace"])),
+        link is not None and list(link) == [record["index"], record["address"]],
+        record["settled"],
+    )
+
+
+def is_here(record: Mapping[str, Any], namespace: tuple[int, int]) -> bool:
+    """Whether a client without a namespace's name was started in this one: another one has its own without a name."""
+    return tuple(record["namespace"]) == namespace
+
+
+def start(wanted: Client, namespace: tuple[int, int], index: int, address: str | None, netns: str) -> None:
+    """Start it in place of one that is there; RequestFailed tells what it said when it does not run.
+
+    netns: the name of the namespace, if it is not the one of this process.
+    """
+    stop(netns, wanted.key.link.name, forget=False)
+    path = file_of(netns, wanted.key.link.name)
+    record = {
+        "netns": netns,
+        "link": wanted.key.link.name,
+        "namespace": list(namespace),
+        "index": index,
+        "address": address,
+        "options": vars(wanted.options),
+        "command": _command(path, wanted.key.link.name, wanted.options, address or ""),
+        "lease": saved(wanted.lease),
+        "former": [saved(lease) for lease in wanted.former],
+        "settled": wanted.settled,
+        "expires": leases.end_of(wanted.left),
+    }
+    leases.write(path, record)
+    if _has_systemd():
+        _systemctl("start", _unit(path))
+    else:
+        _spawn(path)
+    for _wait in _until(_START_SECONDS):
+        if _process(path) is not None:
+            return
+    said = _said(path)
+    raise RequestFailed(f"the {wanted.key} does not run{': ' if said else ''}{said}", 0, said)
+
+
+def stop(netns: str, link: str, forget: bool) -> None:
+    """End the client of a link, with the hook that it may be running."""
+    path = file_of(netns, link)
+    if _has_systemd() and os.path.exists(path):
+        with contextlib.suppress(RequestFailed):  # a unit that is not known has ended
+            _systemctl("stop", _unit(path))
+    _kill(path)
+    if forget:
+        leases.forget(path)
+
+
+def wait_for_lease(netns: str, link: str, seconds: float) -> None:
+    """Until the hook has done all that comes of a lease; RequestFailed when there is none by then."""
+    path = file_of(netns, link)
+    with let_go():
+        for _wait in _until(seconds):
+            record = leases.read(path)
+            if record is not None and record["lease"] is not None and record["settled"]:
+                return
+    text = f"there is no lease for {link} after {seconds:g} s"
+    said = _said(path)
+    raise RequestFailed(
+        f"{text}{f' (the client said: {said})' if said else ''}. Is there a DHCP server on its network? "
+        "Write a larger wait, or none, and the client goes on asking",
+        0,
+        text,
+    )
+
+
+def run(name: str) -> NoReturn:
+    """Become the client of this name: in its namespace, with nothing of the environment."""
+    path = f"{FOLDER}/{name}.json"
+    record = leases.read(path)
+    if record is None:
+        raise SystemExit(f"{path} is no file of a DHCP client")
+    if record["netns"]:
+        with open(path_of(record["netns"]), "rb") as namespace:
+            library = ctypes.CDLL(None, use_errno=True)
+            if library.setns(namespace.fileno(), CLONE_NEWNET):
+                raise SystemExit(f"the namespace {record['netns']} cannot be entered")
+    program = _program()
+    if program is None:
+        raise SystemExit("there is no udhcpc any more")
+    os.execve(program, record["command"], {"PATH": _PATH, leases.VARIABLE: path})
+
+
+def _command(path: str, link: str, options: Dhcp4, address: str) -> list[str]:
+    """-f: in the foreground; -C: without the client id that it has by itself; option 121 by its number, for names differ."""
+    words = ["udhcpc", "-f", "-i", link, "-p", leases.beside(path, "pid"), "-s", files.HOOK, "-O", "121"]
+    if options.client_id != "mac":
+        words.append("-C")
+    if options.client_id not in ("none", "mac"):
+        id_ = _duid(address) if options.client_id == "duid" else bytes.fromhex(options.client_id.replace(":", ""))
+        words += ["-x", f"0x3d:{id_.hex()}"]
+    if options.hostname:
+        words += ["-x", f"hostname:{options.hostname}"]
+    return [*words, "-V", options.vendor_class or ""]
+
+
+def _duid(address: str) -> bytes:
+    """RFC 4361: ff, the last four bytes of the MAC for the link, and a DUID-UUID (RFC 6355) for the machine.
+
+    Nobody can tell the machine's own id from it.
+    """
+    uuid = hmac.new(_machine_id().encode(), b"patchbay.netdev dhcp4", hashlib.sha256).digest()[:16]
+    return b"\xff" + bytes.fromhex(address.replace(":", ""))[-4:].rjust(4, b"\0") + b"\0\4" + uuid
+
+
+def _machine_id() -> str:
+    try:
+        with open(_MACHINE_ID, encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _program() -> str | None:
+    return shutil.which("udhcpc", path=_PATH)
+
+
+def _has_systemd() -> bool:
+    return os.path.isdir("/run/systemd/system")
+
+
+def _unit(path: str) -> str:
+    return files.CLIENT.replace("@", f"@{files.escape(_name(path))}")
+
+
+def _name(path: str) -> str:
+    return os.path.basename(path)[: -len(".json")]
+
+
+def _systemctl(verb: str, unit: str) -> None:
+    try:
+        done = subprocess.run(["systemctl", verb, unit], check=False, capture_output=True, text=True, timeout=60)
+    except subprocess.TimeoutExpired as error:
+        raise RequestFailed(f"systemctl {verb} {unit} does not end", 0, str(error)) from error
+    if done.returncode:
+        text = done.stderr.strip() or done.stdout.strip()
+        raise RequestFailed(f"systemctl {verb} {unit} failed: {text}", 0, text)
+
+
+def _process(path: str) -> int | None:
+    """The id of the client of a file, if it runs; whoever else has that id by now is nobody of ours."""
+    pid_file = leases.beside(path, "pid")
+    try:
+        with open(pid_file, encoding="utf-8") as file:
+            process = int(file.read())
+        with open(f"/proc/{process}/cmdline", "rb") as line:
+            words = line.read().decode(errors="replace").split("\0")
+    except (OSError, ValueError):
+        return None
+    return process if pid_file in words and files.HOOK in words else None
+
+
+def _lives_in(path: str, namespace: tuple[int, int]) -> bool:
+    process = _process(path)
+    try:
+        return process is not None and identity(os.stat(f"/proc/{process}/ns/net")) == namespace
+    except FileNotFoundError:  # it has ended since
+        return False
+
+
+def _kill(path: str) -> None:
+    process = _process(path)
+    if process is None:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            group = os.getpgid(process)
+            os.kill(process, number) if group == os.getpgid(0) else os.killpg(group, number)
+        for _wait in _until(_END_SECONDS):
+            if _process(path) is None:
+                return
+
+
+def _spawn(path: str) -> None:
+    """A process that is nobody's child, in a session of its own."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if not os.fork():
+            os.chdir("/")
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            log = os.open(leases.beside(path, "log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            for number, opened in enumerate((nothing, log, log)):
+                os.dup2(opened, number)
+            os.closerange(3, 1024)
+            run(_name(path))
+    except SystemExit as error:
+        os.write(2, f"{error}\n".encode())
+    finally:
+        os._exit(1)
+
+
+def _said(path: str) -> str:
+    """The last words of a client that has a log."""
+    try:
+        with open(leases.beside(path, "log"), encoding="utf-8", errors="replace") as file:
+            lines: Sequence[str] = file.read().strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def _until(seconds: float) -> Iterator[None]:
+    """Steps until so many seconds are over; one at the least."""
+    end = time.monotonic() + seconds
+    while True:
+        yield
+        if time.monotonic() > end:
+            return
+        time.sleep(_STEP)

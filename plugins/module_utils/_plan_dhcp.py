@@ -1,0 +1,203 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of planning that is about DHCP clients, and what their leases come to: an address, routes and a rule. Pure.
+
+A lease brings its address with the lifetime that the server gave it: so the address is told apart from static ones, and goes by
+itself when the client does. All else goes into a table of its own, which ends in an unreachable default: when the link loses
+its routes, packets from the address must not leave by another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DHCP, NOPREFIXROUTE, identity, owner
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Missing, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, inside, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOKUP
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOREVER, ON_LINK, Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    MAIN_TABLE,
+    Address,
+    Client,
+    ClientKey,
+    Dhcp4,
+    Link,
+    LinkKey,
+    RouteKey,
+    RuleKey,
+    State,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import AwaitLease, ServeLink
+
+LAST_METRIC = 4278198272  # behind every route that anybody makes
+
+
+def address_of(lease: Lease, left: int) -> Address:
+    """The address, for as long as the lease holds. Its network is a route of the table, or nobody's."""
+    seconds = min(left, FOREVER - 1)
+    return Address(lease.ip, lease.prefix_length, 4, NOPREFIXROUTE, preferred=seconds, valid=seconds)
+
+
+def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[Wanted]:
+    """The routes and the rule that a lease comes to; none where no table is asked for."""
+    if options.table is None:
+        return []
+    metric, origin = options.metric or 0, f"{link}: the lease {lease}"
+
+    def route(destination: str, metric: int, **attributes: Any) -> Wanted:
+        key = RouteKey(link.netns, options.table, 4, destination, metric)
+        return Wanted(key, "route", True, attributes, origin=origin)
+
+    near = [network(lease.ip, lease.prefix_length)]
+    ways = lease.ways if options.use_routes else ()
+    near += [destination for destination, gateway in ways if gateway == ON_LINK]
+    by_link = {"link": link.name, "source": lease.ip}
+    found = {one.key: one for one in (route(destination, metric, **by_link) for destination in near)}
+    for destination, gateway in ways:
+        if gateway != ON_LINK:
+            far = not any(inside(gateway, one) for one in near)
+            one = route(destination, metric, gateway=gateway, **by_link, **({"onlink": True} if far else {}))
+            found.setdefault(one.key, one)
+    if options.table != MAIN_TABLE:
+        one = route(DEFAULT[4], LAST_METRIC, type="unreachable")
+        found[one.key] = one
+        rule = RuleKey(link.netns, 4, options.rule_priority or 0)
+        parts = {"from": f"{lease.ip}/32", "action": LOOKUP, "table": options.table}
+        found[rule] = Wanted(rule, "rule", True, parts, origin=origin)
+    return list(found.values())
+
+
+def check_clients(items: Sequence[Wanted], state: State) -> None:
+    """Raise InvalidValue where two clients would write into one table, or make one rule."""
+    served = {item.key: item.dhcp4 for item in items if item.present and item.dhcp4 is not None}
+    others = {client.key.link: client.options for client in state.clients.values() if client.key.link not in served}
+    gone = {item.key for item in items if not item.present}
+    taken: dict[tuple[Any, ...], LinkKey] = {}
+    for key, options in {**others, **served}.items():
+        if key in gone or not options.enabled or options.table in (None, MAIN_TABLE):
+            continue
+        for name in ("table", "rule_priority"):
+            value = getattr(options, name)
+            other = taken.setdefault((key.netns, name, value), key)
+            if other != key:
+                raise InvalidValue(
+                    f"{key}: dhcp4: {name} {value} is that of {other}, which has a DHCP client too. Write one for each link"
+                )
+
+
+def ended(items: Sequence[Wanted], going: set[LinkKey], state: State) -> Iterator[Operation]:
+    """The clients that end, before anything else: what they would do meanwhile would stay."""
+    unwanted = {item.key for item in items if item.present and item.dhcp4 is not None and not item.dhcp4.enabled}
+    for key, client in state.clients.items():
+        if key.link in going | unwanted:
+            yield ServeLink(client, None)
+
+
+def leased_routing(items: Sequence[Wanted], going: set[LinkKey], state: State) -> list[Wanted]:
+    """What is wanted of routes and rules because of leases: what a former one left, or a client that ends, is to be absent.
+
+    What the task itself says of a route or a rule counts.
+    """
+    asked = {item.key: item for item in items if isinstance(item.key, LinkKey) and item.present and item.dhcp4 is not None}
+    written = {item.key for item in items}
+    old: dict[Any, Wanted] = {}
+    new: dict[Any, Wanted] = {}
+    for client in state.clients.values():
+        link = client.key.link
+        if link not in asked and link not in going:
+            continue
+        for lease in _known(client):
+            old.update({one.key: one for one in wishes(link, client.options, lease)})
+        item = asked.get(link)
+        lease_now = None if item is None else held(item, state)
+        if item is not None and item.dhcp4 is not None and lease_now is not None:
+            new.update({one.key: one for one in wishes(link, item.dhcp4, lease_now)})
+    gone = [Wanted(key, one.kind, False, {}, origin=one.origin) for key, one in old.items() if key not in new]
+    return [one for one in (*gone, *new.values()) if one.key not in written]
+
+
+def held(item: Wanted, state: State) -> Lease | None:
+    """The lease that the link has and keeps: one of another link, or of another MAC address, is none of its own."""
+    client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
+    if client is None or link is None or client.lease is None or item.dhcp4 is None:
+        return None
+    same = item.attributes.get("address") in (None, link.get("address"))
+    return client.lease if item.dhcp4.enabled and client.fits and client.left > 0 and same else None
+
+
+def _known(client: Client) -> tuple[Lease, ...]:
+    return (*client.former, *((client.lease,) if client.lease else ()))
+
+
+def leased_address(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """The address of the lease comes, before any route that has it as its source."""
+    client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
+    if client is None or link is None or lease is None:
+        return
+    before: tuple[Address, ...] = link.get("addresses") or ()
+    new = address_of(lease, client.left)
+    if identity(new) not in {identity(one) for one in before}:
+        yield UpdateLink(link, {"addresses": (*before, new)})
+
+
+def former_addresses(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """Those of former leases go, when no route has them as its source any more; a static one that is the same stays."""
+    client, link = observed.clients.get(ClientKey(item.key)), state.get(item.key)
+    if client is None or link is None or item.dhcp4 is None:
+        return
+    lease = held(item, observed)
+    old = {identity(address_of(one, 0)) for one in _known(client)}
+    old -= {identity(address_of(lease, 0))} if lease else set()
+    before: tuple[Address, ...] = link.get("addresses") or ()
+    after = tuple(one for one in before if identity(one) not in old or owner(one) != DHCP)
+    if after != before:
+        yield UpdateLink(link, {"addresses": after})
+
+
+def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """Start the client, or restart one that was started otherwise, or for a link that is no more."""
+    key = ClientKey(item.key)
+    there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
+    options = item.dhcp4
+    if options is None and there is not None and not there.lives and link is not None and link.index is None:
+        options = there.options  # the link was made anew along with others
+        item = replace(item, dhcp4=options)
+    if options is None or not options.enabled or link is None:
+        return
+    check_link(link)
+    moved = before is not None and link.get("address") != before.get("address")
+    if there is None or not there.serves or there.options != options or moved:
+        lease, known = held(item, observed), observed.clients.get(key)
+        started = Client(key, options, lease, known.left) if lease and known else Client(key, options, settled=False)
+        yield ServeLink(there, started)
+        there = started
+    if item.wait_lease and there.lease is None and not there.settled:
+        yield AwaitLease(item.key, item.wait_lease)
+
+
+def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
+    """The clients of links that are to be made anew end before that, and come again afterwards."""
+    for link in links:
+        client = state.clients.get(ClientKey(link.key))
+        if client is not None and client.lives:
+            yield ServeLink(client, replace(client, lives=False))
+
+
+def check_link(link: Link) -> None:
+    """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
+    if not link.ethernet or link.kind == "vrf":
+        raise Refused(f"{link.key}: dhcp4: no DHCP server can be asked by a link of this kind ({link.kind}). Leave it out")
+    if link.get("served_by"):
+        raise Refused(
+            f"{link.key}: dhcp4: {link.get('served_by')} serves it already, and two clients would give it two addresses. "
+            "End that one first"
+        )
+    if link.get("admin_state") == "down":
+        raise Missing(f"{link.key}: dhcp4: it is down, and nothing can be asked by a link that is down. Write admin_state: up")

@@ -1,0 +1,570 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option dhcp4: links that a real DHCP server gives real leases, on hosts without a service manager."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, ip_batch
+from ansible_collections.patchbay.netdev.tests.integration.test_persist import FOLDER, Machine, _numbers, mac
+
+SERVER = "dhcp-server"
+CONFIGURATION = """
+port=0
+interface=br0
+bind-interfaces
+no-resolv
+no-hosts
+user=root
+dhcp-authoritative
+no-ping
+log-dhcp
+log-facility=/run/dnsmasq.log
+pid-file=/run/dnsmasq.pid
+dhcp-leasefile=/run/dnsmasq.leases
+dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,2m
+dhcp-option=6,192.0.2.53
+"""
+ROUTER, OTHER_ROUTER = "192.0.2.1", "192.0.2.2"
+RULE, TABLE = 1101, 101
+LAST = {"type": "unreachable", "dst": "default", "metric": 4278198272}
+OLD = {"name": "old", "lower_device": "eth0", "mode": "bridge", "admin_state": "up", "lower_device_state": "up"}
+
+
+def serve(*lines: str) -> None:
+    """Start the server anew with these lines: its leases stay."""
+    hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid) && while pidof dnsmasq; do sleep 0.01; done", check=False)
+    text = CONFIGURATION + "\n".join(lines) + "\n"
+    hosts("enter", SERVER, "sh", "-c", "cat >/run/dnsmasq.conf; : >/run/dnsmasq.log", given=text)
+    hosts("enter", SERVER, "dnsmasq", "--conf-file=/run/dnsmasq.conf")
+
+
+def server_log() -> str:
+    """What the server has seen since it was started anew."""
+    return hosts("enter", SERVER, "cat", "/run/dnsmasq.log").stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> Iterator[None]:
+    """A switch with a DHCP server."""
+    hosts("switch", SERVER, f"{ROUTER}/24")
+    yield
+    hosts("stop", SERVER)
+
+
+class Served(Machine):
+    """A host whose eth0 is plugged into the server's switch."""
+
+    def plug(self, *cards: str) -> None:
+        """Give it cards that hang on the switch."""
+        switch = int((CLONE / f".work/hosts/running/{SERVER}/process").read_text())
+        for card in cards:
+            port = f"p{next(_numbers)}"
+            ip_batch(
+                f"link add {card} netns {self.process} address {mac(int(card[-1:]))} type veth peer name {port} netns {switch}"
+            )
+            hosts("enter", SERVER, "ip", "link", "set", port, "master", "br0", "up")
+            self.sh(f"ip link set {card} up")
+
+    def ip(self, words: str, netns: str = "") -> list[dict[str, Any]]:
+        """What ip shows."""
+        place = f"-n {netns}" if netns else ""
+        found: list[dict[str, Any]] = json.loads(self.sh(f"ip {place} -j {words}", check=False).stdout or "[]")
+        return found
+
+    def addresses(self, link: str, netns: str = "") -> list[str]:
+        """Its IPv4 addresses."""
+        shown = self.ip(f"-4 address show dev {link}", netns)
+        return [f"{one['local']}/{one['prefixlen']}" for item in shown for one in item.get("addr_info", [])]
+
+    def routes(self, table: int = TABLE, netns: str = "") -> list[dict[str, Any]]:
+        """Those of a table, without flags."""
+        shown = self.ip(f"-4 -d route show table {table}", netns)
+        names = ("type", "dst", "gateway", "dev", "prefsrc", "metric")
+        return [{name: one[name] for name in names if name in one} for one in shown]
+
+    def rules(self, priority: int = RULE, netns: str = "") -> list[str]:
+        """The sources of the rules of a priority."""
+        return [one["src"] for one in self.ip("-4 rule show", netns) if one["priority"] == priority]
+
+    def clients(self) -> list[int]:
+        """The processes that are DHCP clients."""
+        found = self.sh('cd /proc; for it in [0-9]*; do [ "$(cat $it/comm)" != udhcpc ] || echo $it; done 2>/dev/null')
+        return [int(word) for word in found.stdout.split()]
+
+    def until(self, what: Any, seconds: float = 10) -> None:
+        """Wait until something is so."""
+        end = time.monotonic() + seconds
+        while not what():
+            if time.monotonic() > end:
+                log = self.sh("cat /run/patchbay/dhcp/*.log; ip address; ip rule", check=False).stdout
+                raise AssertionError(f"{log}\n{server_log()}")
+            time.sleep(0.05)
+
+    def renew(self, client: int | None = None) -> None:
+        """Have the client (the only one, or this) ask anew, and wait until the server has answered and the hook has run."""
+        before = server_log().count("DHCPACK")
+        # An answer within microseconds would come while udhcpc still has the socket open that it asked by, and be lost there.
+        hosts("enter", SERVER, "sh", "-c", "kill -STOP $(cat /run/dnsmasq.pid)")
+        (client,) = (client,) if client else self.clients()
+        self.sh(f"kill -USR1 {client}")
+        time.sleep(0.5)
+        hosts("enter", SERVER, "sh", "-c", "kill -CONT $(cat /run/dnsmasq.pid)")
+        self.until(lambda: server_log().count("DHCPACK") > before)
+        self.until(lambda: not self.hooks())
+
+    def hooks(self) -> str:
+        """Those that run."""
+        return self.sh("grep -l 'replay.pyz.leas[e]' /proc/[0-9]*/cmdline 2>/dev/null || :", check=False).stdout
+
+    def link(self, name: str) -> dict[str, Any]:
+        """As ip shows it."""
+        (found,) = self.ip(f"-d link show dev {name}")
+        return found
+
+
+@pytest.fixture
+def machine() -> Iterator[Served]:
+    """A new one."""
+    made = Served(f"served{next(_numbers)}")
+    hosts("start", made.name)
+    try:
+        made.plug("eth0")
+        serve()
+        yield made
+    finally:
+        hosts("stop", made.name)
+
+
+def leased(address: str, link: str = "old", router: str = ROUTER) -> list[dict[str, Any]]:
+    """What a table holds of a lease."""
+    source = address.partition("/")[0]
+    return [
+        {"type": "unicast", "dst": "default", "gateway": router, "dev": link, "prefsrc": source},
+        LAST,
+        {"type": "unicast", "dst": "192.0.2.0/24", "dev": link, "prefsrc": source},
+    ]
+
+
+FULL = {"hostname": "oldhost", "table": str(TABLE), "rule_priority": RULE, "wait": 20}
+
+
+# --- the ladder ---
+
+
+def test_ladder(machine: Served) -> None:
+    """Check mode tells and touches nothing; the second run has nothing to do; without it all is as it was."""
+    machine.apply("macvlan", **OLD)
+    disk, kernel = machine.disk(), machine.settled()
+    told = machine.run("macvlan", check=True, **OLD, dhcp4=FULL)
+    assert told.get("changed"), told
+    assert_equal(machine.disk(), disk, "check mode wrote something")
+    assert_equal(machine.kernel(), kernel, "check mode changed something")
+    assert machine.clients() == []
+    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert done["operations"] == told["operations"]
+    assert done["operations"] == [
+        "prepare the next boot: write /usr/local/lib/patchbay/replay.pyz, write /usr/local/lib/patchbay/dhcp-hook",
+        "try the boot program with /usr/bin/python3",
+        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}",
+        "wait for the lease of old",
+    ]
+    lease = done["link"]["dhcp4"]["lease"]
+    assert machine.addresses("old") == [lease["address"]]
+    assert (lease["routers"], lease["dns"], lease["server"], lease["seconds"]) == ([ROUTER], ["192.0.2.53"], ROUTER, 120)
+    assert machine.routes() == leased(lease["address"])
+    assert machine.rules() == [lease["address"].partition("/")[0]]
+    assert not [one for one in machine.routes(254) if one.get("dev") == "old"]
+    (client,) = machine.clients()
+    after = machine.disk()
+    for check in (True, False):
+        again = machine.run("macvlan", check=check, **OLD, dhcp4=FULL)
+        assert (again["changed"], again["operations"]) == (False, []), again
+        assert again["link"]["dhcp4"]["lease"] == lease
+    assert machine.clients() == [client]
+    assert_equal(machine.disk(), after)
+    static = machine.apply("macvlan", **OLD, addresses=[])
+    assert not static["changed"], "what a client gave counts as static"
+    told = machine.run("macvlan", check=True, **OLD, dhcp4={"enabled": False})
+    assert machine.clients() == [client]
+    done = machine.apply("macvlan", **OLD, dhcp4={"enabled": False})
+    assert done["operations"] == told["operations"]
+    assert done["link"]["dhcp4"]["enabled"] is False
+    assert machine.clients() == []
+    assert_equal(machine.disk(), disk)
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), kernel)
+    assert machine.sh("ls /run/patchbay 2>&1 || :").stdout.startswith("ls: cannot access")
+    assert not machine.apply("macvlan", **OLD, dhcp4={"enabled": False})["changed"]
+
+
+def test_absent(machine: Served) -> None:
+    """With its link, in one task, and of a link that somebody else has deleted."""
+    disk, kernel = machine.disk(), machine.settled()
+    for by_hand in (False, True):
+        machine.apply("macvlan", **OLD, dhcp4=FULL)
+        if by_hand:
+            machine.sh("ip link delete old")
+        machine.apply("macvlan", name="old", state="absent")
+        assert machine.clients() == []
+        assert machine.disk() == disk
+        assert_equal(machine.settled(), kernel)
+
+
+def test_address_only(machine: Served) -> None:
+    """Without a table nothing but the address comes, and for as long as the lease holds."""
+    done = machine.apply("macvlan", **OLD, dhcp4={"wait": 20})
+    (shown,) = machine.ip("-4 address show dev old")[0]["addr_info"]
+    assert shown["noprefixroute"] is True
+    assert 100 < shown["valid_life_time"] <= 120
+    assert done["link"]["dhcp4"]["lease"]["address"] == f"{shown['local']}/24"
+    made = [one for one in machine.ip("-4 route show table all") if one.get("dev") == "old"]
+    assert {one.get("table") for one in made} == {"local"}, "there are routes beside those that the kernel derives for itself"
+    assert [one["priority"] for one in machine.ip("-4 rule show")] == [0, 32766, 32767]
+
+
+# --- what is said to the server ---
+
+
+@pytest.mark.parametrize(
+    ("suboptions", "said"),
+    [
+        ({}, {"client-id": None, "client provides name": None, "vendor class": None}),
+        ({"hostname": "old.example.org"}, {"client-id": None, "client provides name": "old.example.org"}),
+        ({"vendor_class": "Polycom VVX"}, {"vendor class": "Polycom VVX"}),
+    ],
+)
+def test_what_the_server_hears(machine: Served, suboptions: dict[str, Any], said: dict[str, Any]) -> None:
+    """What is written, and nothing else."""
+    machine.apply("macvlan", **OLD, dhcp4={**suboptions, "wait": 20})
+    log = server_log()
+    for name, value in said.items():
+        found = re.search(rf"{name}: (.*)", log)
+        assert (found[1].strip() if found else None) == value
+
+
+@pytest.mark.parametrize(
+    ("client_id", "seen"),
+    [("none", None), ("mac", "01{mac}"), ("01:aa:bb:cc", "01aabbcc"), ("duid", "ff{tail}0004[0-9a-f]{{32}}")],
+)
+def test_client_id_on_the_wire(machine: Served, client_id: str, seen: str | None) -> None:
+    """As a capture shows it, in every message."""
+    machine.apply("macvlan", **OLD, address=mac(9))
+    machine.sh("echo 0123456789abcdef0123456789abcdef >/etc/machine-id")
+    capture = "tcpdump -Z root --immediate-mode -U -n -i old -w /run/wire 'udp port 67' >/run/tcpdump 2>&1"
+    machine.sh(f"{capture} & echo $! >/run/tcpdump.pid; sleep 0.5")
+    machine.apply("macvlan", **OLD, dhcp4={"client_id": client_id, "wait": 20})
+    time.sleep(0.3)
+    shown = machine.sh("kill $(cat /run/tcpdump.pid); sleep 0.2; tcpdump -Z root -n -vvv -x -r /run/wire 2>/dev/null").stdout
+    asked = [part for part in re.split(r"(?m)^(?=\S)", shown) if "Request from" in part]
+    assert len(asked) == 2, (shown, machine.sh("cat /run/tcpdump").stdout)
+    plain = mac(9).replace(":", "")
+    for part in asked:
+        octets = "".join(re.findall(r"(?m)^\s+0x[0-9a-f]+:\s+(.*)$", part)).replace(" ", "")
+        options = dict(options_of(octets[(20 + 8 + 240) * 2 :]))
+        if seen is None:
+            assert 61 not in options
+        else:
+            assert re.fullmatch(seen.format(mac=plain, tail=plain[-8:]), options[61])
+
+
+def options_of(text: str) -> Iterator[tuple[int, str]]:
+    """(number, octets) of the options of a message."""
+    while text and text[:2] != "ff":
+        if text[:2] == "00":
+            text = text[2:]
+            continue
+        number, size = int(text[:2], 16), int(text[2:4], 16) * 2
+        yield number, text[4 : 4 + size]
+        text = text[4 + size :]
+
+
+# --- leases that change ---
+
+
+def test_renewal_changes_nothing_but_the_time(machine: Served) -> None:
+    """And so needs no pyroute2: it is not even there."""
+    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    before = machine.settled()
+    time.sleep(2)
+    machine.sh("mount -t tmpfs none /usr/lib/python3/dist-packages/pyroute2")
+    machine.renew()
+    machine.sh("umount /usr/lib/python3/dist-packages/pyroute2")
+    assert "failed" not in machine.sh("cat /run/patchbay/dhcp/old.log").stdout
+    (shown,) = machine.ip("-4 address show dev old")[0]["addr_info"]
+    assert shown["valid_life_time"] > 118
+    assert_equal(machine.settled(), before)
+    again = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert not again["changed"]
+    assert again["link"]["dhcp4"]["lease"] == done["link"]["dhcp4"]["lease"]
+
+
+def test_renewal_leaves_by_its_own_link(machine: Served) -> None:
+    """With the MAC and the address of the old host, as a switch sees it."""
+    lease = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    capture = "tcpdump -Z root --immediate-mode -l -e -n -i br0 'udp dst port 67' >/run/seen 2>/run/tcpdump"
+    hosts("enter", SERVER, "sh", "-c", f"{capture} & echo $! >/run/tcpdump.pid; sleep 0.5")
+    machine.renew()
+    seen = hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/tcpdump.pid); cat /run/seen").stdout
+    assert "BOOTP" in seen
+    for frame in filter(None, seen.splitlines()):  # it may ask twice
+        assert f" {mac(9)} > " in frame
+        assert f" {lease['address'].partition('/')[0]}.68 > {ROUTER}.67: " in frame
+
+
+def test_another_address_within_one_renewal(machine: Served) -> None:
+    """Address, routes and rule move; what is static stays."""
+    old = machine.apply("macvlan", **OLD, address=mac(9), addresses=["198.51.100.5/24"], dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    serve(f"dhcp-host={mac(9)},192.0.2.77", f"dhcp-option=3,{OTHER_ROUTER}")
+    machine.renew()
+    machine.until(lambda: "192.0.2.77/24" in machine.addresses("old"))
+    machine.until(lambda: machine.rules() == ["192.0.2.77"])
+    machine.until(lambda: not machine.hooks())
+    assert machine.addresses("old") == ["198.51.100.5/24", "192.0.2.77/24"]
+    assert old["address"] not in machine.addresses("old")
+    assert machine.routes() == leased("192.0.2.77/24", router=OTHER_ROUTER)
+    again = machine.apply("macvlan", **OLD, addresses=["198.51.100.5/24"], dhcp4=FULL)
+    assert not again["changed"], again["operations"]
+    assert again["link"]["dhcp4"]["lease"]["address"] == "192.0.2.77/24"
+
+
+def test_classless_routes(machine: Served) -> None:
+    """Option 121 in place of the router, with one on the link."""
+    serve(f"dhcp-option=121,0.0.0.0/0,{OTHER_ROUTER},203.0.113.0/25,0.0.0.0,198.51.100.0/24,192.0.2.9")
+    lease = machine.apply("macvlan", **OLD, dhcp4={**FULL, "metric": 7})["link"]["dhcp4"]["lease"]
+    source = {"dev": "old", "prefsrc": lease["address"].partition("/")[0], "metric": 7}
+    assert machine.routes() == [
+        {"type": "unicast", "dst": "default", "gateway": OTHER_ROUTER, **source},
+        LAST,
+        {"type": "unicast", "dst": "192.0.2.0/24", **source},
+        {"type": "unicast", "dst": "198.51.100.0/24", "gateway": "192.0.2.9", **source},
+        {"type": "unicast", "dst": "203.0.113.0/25", **source},
+    ]
+
+
+def test_link_that_was_down(machine: Served) -> None:
+    """The kernel takes its routes away: the next run brings them again, and so does the next renewal."""
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    before = machine.settled()
+    for mend in (lambda: machine.apply("macvlan", **OLD, dhcp4=FULL), machine.renew):
+        machine.sh("ip link set old down; ip link set old up")
+        assert machine.routes() == [LAST]
+        mend()
+        assert_equal(machine.settled(), before)
+
+
+# --- clients that are found again ---
+
+
+def test_client_that_died(machine: Served) -> None:
+    """The next run starts another one, and the address does not leave."""
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    before = machine.settled()
+    (client,) = machine.clients()
+    machine.sh(f"kill -KILL {client}")
+    machine.until(lambda: machine.clients() == [])
+    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert done["operations"] == [
+        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}"
+    ]
+    machine.until(lambda: server_log().count("DHCPACK") == 2)
+    machine.until(lambda: not machine.hooks())
+    assert_equal(machine.settled(), before)
+    assert len(machine.clients()) == 1
+
+
+def test_client_of_another_release(machine: Served) -> None:
+    """Nothing can be read of it but that it runs: it ends, and another one takes its place."""
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    (client,) = machine.clients()
+    machine.sh("echo '{}' >/run/patchbay/dhcp/old.json")
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert len(machine.clients()) == 1
+    assert client not in machine.clients()
+
+
+def test_link_made_anew_by_hand(machine: Served) -> None:
+    """Its client hangs on the old one: the next run starts it anew, and all is there again."""
+    machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)
+    before = machine.settled()
+    (client,) = machine.clients()
+    machine.sh(f"ip link delete old; ip link add old link eth0 address {mac(9)} type macvlan mode bridge; ip link set old up")
+    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert done["operations"][-2:] == [
+        f"restart the DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}",
+        "wait for the lease of old",
+    ]
+    assert client not in machine.clients()
+    assert_equal(machine.settled(), before)
+
+
+def test_link_recreated_by_a_task(machine: Served) -> None:
+    """That says nothing of the client: it comes again with its link."""
+    machine.plug("eth1")
+    before = machine.apply("macvlan", **OLD, dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    done = machine.apply("macvlan", name="old", lower_device="eth1", recreate="when_required")
+    assert done["operations"][0] == "stop the DHCP client of old"
+    assert done["operations"][-1].startswith("start a DHCP client of old: ")
+    machine.until(lambda: server_log().count("DHCPACK") == 2)
+    machine.until(lambda: not machine.hooks())
+    again = machine.apply("macvlan", name="old", dhcp4=FULL)
+    assert not again["changed"], again["operations"]
+    assert again["link"]["dhcp4"]["lease"] == before
+    assert machine.routes() == leased(before["address"])
+
+
+def test_other_mac(machine: Served) -> None:
+    """Another host, as far as the server knows: another lease, in one task."""
+    one = machine.apply("macvlan", **OLD, address=mac(8), dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    other = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    assert one["address"] != other["address"]
+    assert machine.addresses("old") == [other["address"]]
+    assert machine.rules() == [other["address"].partition("/")[0]]
+
+
+# --- failures ---
+
+
+def test_no_server(machine: Served) -> None:
+    """The task fails after the time that it was given, and nothing of it is left."""
+    hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
+    disk, kernel = machine.disk(), machine.settled()
+    result = machine.run("macvlan", **OLD, dhcp4={**FULL, "wait": 2})
+    assert result["failed"]
+    assert "there is no lease for old after 2 s" in result["msg"]
+    assert result["not_undone"] == []
+    assert machine.clients() == []
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), kernel)
+
+
+def test_without_udhcpc(machine: Served) -> None:
+    """The sentence names the package; nothing was done."""
+    machine.sh("mount --bind /dev/null /usr/sbin/udhcpc")
+    result = machine.run("macvlan", check=True, **OLD, dhcp4={})
+    assert result["msg"] == (
+        "old: dhcp4: there is no udhcpc on this host, which asks for the lease. "
+        "Install the package of that name (Debian: apt install udhcpc)"
+    )
+
+
+def test_another_client_serves(machine: Served) -> None:
+    """Two would quarrel."""
+    machine.sh("udhcpc -i eth0 -p /run/client.pid -s /bin/true >/dev/null 2>&1")
+    result = machine.run("link", name="eth0", dhcp4={})
+    assert re.match(r"eth0: dhcp4: udhcpc \(process \d+\) serves it already, and two clients", result["msg"]), result
+    assert machine.clients() != []
+
+
+# --- elsewhere ---
+
+
+def test_in_a_namespace(machine: Served) -> None:
+    """The client and its hook live where the link is."""
+    topology = {
+        "netns": [{"name": "blue"}],
+        "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}],
+    }
+    disk, kernel = machine.disk(), machine.settled()
+    lease = machine.apply("topology", **topology)["links"][0]["dhcp4"]["lease"]
+    assert machine.addresses("old", "blue") == [lease["address"]]
+    assert machine.routes(netns="blue") == leased(lease["address"])
+    assert machine.rules(netns="blue") == [lease["address"].partition("/")[0]]
+    assert machine.rules() == []
+    machine.renew()
+    again = machine.apply("topology", **topology)
+    assert not again["changed"], again["operations"]
+    machine.apply("topology", netns=[{"name": "blue", "state": "absent", "force": True}])
+    assert machine.clients() == []
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), kernel)
+
+
+def test_one_name_in_two_namespaces(machine: Served) -> None:
+    """Each has its own client, which knows nothing of the other; nor does the hook, for which each namespace is the first one."""
+    topology = {
+        "netns": [{"name": "blue"}],
+        "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}, {**OLD, "dhcp4": {**FULL, "hostname": "other"}}],
+    }
+    there, here = machine.apply("topology", **topology)["links"]
+    assert there["dhcp4"]["lease"]["address"] != here["dhcp4"]["lease"]["address"]
+    for link, netns in ((there, "blue"), (here, "")):
+        address = link["dhcp4"]["lease"]["address"]
+        assert machine.addresses("old", netns) == [address]
+        assert machine.routes(netns=netns) == leased(address)
+        assert machine.rules(netns=netns) == [address.partition("/")[0]]
+    machine.sh("ip -n blue link set old down; ip -n blue link set old up")  # so that its next renewal is planned
+    blue = int(machine.sh("cat /run/patchbay/dhcp/blue@old.pid").stdout)
+    machine.renew(blue)
+    machine.until(lambda: machine.routes(netns="blue") == leased(there["dhcp4"]["lease"]["address"]))
+    assert "failed" not in machine.sh("cat /run/patchbay/dhcp/blue@old.log").stdout
+    again = machine.apply("topology", **topology)
+    assert not again["changed"], again["operations"]
+
+
+def test_twenty(machine: Served) -> None:
+    """On one lower device, in one task, each with its own lease, table and rule."""
+    links = [
+        {**OLD, "name": f"old{number}", "dhcp4": {"table": str(200 + number), "rule_priority": 1200 + number, "wait": 30}}
+        for number in range(20)
+    ]
+    done = machine.apply("topology", macvlan=links)
+    found = {link["dhcp4"]["lease"]["address"] for link in done["links"]}
+    assert len(found) == 20
+    for number, link in enumerate(done["links"]):
+        address = link["dhcp4"]["lease"]["address"]
+        assert machine.routes(200 + number) == leased(address, link["name"])
+        assert machine.rules(1200 + number) == [address.partition("/")[0]]
+    assert not machine.apply("topology", macvlan=links)["changed"]
+    machine.apply("topology", macvlan=[{"name": link["name"], "state": "absent"} for link in links])
+    assert machine.clients() == []
+
+
+# --- after a reboot ---
+
+
+def test_comes_back(machine: Served) -> None:
+    """Declared, the same lease is there after a reboot; taken away, nothing comes back."""
+    disk = machine.disk()
+    machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    before = machine.settled()
+    assert json.loads(Path(machine.path(f"{FOLDER}/link-old.json")).read_text())["topology"]["macvlan"][0]["dhcp4"] == {
+        "client_id": "none",
+        "hostname": "oldhost",
+        "table": str(TABLE),
+        "rule_priority": RULE,
+        "use_routes": True,
+    }
+    assert machine.check() == (0, [])
+    machine.reboot("eth0")
+    assert machine.clients() == []
+    assert machine.check()[0] == 2
+    assert machine.replay()[0] == 0
+    machine.until(lambda: bool(machine.rules()) and not machine.hooks())
+    assert_equal(machine.settled(), before)
+    assert machine.check() == (0, [])
+    assert not machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")["changed"]
+    machine.apply("macvlan", name="old", state="absent")
+    assert machine.disk() == disk
+    machine.reboot("eth0")
+    assert machine.clients() == []
+
+
+def test_without_persist_it_ends_with_the_boot(machine: Served) -> None:
+    """Nothing runs then; the next task starts it again."""
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.reboot("eth0")
+    assert machine.clients() == []
+    assert machine.replay()[0] == 0
+    assert machine.clients() == []
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    assert machine.rules() != []

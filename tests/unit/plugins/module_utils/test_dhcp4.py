@@ -1,0 +1,187 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option dhcp4: what its suboptions say, each sentence for what they cannot mean, and what a result tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import returned
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LINK, MACVLAN, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey, Wanted
+from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_argspec import validated
+
+
+def read(**suboptions: Any) -> Wanted:
+    """What the suboptions of one macvlan say."""
+    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "dhcp4": suboptions}))
+    return item
+
+
+def test_not_written_is_not_managed() -> None:
+    """None is no client, and not none."""
+    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0"}))
+    assert item.dhcp4 is None
+
+
+def test_nothing_more_than_that_there_is_one() -> None:
+    """The address only, and nothing said of the host."""
+    item = read()
+    assert item.dhcp4 == Dhcp4(True, "none", None, None, None, None, None, False)
+    assert item.wait_lease is None
+
+
+def test_all() -> None:
+    """Each in its normal form."""
+    item = read(
+        client_id="01:52:54:00:12:34:56",
+        hostname="old-1.example.org",
+        vendor_class="Polycom VVX",
+        table="101",
+        rule_priority=1001,
+        metric=7,
+        use_routes=False,
+        wait=2.5,
+    )
+    assert item.dhcp4 == Dhcp4(True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False)
+    assert item.wait_lease == 2.5
+
+
+def test_disabled_is_disabled() -> None:
+    """Whatever stands beside it."""
+    assert read(enabled=False, table="7", wait=5).dhcp4 == Dhcp4(enabled=False)
+
+
+def test_absent_link_has_none() -> None:
+    """What was written of it describes what goes."""
+    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "state": "absent", "dhcp4": {}}))
+    assert item.dhcp4 is None
+
+
+def test_link_and_other_end() -> None:
+    """Wherever a link has attributes."""
+    (item,) = wanted(LINK, validated(argument_spec(LINK), {"name": "eth0", "dhcp4": {}}))
+    assert item.dhcp4 is not None
+    peer = {"name": "v1", "netns": "blue", "dhcp4": {"client_id": "mac"}}
+    one, other = wanted(VETH, validated(argument_spec(VETH), {"name": "v0", "peer": peer}))
+    assert one.dhcp4 is None
+    assert other.dhcp4 is not None
+    assert other.dhcp4.client_id == "mac"
+
+
+@pytest.mark.parametrize(
+    ("written", "understood"),
+    [
+        ("none", "none"),
+        ("mac", "mac"),
+        ("DUID", "duid"),
+        ("ff-3E-11-11-01-00-01", "ff:3e:11:11:01:00:01"),
+        ("01:aa", "01:aa"),
+        ("00:6f:6c:64:31:32", "00:6f:6c:64:31:32"),
+    ],
+)
+def test_client_id(written: str, understood: str) -> None:
+    """A word, or bytes with colons or hyphens."""
+    item = read(client_id=written)
+    assert item.dhcp4 is not None
+    assert item.dhcp4.client_id == understood
+
+
+BYTES = "is neither none, mac nor duid, nor the bytes of an identifier such as 01:52:54:00:12:34:56 (quoted)"
+NAME = "is no host name: it is made of letters, digits and hyphens, with dots between its parts"
+
+
+@pytest.mark.parametrize(
+    ("suboptions", "sentence"),
+    [
+        ({"client_id": "01"}, f"client_id: '01' {BYTES}"),
+        ({"client_id": "41135085296"}, f"client_id: '41135085296' {BYTES}"),
+        ({"client_id": "hostname"}, f"client_id: 'hostname' {BYTES}"),
+        ({"client_id": ""}, f"client_id: '' {BYTES}"),
+        ({"client_id": ":".join(["aa"] * 256)}, f"client_id: '{':'.join(['aa'] * 256)}' {BYTES}"),
+        (
+            {"client_id": "52:54:00:12:34:56"},
+            "client_id: 52:54:00:12:34:56 looks like a MAC address, which an identifier has behind a byte for its type. "
+            "Write mac for that of the link, or 01:52:54:00:12:34:56",
+        ),
+        ({"hostname": "old host"}, f"hostname: 'old host' {NAME}"),
+        ({"hostname": "-old"}, f"hostname: '-old' {NAME}"),
+        ({"hostname": ""}, f"hostname: '' {NAME}"),
+        ({"hostname": "a" * 64}, f"hostname: '{'a' * 64}' {NAME}"),
+        ({"vendor_class": ""}, "vendor_class: '' is no vendor class: it has 1 to 255 characters of ASCII"),
+        ({"vendor_class": "Büro"}, "vendor_class: 'Büro' is no vendor class: it has 1 to 255 characters of ASCII"),
+        ({"table": "local", "rule_priority": 5}, "table: local is the kernel's own. Write another table"),
+        ({"table": "0", "rule_priority": 5}, "table: 0 is the kernel's own. Write another table"),
+        (
+            {"table": "101"},
+            "nobody looks into table 101 without a rule. Write rule_priority, the priority of a rule for packets from the "
+            "address of the lease",
+        ),
+        (
+            {"table": "main", "rule_priority": 5},
+            "the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out",
+        ),
+        (
+            {"table": "254", "rule_priority": 5},
+            "the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out",
+        ),
+        *(
+            (
+                {name: value},
+                f"{name} is about the routes of a lease, and none of them is used without a table. Write table as well",
+            )
+            for name, value in (("rule_priority", 5), ("metric", 5), ("use_routes", True))
+        ),
+        ({"table": "7", "rule_priority": 0}, "rule_priority: 0 is not between 1 and 4294967294"),
+        ({"wait": 0}, "wait: 0 is no number of seconds up to 3600. Leave it out to go on without the lease"),
+        ({"wait": 3601}, "wait: 3601 is no number of seconds up to 3600. Leave it out to go on without the lease"),
+    ],
+)
+def test_what_cannot_be_meant(suboptions: dict[str, Any], sentence: str) -> None:
+    """The whole sentence."""
+    with pytest.raises(InvalidValue) as caught:
+        read(**suboptions)
+    assert str(caught.value) == f"dhcp4: {sentence}"
+
+
+def test_namespace_without_a_name() -> None:
+    """A client starts anew by itself, and has to find it."""
+    with pytest.raises(InvalidValue) as caught:
+        wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "netns": "/proc/7/ns/net", "dhcp4": {}}))
+    assert str(caught.value) == (
+        "dhcp4: the namespace /proc/7/ns/net has no name, by which a client finds it again when it starts anew. "
+        "Give it a name in /run/netns"
+    )
+
+
+def test_result() -> None:
+    """The options' own names, and the lease."""
+    lease = Lease("192.0.2.7", 24, ("192.0.2.1",), (("10.0.0.0/8", "192.0.2.9"),), ("192.0.2.53",), "a.example", "192.0.2.1", 600)
+    client = Client(ClientKey(LinkKey("", "mv0")), Dhcp4(hostname="old", table=101, rule_priority=1001), lease)
+    assert returned(client) == {
+        "enabled": True,
+        "client_id": "none",
+        "hostname": "old",
+        "vendor_class": None,
+        "table": 101,
+        "rule_priority": 1001,
+        "metric": None,
+        "use_routes": True,
+        "lease": {
+            "address": "192.0.2.7/24",
+            "routers": ["192.0.2.1"],
+            "routes": [{"destination": "10.0.0.0/8", "gateway": "192.0.2.9"}],
+            "dns": ["192.0.2.53"],
+            "domain": "a.example",
+            "server": "192.0.2.1",
+            "seconds": 600,
+        },
+    }
+    assert returned(None)["enabled"] is False
+    assert returned(None)["lease"] is None
