@@ -19,11 +19,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import NOTHING, restored, saved, told
 
 
-def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
-    """The exit status. arguments: those of the hook."""
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """The exit status. arguments: those of the hook; environment: what the client tells it there."""
     path = environment.get(leases.VARIABLE)
     if not path:
-        print(f"There is no {leases.VARIABLE}: this is for DHCP clients that patchbay.netdev starts", file=sys.stderr)
+        _say(f"There is no {leases.VARIABLE}: this is for DHCP clients that patchbay.netdev starts")
         return 1
     leases.shorten_log(leases.beside(path, "log"))
     try:
@@ -34,9 +34,14 @@ def main(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
             elif os.path.exists(path):  # else its client ends at this moment
                 raise InvalidValue(f"{path} was written by another release. Run the task again that declared the client")
     except NetdevError as error:
-        print(f"<3>failed: {error}", file=sys.stderr, flush=True)
+        _say(f"<3>failed: {error}")
         return 1
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _heard(path: str, record: dict[str, Any], arguments: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -56,5 +61,5 @@ def _heard(path: str, record: dict[str, Any], arguments: Sequence[str], environm
     from ansible_collections.patchbay.netdev.plugins.module_utils._hook_plan import apply
 
     for sentence in apply(record):
-        print(f"<6>{sentence}", file=sys.stderr, flush=True)
+        _say(f"<6>{sentence}")
     leases.write(path, {**record, "former": [], "settled": news.lease is not None})

@@ -10,6 +10,7 @@ replay.pyz client NAME  becomes the DHCP client of that name: see _gateway/_dhcp
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -19,7 +20,7 @@ def main() -> int:
     if words[:1] == ["lease"]:
         from ansible_collections.patchbay.netdev.plugins.module_utils import _hook
 
-        return _hook.main(words[1:])
+        return _hook.main(words[1:], os.environ)
     if words[:1] == ["client"] and len(words) == 2:
         from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp
 

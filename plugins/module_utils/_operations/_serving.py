@@ -27,8 +27,7 @@ class ServeLink(Operation):
     @property
     def key(self) -> Any:
         """The client."""
-        client = self.after or self.before
-        assert client is not None
+        client: Any = self.after or self.before
         return client.key
 
     def __str__(self) -> str:
