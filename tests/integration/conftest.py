@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.device_nodes import own_nodes
 from ansible_collections.patchbay.netdev.tests.integration.host import (
     Host,
     dump,
@@ -51,6 +52,13 @@ def host() -> Iterator[Host]:
     """See made_host."""
     with made_host() as made:
         yield made
+
+
+@pytest.fixture
+def nodes(host: Host) -> Iterator[None]:
+    """For tests that make macvtaps, see own_nodes."""
+    with own_nodes(host.netns, "guest"):
+        yield
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ RUNGS: list[tuple[Any, list[str]]] = [
 ]
 
 
+@pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize("module", ["macvlan", "macvtap", "link", "veth", "bridge"])
 def test_ladder(host: Host, module: str) -> None:
     """Each list in turn, on a link of each sort."""

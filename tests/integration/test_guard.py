@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.device_nodes import own_nodes
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, hosts
 
 MODULES = "ansible_collections.patchbay.netdev.plugins.modules"
@@ -101,6 +102,13 @@ def _python() -> str:
 
 def _arguments(params: dict[str, Any]) -> str:
     return json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False}})
+
+
+@pytest.fixture
+def nodes() -> Iterator[None]:
+    """For tests that make macvtaps on a host of their own, see own_nodes."""
+    with own_nodes():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -270,9 +278,11 @@ CUTS = {
 
 
 @pytest.mark.parametrize("name", CUTS)
-def test_cut(managed: Managed, name: str) -> None:
+def test_cut(request: pytest.FixtureRequest, managed: Managed, name: str) -> None:
     """Refused, and the connection lives; allowed, and it is dead."""
     case = CUTS[name]
+    if case.module == "macvtap":
+        request.getfixturevalue("nodes")
     managed.here(case.before.replace("{address}", managed.address))
     if not case.learns:
         known = ["ip", "neigh", "replace", managed.address, "lladdr", managed.mac, "nud", "permanent", "dev", "eth0"]
@@ -331,8 +341,10 @@ def test_repaired(managed: Managed) -> None:
         ("veth", {"name": "eth1", "state": "absent"}),
     ],
 )
-def test_what_cuts_nothing(managed: Managed, module: str, params: dict[str, Any]) -> None:
+def test_what_cuts_nothing(request: pytest.FixtureRequest, managed: Managed, module: str, params: dict[str, Any]) -> None:
     """Done without being asked twice, and the connection lives on."""
+    if module == "macvtap":
+        request.getfixturevalue("nodes")
     managed.here("ip link add eth1 type veth peer name far1; ip link set eth1 up")
     done = managed.run(module, **params)
     assert done.get("changed"), done

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import grp
 import os
 import pwd
@@ -48,48 +46,7 @@ VNET_HEADER = bytes(10)  # no checksum to be made, nothing to be cut in pieces
 ETHERTYPE = 0x88B5  # for local experiments: no other frame on the cable has it
 
 
-@pytest.fixture(autouse=True)
-def nodes(host: Host) -> Iterator[None]:
-    """See own_nodes."""
-    with own_nodes(host.netns, "guest"):
-        yield
-
-
-@contextlib.contextmanager
-def own_nodes(*namespaces: str) -> Iterator[None]:
-    """Nobody else's macvtap has the number of a link that is made here: all namespaces of a machine share one /dev.
-
-    One run at a time makes macvtaps, and in these namespaces new links get numbers above those of the nodes that are there.
-    """
-    folder = os.open("/dev", os.O_RDONLY)
-    try:
-        end = time.monotonic() + 60
-        while not _locked(folder):
-            assert time.monotonic() < end, "another run holds /dev"
-            time.sleep(0.05)
-        skip_taken_nodes(*namespaces)
-        yield
-    finally:
-        os.close(folder)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def skip_taken_nodes(*namespaces: str) -> None:
-    """Use up the numbers of all nodes in /dev."""
-    highest = max((int(path.name[3:]) for path in Path("/dev").glob("tap*") if path.name[3:].isdigit()), default=0)
-    for netns in namespaces if highest else ():
-        last = 0
-        while last < highest:
-            ip("link", "add", "burnt", "type", "bridge", netns=netns)
-            last = int(ip("-o", "link", "show", "dev", "burnt", netns=netns).split(":")[0])
-            ip("link", "del", "burnt", netns=netns)
+pytestmark = pytest.mark.usefixtures("nodes")
 
 
 def node_of(host: Host, name: str = "mt0", netns: str | None = None) -> Path:

@@ -252,6 +252,7 @@ def test_file_that_became_a_namespace(host: Host) -> None:
     assert "room" in ip("netns", "list").split()
 
 
+@pytest.mark.usefixtures("nodes")
 def test_links_in_it_go(host: Host) -> None:
     """With them the other ends of pairs, at once and not some time later; links that sit on others elsewhere go alone."""
     before = dump([host.netns, "guest"])

@@ -285,9 +285,11 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_refused(host: Host, case: Case) -> None:
+def test_refused(request: pytest.FixtureRequest, host: Host, case: Case) -> None:
     """See refuse."""
     host.ip("link", "set", "eth0", "address", ETH0)
+    if "macvtap" in str(case.ip):
+        request.getfixturevalue("nodes")
     refuse(host, "macvlan", case)
 
 

@@ -15,7 +15,6 @@ import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import bridge_link, stay
-from ansible_collections.patchbay.netdev.tests.integration.test_macvtap import own_nodes
 
 SPACES = ("red", "green", "blue")
 QUIET = {"address_generation_mode": "none"}  # no address that comes some time after its link
@@ -112,12 +111,11 @@ ABSENT = {
 
 
 @pytest.fixture(autouse=True)
-def spaces(host: Host) -> Iterator[None]:
+def spaces(nodes: None) -> Iterator[None]:
     """Nobody else's nodes, and no namespace that outlives the test."""
-    with own_nodes(host.netns):
-        yield
-        for name in set(SPACES) & set(os.listdir("/run/netns")):
-            ip("netns", "del", name)
+    yield
+    for name in set(SPACES) & set(os.listdir("/run/netns")):
+        ip("netns", "del", name)
 
 
 def seen(host: Host) -> dict[str, Any]:
