@@ -36,11 +36,19 @@ FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 def with_addresses(host: Host, netns: str | None = None) -> None:
-    """eth0 and eth1, each with an address of both families."""
+    """eth0 and eth1, each with an address of both families, and the routes to them, which the kernel makes at its own time."""
+    netns = netns or host.netns
     for family in (4, 6):
         for link, network in (("eth0", NEAR), ("eth1", FAR)):
-            address = f"{network[family].format(2)}/{LENGTH[family]}"
-            ip("address", "add", address, "dev", link, netns=netns or host.netns)
+            ip("address", "add", f"{network[family].format(2)}/{LENGTH[family]}", "dev", link, netns=netns)
+    end = time.monotonic() + 10
+    while not all(f"local {network[6].format(2)} " in _local_routes(netns) for network in (NEAR, FAR)):
+        assert time.monotonic() < end, _local_routes(netns)
+        time.sleep(0.005)
+
+
+def _local_routes(netns: str) -> str:
+    return ip("-6", "route", "show", "table", "local", netns=netns)
 
 
 @pytest.fixture(autouse=True)
