@@ -25,6 +25,7 @@ from ansible_collections.patchbay.netdev.tests.unit.world import World
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = [line.split()[0] for line in (ROOT / "tests/pyroute2.txt").read_text().splitlines() if not line.startswith("#")]
 _numbers = itertools.count()
+pytestmark = pytest.mark.xdist_group("contract")  # one worker runs this file, and so hears all of it
 
 
 @pytest.fixture(scope="module", autouse=True)
