@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -40,12 +40,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
     Network,
     Reference,
     Type,
+    ip_interface,
 )
 
 ArgumentSpec = dict[str, dict[str, Any]]
 
 ALL_NAMESPACES = "all"
 INFO_ARGUMENTS: ArgumentSpec = {"name": {"type": "str"}, "kind": {"type": "str"}, "netns": {"type": "str"}}
+PROBE_ARGUMENTS: ArgumentSpec = {
+    "link": {"type": "str", "required": True},
+    "addresses": {"type": "list", "elements": "str", "required": True},
+    "netns": {"type": "str"},
+    "timeout": {"type": "float", "default": 1.0},
+    "count": {"type": "int", "default": 3},
+}
 _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
 _ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
@@ -223,6 +231,31 @@ def wanted_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted,
     return (replace(item, asserted=asserted),)
 
 
+@dataclass(frozen=True)
+class Probe:
+    """Whom to ask for, and how."""
+
+    link: LinkKey
+    ips: tuple[str, ...]
+    seconds: float
+    count: int
+
+
+def wanted_probe(params: Mapping[str, Any]) -> Probe:
+    """What the options of a probe say. Of an address that is written as links have it, the prefix length does not matter."""
+    read = _Reader(params, "")
+    for name, high in (("timeout", 60), ("count", 100)):
+        if not 0 < params[name] <= high:
+            raise read.wrong(f"{name}: {params[name]:g} is not above 0 and up to {high}")
+    ips = [read.parsed("addresses", _without_prefix_length, one) for one in params["addresses"]]
+    key = LinkKey(read.namespace("netns"), read.option("link", LinkName()))
+    return Probe(key, tuple(dict.fromkeys(ips)), params["timeout"], params["count"])
+
+
+def _without_prefix_length(written: str) -> str:
+    return ip_interface(written if "/" in written else f"{written}/32")[0]
+
+
 def wanted_route(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
     """What the options of one route say."""
     read = _Reader(params, origin)
@@ -301,10 +334,10 @@ class _Reader:
         return InvalidValue(f"{self.where}{sentence}")
 
     def option(self, name: str, type_: Type) -> Any:
-        return self._parsed(name, type_.parse, self.params[name])
+        return self.parsed(name, type_.parse, self.params[name])
 
     def namespace(self, name: str, path: bool = True) -> str:
-        return str(self._parsed(name, partial(namespace, path=path), self.params.get(name)))
+        return str(self.parsed(name, partial(namespace, path=path), self.params.get(name)))
 
     def family(self, *written: str | None) -> int:
         """4 or 6: as it is written, or as the addresses say, or 4."""
@@ -323,14 +356,14 @@ class _Reader:
                 f"dhcp4: the namespace {key.netns} has no name, by which a client finds it again when it starts anew. "
                 "Give it a name in /run/netns"
             )
-        return self._parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])  # type: ignore[no-any-return]
+        return self.parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])  # type: ignore[no-any-return]
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """Those that were written. A link that is referred to is a name here."""
         written = [row for row in rows if self.params.get(row.name) is not None]
         return {row.name: self.option(row.name, LinkName() if isinstance(row.type, Reference) else row.type) for row in written}
 
-    def _parsed(self, name: str, parse: Callable[[Any], Any], value: Any) -> Any:
+    def parsed(self, name: str, parse: Callable[[Any], Any], value: Any) -> Any:
         try:
             return parse(value)
         except InvalidValue as error:

@@ -21,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
     namespace,
+    wanted_probe,
     wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import ENGINE
@@ -33,6 +34,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._probe import ask
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
@@ -118,6 +120,18 @@ def run_info(module: AnsibleModule) -> None:
     except NetdevError as error:
         _fail(module, error)
     module.exit_json(changed=False, links=found, **made)
+
+
+def run_probe(module: AnsibleModule) -> None:
+    """Who answers for some addresses. It is the same in check mode."""
+    try:
+        probe = wanted_probe(module.params)
+        with _gateway(module) as gateway:
+            key = replace(probe.link, netns=gateway.canonical(probe.link.netns))
+            found = ask(gateway, key, probe.ips, probe.seconds, probe.count)
+    except NetdevError as error:
+        _fail(module, error)
+    module.exit_json(changed=False, answers=[{"address": ip, "macs": macs} for ip, macs in found.items()])
 
 
 def _namespace_option(written: str | None) -> str:

@@ -22,6 +22,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec
 from ansible_collections.patchbay.netdev.plugins.modules import (
+    address_probe,
     bridge,
     bridge_hairpin,
     bridge_port,
@@ -40,6 +41,7 @@ from ansible_collections.patchbay.netdev.plugins.modules import (
 )
 
 MODULES = {
+    "address_probe": address_probe,
     "bridge": bridge,
     "bridge_hairpin": bridge_hairpin,
     "bridge_port": bridge_port,

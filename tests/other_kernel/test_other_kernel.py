@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
     Oracle,
@@ -352,3 +352,25 @@ def test_newer_than_the_kernel(host: Host, option: str) -> None:
     else:
         assert result["msg"] == told
         assert_equal(links_and_addresses([host.netns]), before)
+
+
+def test_probe_of_a_vlan(host: Host) -> None:
+    """A link of a VLAN is asked in that VLAN; on the link below, what is said in the VLAN is not heard."""
+    wire = f"{host.netns}-wire"
+    try:
+        for netns, address in ((host.netns, "192.0.2.1/24"), (wire, "192.0.2.25/24")):
+            ip("link", "add", "v30", "link", "eth0", "type", "vlan", "id", "30", netns=netns)
+            ip("address", "add", address, "dev", "v30", netns=netns)
+            ip("link", "set", "v30", "up", netns=netns)
+        # or the link below answers for the address of the VLAN too
+        ip("netns", "exec", wire, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_ignore")
+        there = host.link("v30", wire)["address"]
+        probe = {"addresses": ["192.0.2.25"], "timeout": 3, "count": 1}
+        assert host.run("address_probe", link="v30", **probe)["answers"] == [{"address": "192.0.2.25", "macs": [there]}]
+        talk = ["ip", "netns", "exec", host.netns, "arping", "-q", "-w", "20", "-I", "v30", "192.0.2.25"]
+        with subprocess.Popen(talk) as talking:
+            assert host.run("address_probe", link="eth0", **probe)["answers"] == [{"address": "192.0.2.25", "macs": []}]
+            assert talking.poll() is None, "nobody talked in the VLAN any more"
+            talking.kill()
+    finally:
+        ip("link", "del", "v30", netns=wire)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import socket
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
@@ -56,6 +58,10 @@ class Access:
             except Refused:  # a file that was left behind: its namespace is gone
                 continue
         return list(dict.fromkeys(found))
+
+    def packet_socket(self, key: LinkKey) -> contextlib.AbstractContextManager[socket.socket]:
+        """A socket for whole frames on a link."""
+        return self._namespace(key.netns).packet_socket(key.name)
 
     def _forget(self, name: str) -> None:
         """Close a namespace, which lives on as long as anybody has it open."""

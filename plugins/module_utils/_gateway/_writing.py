@@ -98,7 +98,7 @@ class Writing(Access):
             elif isinstance(request, AwaitAddresses):
                 self._await_addresses(request)
             elif isinstance(request, AnnounceAddresses):
-                with self._namespace(request.key.netns).packet_socket(request.key.name) as packets:
+                with self.packet_socket(request.key) as packets:
                     mac = packets.getsockname()[4]
                     for ip in request.ips:
                         packets.send(frame(mac, ip))

@@ -14,6 +14,7 @@ import yaml
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     INFO_ARGUMENTS,
+    PROBE_ARGUMENTS,
     argument_spec,
     guarded,
     hairpin_argument_spec,
@@ -157,6 +158,7 @@ SPECIFICATIONS = {
     "rule": guarded(rule_argument_spec()),
     "topology": guarded(topology_argument_spec()),
     "link_info": INFO_ARGUMENTS,
+    "address_probe": PROBE_ARGUMENTS,
 }
 
 
