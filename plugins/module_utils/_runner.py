@@ -105,7 +105,7 @@ def run_info(module: AnsibleModule) -> None:
             found = [
                 {
                     **_described(link),
-                    "addresses": [{**long_form(one), "owner": owner(one)} for one in link.get("addresses") or ()],
+                    "addresses": [_found_address(one) for one in link.get("addresses") or ()],
                     "children": children.get(link.key, []),
                 }
                 for link in sorted(state, key=lambda link: (names.index(link.key.netns), link.index or 0))
@@ -227,6 +227,10 @@ def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
     if result.plan.operations and state is result.plan.after:  # only predicted: what the kernel makes of it takes its time
         found["oper_state"] = None
     return found
+
+
+def _found_address(one: Address) -> dict[str, Any]:
+    return {**long_form(one), "owner": owner(one), "valid_seconds": one.valid, "settled": one.settled}
 
 
 def _described_routing(made: Route | Rule) -> dict[str, Any]:

@@ -97,6 +97,8 @@ links:
       description:
         - The IP addresses of the link, each with C(ip), C(peer_ip), C(label), C(metric), C(noprefixroute) and C(nodad).
         - C(owner) says who made it, one of V(static), V(dhcp), V(ra) or V(kernel).
+        - C(valid_seconds) says for how long it holds yet, as with a lease, V(null) for ever.
+        - C(settled) is V(false) while duplicate address detection has not passed it, and when it found a duplicate.
       type: list
       elements: dict
       returned: always

@@ -227,6 +227,9 @@ def test_address_only(machine: Served) -> None:
     assert shown["noprefixroute"] is True
     assert 100 < shown["valid_life_time"] <= 120
     assert done["link"]["dhcp4"]["lease"]["address"] == f"{shown['local']}/24"
+    ((told, _link_local),) = [one["addresses"] for one in machine.run("link_info", name="old")["links"]]
+    assert (told["ip"], told["owner"], told["settled"]) == (f"{shown['local']}/24", "dhcp", True)
+    assert 100 < told["valid_seconds"] <= shown["valid_life_time"]
     made = [one for one in machine.ip("-4 route show table all") if one.get("dev") == "old"]
     assert {one.get("table") for one in made} == {"local"}, "there are routes beside those that the kernel derives for itself"
     assert [one["priority"] for one in machine.ip("-4 rule show")] == [0, 32766, 32767]
