@@ -60,7 +60,7 @@ def old_hosts() -> tuple[str, list[Expected]]:
             link["address"],
             leased="addresses" not in link,
         )
-        for link in variables["host_consolidation_links"]
+        for link in variables["host_consolidation_hosts"]
     ]
 
 
