@@ -138,8 +138,8 @@ announce:
 dhcp4:
   description:
     - >-
-      A DHCP client that serves the link, for IPv4. It is udhcpc, which the host needs as a package of that name. Where systemd
-      runs, a unit C(patchbay-dhcp@LINK.service) keeps it alive.
+      A DHCP client that serves the link, for IPv4, which the host needs as a package. Where systemd runs, a unit
+      C(patchbay-dhcp@LINK.service) keeps it alive.
     - >-
       What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
       reaches the main table, the resolver or the host name. With a table of its own, the routes of the lease go there, with a
@@ -198,6 +198,15 @@ dhcp4:
           Whether the table gets what the server says of routers and classless routes (options 3 and 121), as it does unless
           C(false) is written, or only the network of the address.
       type: bool
+    client:
+      description:
+        - The program that asks for the lease. Which one really serves is in the result.
+        - >-
+          When it is not written, what serves the link stays. For a new client it is the first one that the host has, in the
+          order of the choices.
+        - This release serves links with C(udhcpc) alone (Debian's package of that name). Any other one is refused.
+      type: str
+      choices: [networkd, udhcpc, dhclient, dhcpcd]
     wait:
       description:
         - Seconds to wait for the lease, which then stands in the result. When there is none by then, the task fails, and all that

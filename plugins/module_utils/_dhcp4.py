@@ -14,6 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Inv
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import TABLE, Integer
 
+CLIENTS = ("networkd", "udhcpc", "dhclient", "dhcpcd")  # of those that a host has, the first one serves a link
 ARGUMENT: dict[str, Any] = {
     "type": "dict",
     "options": {
@@ -26,6 +27,7 @@ ARGUMENT: dict[str, Any] = {
         "metric": {"type": "int"},
         "use_routes": {"type": "bool"},
         "wait": {"type": "float"},
+        "client": {"type": "str", "choices": list(CLIENTS)},
     },
 }
 _MAIN = (254, "main")
@@ -70,6 +72,7 @@ def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
         priority,
         metric or None,
         table is not None and use_routes is not False,
+        params.get("client"),
     )
     return options, wait
 

@@ -219,6 +219,7 @@ class Dhcp4:
 
     client_id: `none`, `mac`, `duid`, or the bytes of one as `01:52:54:...`. hostname, vendor_class: None sends none.
     table: where the routes of the lease go, with a rule of that priority for packets from its address; None: the address only.
+    client: the program that does it; of a wanted one, None where that was not written.
     """
 
     enabled: bool = True
@@ -229,6 +230,7 @@ class Dhcp4:
     rule_priority: int | None = None
     metric: int | None = None
     use_routes: bool = True
+    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -300,7 +302,8 @@ class Wanted:
     allow_wireless: a lower device may be wireless.
     wait_dad: how many seconds to wait for the end of duplicate address detection; announce: whether to announce addresses.
     persist: what is to be at the next boot: `none`, `replay`, or as it is.
-    dhcp4: what a DHCP client is to do for the link; wait_lease: how many seconds to wait for its lease.
+    dhcp4: what a DHCP client is to do for the link; wait_lease: how many seconds to wait for its lease. client: the program that
+    the gateway has found for that: what was written, what serves the link now, or what the host has.
     origin: where in the input it was written, for error messages.
     """
 
@@ -319,6 +322,7 @@ class Wanted:
     persist: str | None = None
     dhcp4: Dhcp4 | None = None
     wait_lease: float | None = None
+    client: str | None = None
     origin: str = ""
 
 

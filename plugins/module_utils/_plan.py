@@ -129,6 +129,7 @@ def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
             announce=other.announce or item.announce,
             persist=other.persist or item.persist,
             dhcp4=other.dhcp4 or item.dhcp4,
+            client=other.client or item.client,
             wait_lease=other.wait_lease if item.wait_lease is None else item.wait_lease,
             lower_device_state=other.lower_device_state or item.lower_device_state,
         )

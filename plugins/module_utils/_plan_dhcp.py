@@ -165,7 +165,7 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
     """Start the client, or restart one that was started otherwise, or for a link that is no more."""
     key = ClientKey(item.key)
     there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
-    options = item.dhcp4
+    options = None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
     if options is None and there is not None and not there.lives and link is not None and link.index is None:
         options = there.options  # the link was made anew along with others
         item = replace(item, dhcp4=options)

@@ -175,7 +175,7 @@ def test_ladder(machine: Served) -> None:
     assert done["operations"] == [
         "prepare the next boot: write /usr/local/lib/patchbay/replay.pyz, write /usr/local/lib/patchbay/dhcp-hook",
         "try the boot program with /usr/bin/python3",
-        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}",
+        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc",
         "wait for the lease of old",
     ]
     lease = done["link"]["dhcp4"]["lease"]
@@ -377,7 +377,7 @@ def test_client_that_died(machine: Served) -> None:
     machine.until(lambda: machine.clients() == [])
     done = machine.apply("macvlan", **OLD, dhcp4=FULL)
     assert done["operations"] == [
-        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}"
+        f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc"
     ]
     machine.until(lambda: server_log().count("DHCPACK") == 2)
     machine.until(lambda: not machine.hooks())
@@ -403,7 +403,7 @@ def test_link_made_anew_by_hand(machine: Served) -> None:
     machine.sh(f"ip link delete old; ip link add old link eth0 address {mac(9)} type macvlan mode bridge; ip link set old up")
     done = machine.apply("macvlan", **OLD, dhcp4=FULL)
     assert done["operations"][-2:] == [
-        f"restart the DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}",
+        f"restart the DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc",
         "wait for the lease of old",
     ]
     assert client not in machine.clients()
@@ -450,14 +450,33 @@ def test_no_server(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
-def test_without_udhcpc(machine: Served) -> None:
-    """The sentence names the package; nothing was done."""
+def test_without_a_client(machine: Served) -> None:
+    """The sentence names the packages; nothing was done."""
     machine.sh("mount --bind /dev/null /usr/sbin/udhcpc")
     result = machine.run("macvlan", check=True, **OLD, dhcp4={})
+    assert result["msg"] == "old: dhcp4: there is no DHCP client on this host (udhcpc). Install one (Debian: apt install udhcpc)"
+    result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "udhcpc"})
     assert result["msg"] == (
-        "old: dhcp4: there is no udhcpc on this host, which asks for the lease. "
-        "Install the package of that name (Debian: apt install udhcpc)"
+        "old: dhcp4: there is no udhcpc on this host. Install it (Debian: apt install udhcpc), or leave client out"
     )
+
+
+def test_client_that_no_release_has(machine: Served) -> None:
+    """One that cannot serve here is refused, and not replaced by another one."""
+    result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "networkd"})
+    assert result["msg"] == (
+        "old: dhcp4: networkd does not serve links in this release. Write another client, or leave client out"
+    )
+
+
+def test_client_in_the_declaration(machine: Served) -> None:
+    """Only where it was written; what serves is in the result all the same."""
+    written = Path(machine.path(f"{FOLDER}/link-old.json"))
+    for suboptions in ({}, {"client": "udhcpc"}):
+        done = machine.apply("macvlan", **OLD, dhcp4=suboptions, persist="replay")
+        assert done["link"]["dhcp4"]["client"] == "udhcpc"
+        saved = json.loads(written.read_text())["topology"]["macvlan"][0]["dhcp4"]
+        assert saved == {"client_id": "none", **suboptions}
 
 
 def test_another_client_serves(machine: Served) -> None:

@@ -83,7 +83,14 @@ class Case:
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
         items = wanted_topology(validated.validated_parameters)
-        return tuple(replace(item, key=_resolved(item.key), dhcp4=_resolved(item.dhcp4)) for item in items)
+        return tuple(
+            replace(item, key=_resolved(item.key), dhcp4=_resolved(item.dhcp4), client=self._client_of(item)) for item in items
+        )
+
+    def _client_of(self, item: Wanted) -> str | None:
+        """What the gateway would say: that which serves the link."""
+        entries = [entry for entry in self.current.get("clients", ()) if entry["link"] == getattr(item.key, "name", None)]
+        return entries[0].get("client") if entries and item.dhcp4 is not None else None
 
     def state(self) -> State:
         """What is there."""

@@ -23,13 +23,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import CLIENTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import let_go
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import CLONE_NEWNET, identity, path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._programs import PROGRAMS, Job
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOLDER, restored, saved
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import path_of as file_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MACHINE_ID = "/etc/machine-id"
@@ -37,20 +39,41 @@ _STEP = 0.02
 _START_SECONDS, _END_SECONDS = 5.0, 5.0
 
 
-def check(item: Wanted) -> None:
-    """Refused with a sentence when this host cannot run the client that is wanted."""
-    if item.dhcp4 is None or not item.dhcp4.enabled:
-        return
-    if _program() is None:
+def program_for(key: LinkKey, options: Dhcp4 | None) -> str | None:
+    """The client that is to serve a link: what was written, what serves it now, or the first one that the host has.
+
+    Refused with a sentence when this host cannot run it.
+    """
+    if options is None or not options.enabled:
+        return None
+    if options.client_id == "duid" and not _machine_id():
         raise Refused(
-            f"{item.key}: dhcp4: there is no udhcpc on this host, which asks for the lease. "
-            "Install the package of that name (Debian: apt install udhcpc)"
-        )
-    if item.dhcp4.client_id == "duid" and not _machine_id():
-        raise Refused(
-            f"{item.key}: dhcp4: client_id duid is made of {_MACHINE_ID}, which is empty or not there. "
+            f"{key}: dhcp4: client_id duid is made of {_MACHINE_ID}, which is empty or not there. "
             "Make one (systemd-machine-id-setup), or write another client_id"
         )
+    if options.client is not None:
+        refusal = _refusal(options.client)
+        if refusal:
+            raise Refused(f"{key}: dhcp4: {refusal}, or leave client out")
+        return options.client
+    record = leases.read(file_of(key.netns, key.name))
+    serving = [record["options"].get("client")] if record is not None else []
+    for name in (*serving, *CLIENTS):
+        if not _refusal(name):
+            return str(name)
+    names = ", ".join(PROGRAMS)
+    packages = " or ".join(program.package for program in PROGRAMS.values())
+    raise Refused(f"{key}: dhcp4: there is no DHCP client on this host ({names}). Install one (Debian: apt install {packages})")
+
+
+def _refusal(name: str) -> str:
+    """Why a client cannot serve here, and what to do; nothing when it can."""
+    program = PROGRAMS.get(name)
+    if program is None:
+        return f"{name} does not serve links in this release. Write another client"
+    if _path_of(name) is None:
+        return f"there is no {name} on this host. Install it (Debian: apt install {program.package})"
+    return ""
 
 
 def known() -> list[tuple[LinkKey, leases.Record]]:
@@ -150,23 +173,24 @@ def run(name: str) -> NoReturn:
             library = ctypes.CDLL(None, use_errno=True)
             if library.setns(namespace.fileno(), CLONE_NEWNET):
                 raise SystemExit(f"the namespace {record['netns']} cannot be entered")
-    program = _program()
+    program = _path_of(record["command"][0])
     if program is None:
-        raise SystemExit("there is no udhcpc any more")
+        raise SystemExit(f"there is no {record['command'][0]} any more")
     os.execve(program, record["command"], {"PATH": _PATH, leases.VARIABLE: path})
 
 
 def _command(path: str, link: str, options: Dhcp4, address: str) -> list[str]:
-    """-f: in the foreground; -C: without the client id that it has by itself; option 121 by its number, for names differ."""
-    words = ["udhcpc", "-f", "-i", link, "-p", leases.beside(path, "pid"), "-s", files.HOOK, "-O", "121"]
-    if options.client_id != "mac":
-        words.append("-C")
-    if options.client_id not in ("none", "mac"):
-        id_ = _duid(address) if options.client_id == "duid" else bytes.fromhex(options.client_id.replace(":", ""))
-        words += ["-x", f"0x3d:{id_.hex()}"]
-    if options.hostname:
-        words += ["-x", f"hostname:{options.hostname}"]
-    return [*words, "-V", options.vendor_class or ""]
+    job = Job(link, options, _identifier(options.client_id, address), path[: -len(".json")])
+    return PROGRAMS[options.client or ""].command(job)
+
+
+def _identifier(client_id: str, address: str) -> bytes | None:
+    """What the client says that it is (option 61)."""
+    if client_id == "none":
+        return None
+    if client_id == "mac":
+        return b"\1" + bytes.fromhex(address.replace(":", ""))
+    return _duid(address) if client_id == "duid" else bytes.fromhex(client_id.replace(":", ""))
 
 
 def _duid(address: str) -> bytes:
@@ -186,8 +210,8 @@ def _machine_id() -> str:
         return ""
 
 
-def _program() -> str | None:
-    return shutil.which("udhcpc", path=_PATH)
+def _path_of(program: str) -> str | None:
+    return shutil.which(program, path=_PATH)
 
 
 def _has_systemd() -> bool:

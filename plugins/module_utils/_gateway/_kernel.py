@@ -39,14 +39,12 @@ class KernelGateway(Reading, Writing):
     def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
         """The items with one name for each namespace, and numbers for the names of groups."""
         self._coming = {item.key.name for item in items if isinstance(item.key, NetnsKey)}
-        for item in items:
-            dhcp.check(item)
-        return tuple(
-            item
-            if isinstance(item.key, NetnsKey)
-            else replace(item, key=self._one_name(item.key), attributes=self._resolved(item), dhcp4=_with_table(item))
-            for item in items
-        )
+        return tuple(item if isinstance(item.key, NetnsKey) else self._resolved_item(item) for item in items)
+
+    def _resolved_item(self, item: Wanted) -> Wanted:
+        key = self._one_name(item.key)
+        client = dhcp.program_for(key, item.dhcp4)
+        return replace(item, key=key, attributes=self._resolved(item), dhcp4=_with_table(item), client=client)
 
     def _resolved(self, item: Wanted) -> dict[str, Any]:
         attributes = dict(item.attributes)

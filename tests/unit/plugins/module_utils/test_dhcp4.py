@@ -48,8 +48,9 @@ def test_all() -> None:
         metric=7,
         use_routes=False,
         wait=2.5,
+        client="dhcpcd",
     )
-    assert item.dhcp4 == Dhcp4(True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False)
+    assert item.dhcp4 == Dhcp4(True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False, "dhcpcd")
     assert item.wait_lease == 2.5
 
 
@@ -163,7 +164,7 @@ def test_namespace_without_a_name() -> None:
 def test_result() -> None:
     """The options' own names, and the lease."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",), (("10.0.0.0/8", "192.0.2.9"),), ("192.0.2.53",), "a.example", "192.0.2.1", 600)
-    client = Client(ClientKey(LinkKey("", "mv0")), Dhcp4(hostname="old", table=101, rule_priority=1001), lease)
+    client = Client(ClientKey(LinkKey("", "mv0")), Dhcp4(hostname="old", table=101, rule_priority=1001, client="udhcpc"), lease)
     assert returned(client) == {
         "enabled": True,
         "client_id": "none",
@@ -173,6 +174,7 @@ def test_result() -> None:
         "rule_priority": 1001,
         "metric": None,
         "use_routes": True,
+        "client": "udhcpc",
         "lease": {
             "address": "192.0.2.7/24",
             "routers": ["192.0.2.1"],
