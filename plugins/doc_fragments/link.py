@@ -138,8 +138,9 @@ announce:
 dhcp4:
   description:
     - >-
-      A DHCP client that serves the link, for IPv4, which the host needs as a package. Where systemd runs, a unit
-      C(patchbay-dhcp@LINK.service) keeps it alive.
+      A DHCP client that serves the link, for IPv4. The host has it as a package or as systemd-networkd. Where systemd runs, a
+      unit C(patchbay-dhcp@LINK.service) keeps a program alive, and C(patchbay-leases.service) looks at the leases of
+      systemd-networkd.
     - >-
       What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
       reaches the main table, the resolver or the host name. With a table of its own, the routes of the lease go there, with a
@@ -202,11 +203,18 @@ dhcp4:
       description:
         - The program that asks for the lease. Which one really serves is in the result.
         - >-
-          When it is not written, what serves the link stays. For a new client it is the first one that the host has, in the
-          order of the choices.
-        - This release serves links with C(udhcpc) alone (Debian's package of that name). Any other one is refused.
+          When it is not written, what serves the link stays as long as it can do what is asked. For a new client it is the first
+          one, in the order of the choices, that the host has and that can do what is asked.
+        - C(udhcpc) (Debian's package of that name) says no more than it is told, and leaves IPv6 to the kernel.
+        - >-
+          C(networkd) is systemd-networkd, and needs no package. It serves links of the host's own namespace, which nothing else
+          has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
+          C(table), and C(client_id) as C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of the
+          types 1 to 4): with another identifier than before, many servers give another address. Address and routes are its work,
+          those of router advertisements too, where the link took them. The lower device is not touched.
+        - C(dhclient) and C(dhcpcd) do not serve links in this release, and are refused.
       type: str
-      choices: [networkd, udhcpc, dhclient, dhcpcd]
+      choices: [udhcpc, networkd, dhclient, dhcpcd]
     wait:
       description:
         - Seconds to wait for the lease, which then stands in the result. When there is none by then, the task fails, and all that

@@ -14,7 +14,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Inv
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import TABLE, Integer
 
-CLIENTS = ("networkd", "udhcpc", "dhclient", "dhcpcd")  # of those that a host has, the first one serves a link
+# Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
+# and leaves IPv6 alone; the renewals of the last two leave by the link that the main table says, with the MAC address of that.
+NETWORKD = "networkd"
+CLIENTS = ("udhcpc", NETWORKD, "dhclient", "dhcpcd")
 ARGUMENT: dict[str, Any] = {
     "type": "dict",
     "options": {

@@ -16,11 +16,13 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, NetdevError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import NOTHING, restored, saved, told
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import GAINED, NOTHING, News, restored, saved, told
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """The exit status. arguments: those of the hook; environment: what the client tells it there."""
+    if list(arguments) == ["networkd"]:
+        return _of_networkd()
     path = environment.get(leases.VARIABLE)
     if not path:
         _say(f"There is no {leases.VARIABLE}: this is for DHCP clients that patchbay.netdev starts")
@@ -30,7 +32,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         with locked():
             record = leases.read(path)
             if record is not None:
-                _heard(path, record, arguments, environment)
+                before = restored(record["lease"])
+                _heard(path, record, told(arguments, environment, before is not None and leases.left(record) == 0))
             elif os.path.exists(path):  # else its client ends at this moment
                 raise InvalidValue(f"{path} was written by another release. Run the task again that declared the client")
     except NetdevError as error:
@@ -44,14 +47,30 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def _heard(path: str, record: dict[str, Any], arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    before = restored(record["lease"])
-    news = told(arguments, environment, before is not None and leases.left(record) == 0)
+def _of_networkd() -> int:
+    """All leases of networkd that are not as they are known; one that cannot be planned keeps no other from that."""
+    from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd as networkd
+
+    failed = False
+    with locked():
+        for path, record in networkd.records().items():
+            try:
+                lease = networkd.news(record)
+                if lease is not None:
+                    _heard(path, record, News(GAINED, lease))
+            except NetdevError as error:
+                _say(f"<3>failed: {record['link']}: {error}")
+                failed = True
+    return 1 if failed else 0
+
+
+def _heard(path: str, record: dict[str, Any], news: News) -> None:
+    before, own = restored(record["lease"]), record["networkd"] is None
     if news.event == NOTHING or (news.lease is None and before is None and not record["former"]):
         return
     if news.lease is not None:
-        record["expires"] = leases.end_of(news.lease.seconds)
-        if news.lease.same_as(before) and record["settled"] and leases.prolong(record["link"], news.lease):
+        record["expires"] = leases.end_of(news.lease.seconds) if own else None
+        if own and news.lease.same_as(before) and record["settled"] and leases.prolong(record["link"], news.lease):
             leases.write(path, {**record, "lease": saved(news.lease)})
             return
     # Written before it is done: whoever comes next, whatever happens here, knows what there may be.

@@ -116,6 +116,31 @@ def _others(given: Mapping[str, str]) -> Lease:
     )
 
 
+def told_by_networkd(text: str) -> Lease:
+    """What a file of networkd says of a lease; InvalidValue for what is none."""
+    given = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    routes = given.get("CLASSLESS_ROUTES") or given.get("ROUTES") or given.get("STATIC_ROUTES") or ""
+    return _lease(
+        given.get("ADDRESS", ""),
+        given.get("NETMASK", ""),
+        given.get("ROUTER", ""),
+        [*_pairs(routes.replace(",", " "))],
+        given.get("DNS", ""),
+        given.get("DOMAINNAME", ""),
+        given.get("SERVER_ADDRESS", ""),
+        _seconds(given.get("LIFETIME", "")),
+    )
+
+
+_UNITS = {"y": 31557600, "month": 2629800, "w": 604800, "d": 86400, "h": 3600, "min": 60, "s": 1, "": 1}
+
+
+def _seconds(text: str) -> str:
+    """Of `120`, or `1h 30min` as later releases have it; nothing for what is neither (infinity)."""
+    parts = re.findall(r"(\d+)(y|month|w|d|h|min|s|)(?: |$)", text)
+    return str(min(FOREVER, sum(int(number) * _UNITS[unit] for number, unit in parts))) if parts else ""
+
+
 def _lease(
     ip: str,
     mask: str,

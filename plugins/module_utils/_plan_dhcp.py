@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DHCP, NOPREFIXROUTE, identity, owner
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import NETWORKD
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, inside, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOKUP
@@ -55,8 +56,9 @@ def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[Wanted]:
         key = RouteKey(link.netns, options.table, 4, destination, metric)
         return Wanted(key, "route", True, attributes, origin=origin)
 
-    near = [network(lease.ip, lease.prefix_length)]
-    ways = lease.ways if options.use_routes else ()
+    itself = options.client == NETWORKD  # which makes the routes to where a lease leads
+    near = [] if itself else [network(lease.ip, lease.prefix_length)]
+    ways = lease.ways if options.use_routes and not itself else ()
     near += [destination for destination, gateway in ways if gateway == ON_LINK]
     by_link = {"link": link.name, "source": lease.ip}
     found = {one.key: one for one in (route(destination, metric, **by_link) for destination in near)}
@@ -95,9 +97,23 @@ def check_clients(items: Sequence[Wanted], state: State) -> None:
 def ended(items: Sequence[Wanted], going: set[LinkKey], state: State) -> Iterator[Operation]:
     """The clients that end, before anything else: what they would do meanwhile would stay."""
     unwanted = {item.key for item in items if item.present and item.dhcp4 is not None and not item.dhcp4.enabled}
+    unwanted |= {item.key for item in items if item.present and _changes_hands(item, state.clients.get(ClientKey(item.key)))}
     for key, client in state.clients.items():
         if key.link in going | unwanted:
             yield ServeLink(client, None)
+
+
+def asked_of(item: Wanted) -> Dhcp4 | None:
+    """What is wanted of a client, with the program that is to do it."""
+    return None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
+
+
+def _changes_hands(item: Wanted, client: Client | None) -> bool:
+    """Whether address and routes are networkd's own work before or afterwards, and not both."""
+    asked = asked_of(item)
+    if asked is None or client is None or not asked.enabled:
+        return False
+    return (asked.client == NETWORKD) != (client.options.client == NETWORKD)
 
 
 def leased_routing(items: Sequence[Wanted], going: set[LinkKey], state: State) -> list[Wanted]:
@@ -117,8 +133,9 @@ def leased_routing(items: Sequence[Wanted], going: set[LinkKey], state: State) -
             old.update({one.key: one for one in wishes(link, client.options, lease)})
         item = asked.get(link)
         lease_now = None if item is None else held(item, state)
-        if item is not None and item.dhcp4 is not None and lease_now is not None:
-            new.update({one.key: one for one in wishes(link, item.dhcp4, lease_now)})
+        options = None if item is None else asked_of(item)
+        if options is not None and lease_now is not None:
+            new.update({one.key: one for one in wishes(link, options, lease_now)})
     gone = [Wanted(key, one.kind, False, {}, origin=one.origin) for key, one in old.items() if key not in new]
     return [one for one in (*gone, *new.values()) if one.key not in written]
 
@@ -126,7 +143,7 @@ def leased_routing(items: Sequence[Wanted], going: set[LinkKey], state: State) -
 def held(item: Wanted, state: State) -> Lease | None:
     """The lease that the link has and keeps: one of another link, or of another MAC address, is none of its own."""
     client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
-    if client is None or link is None or client.lease is None or item.dhcp4 is None:
+    if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
         return None
     same = item.attributes.get("address") in (None, link.get("address"))
     return client.lease if item.dhcp4.enabled and client.fits and client.left > 0 and same else None
@@ -139,7 +156,7 @@ def _known(client: Client) -> tuple[Lease, ...]:
 def leased_address(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
     """The address of the lease comes, before any route that has it as its source."""
     client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
-    if client is None or link is None or lease is None:
+    if client is None or link is None or lease is None or client.options.client == NETWORKD:
         return
     before: tuple[Address, ...] = link.get("addresses") or ()
     new = address_of(lease, client.left)
@@ -165,7 +182,7 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
     """Start the client, or restart one that was started otherwise, or for a link that is no more."""
     key = ClientKey(item.key)
     there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
-    options = None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
+    options = asked_of(item)
     if options is None and there is not None and not there.lives and link is not None and link.index is None:
         options = there.options  # the link was made anew along with others
         item = replace(item, dhcp4=options)

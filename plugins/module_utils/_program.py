@@ -6,6 +6,7 @@
 replay.pyz [--check]    brings back what is declared: see _replay
 replay.pyz lease EVENT  what a DHCP client runs when it has news: see _hook
 replay.pyz client NAME  becomes the DHCP client of that name: see _gateway/_dhcp
+replay.pyz leases       looks at the leases that systemd-networkd gets: see _gateway/_networkd
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ def main() -> int:
         from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp
 
         _dhcp.run(words[1])
+    if words == ["leases"]:
+        from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd
+
+        _networkd.watch()
     from ansible_collections.patchbay.netdev.plugins.module_utils import _replay
 
     return _replay.main()

@@ -12,7 +12,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import Boot
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
 HOOK = "/usr/local/lib/patchbay/dhcp-hook"  # not below /run, where a host may let nothing be executed
 UNITS = "/etc/systemd/system"
-CLIENT = "patchbay-dhcp@.service"
+CLIENT, LEASES = "patchbay-dhcp@.service", "patchbay-leases.service"
 SERVICE, INSTANCE = "patchbay-replay.service", "patchbay-replay@.service"
 SCRIPT = "/etc/init.d/patchbay-replay"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
@@ -76,6 +76,22 @@ RestartSec=2
 TimeoutStopSec=5
 """
 
+_LEASES = """\
+# Written by patchbay.netdev: makes the rules of the leases that systemd-networkd gets for links. It runs where there are such.
+[Unit]
+Description=Leases of systemd-networkd for patchbay.netdev
+DefaultDependencies=no
+Before=shutdown.target
+Conflicts=shutdown.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart={command} leases
+Restart=always
+RestartSec=2
+TimeoutStopSec=5
+"""
+
 _HOOK = """\
 #!/bin/sh
 # Written by patchbay.netdev: what a DHCP client runs when it has news.
@@ -107,6 +123,14 @@ esac
 """
 
 
+KEEP_ROUTING = """\
+# Written by patchbay.netdev, which makes routes and rules beside those of networkd.
+[Network]
+ManageForeignRoutes=no
+ManageForeignRoutingPolicyRules=no
+"""
+
+
 def command(interpreter: str) -> str:
     """What brings everything back. -I: nothing in the environment or the folder takes part."""
     return f"{interpreter} -I {ENGINE}"
@@ -129,6 +153,7 @@ def of_clients(boot: BootState, engine: bytes) -> dict[str, File]:
     found = {ENGINE: File(engine), HOOK: File(_HOOK.format(command=command(boot.interpreter)).encode(), 0o755)}
     if boot.init == "systemd":
         found[f"{UNITS}/{CLIENT}"] = File(_CLIENT.format(command=command(boot.interpreter)).encode())
+        found[f"{UNITS}/{LEASES}"] = File(_LEASES.format(command=command(boot.interpreter)).encode())
     return found
 
 
@@ -147,7 +172,7 @@ def hands_off(boot: BootState, links: Iterable[str]) -> dict[str, File]:
     for name in links:
         if "networkd" in boot.managers:
             text = (
-                f"# Written by patchbay.netdev, which makes this link.\n[Match]\nName={_literal(name)}\n\n[Link]\nUnmanaged=yes\n"
+                f"# Written by patchbay.netdev, which makes this link.\n[Match]\nName={literal(name)}\n\n[Link]\nUnmanaged=yes\n"
             )
             found[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
         if "networkmanager" in boot.managers:
@@ -157,7 +182,7 @@ def hands_off(boot: BootState, links: Iterable[str]) -> dict[str, File]:
     return found
 
 
-def _literal(name: str) -> str:
+def literal(name: str) -> str:
     """A name where networkd takes patterns, and an exclamation mark for a negation; it reads each backslash twice."""
     return "".join(f"\\\\{one}" if one in "*?[]!" else one.replace("\\", "\\" * 4) for one in name)
 
@@ -176,11 +201,7 @@ def keep_routing(boot: BootState) -> dict[str, File]:
     """What keeps networkd from deleting, whenever it starts, the routes and rules that are not its own."""
     if "networkd" not in boot.managers:
         return {}
-    text = (
-        "# Written by patchbay.netdev, which makes routes and rules beside those of networkd.\n"
-        "[Network]\nManageForeignRoutes=no\nManageForeignRoutingPolicyRules=no\n"
-    )
-    return {NETWORKD_CONF: File(text.encode(), 0o644)}
+    return {NETWORKD_CONF: File(KEEP_ROUTING.encode(), 0o644)}
 
 
 def node(boot: BootState, name: str, options: dict[str, object]) -> dict[str, File]:

@@ -23,9 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
-from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import CLIENTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import CLIENTS, NETWORKD
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import let_go
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import CLONE_NEWNET, identity, path_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._programs import PROGRAMS, Job
@@ -52,22 +53,24 @@ def program_for(key: LinkKey, options: Dhcp4 | None) -> str | None:
             "Make one (systemd-machine-id-setup), or write another client_id"
         )
     if options.client is not None:
-        refusal = _refusal(options.client)
+        refusal = _refusal(options.client, key, options)
         if refusal:
             raise Refused(f"{key}: dhcp4: {refusal}, or leave client out")
         return options.client
     record = leases.read(file_of(key.netns, key.name))
     serving = [record["options"].get("client")] if record is not None else []
     for name in (*serving, *CLIENTS):
-        if not _refusal(name):
+        if not _refusal(name, key, options):
             return str(name)
     names = ", ".join(PROGRAMS)
     packages = " or ".join(program.package for program in PROGRAMS.values())
     raise Refused(f"{key}: dhcp4: there is no DHCP client on this host ({names}). Install one (Debian: apt install {packages})")
 
 
-def _refusal(name: str) -> str:
-    """Why a client cannot serve here, and what to do; nothing when it can."""
+def _refusal(name: str, key: LinkKey, options: Dhcp4) -> str:
+    """Why a client cannot serve a link, and what to do; nothing when it can."""
+    if name == NETWORKD:
+        return networkd.refusal(key, options)
     program = PROGRAMS.get(name)
     if program is None:
         return f"{name} does not serve links in this release. Write another client"
@@ -90,10 +93,18 @@ def client(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | Non
         restored(record["lease"]),
         leases.left(record),
         tuple(lease for lease in map(restored, record["former"]) if lease),
-        _lives_in(file_of(record["netns"], record["link"]), tuple(record["namespace"])),
+        networkd.lives(record["link"], record["networkd"])
+        if record["networkd"] is not None
+        else _lives_in(file_of(record["netns"], record["link"]), tuple(record["namespace"])),
         link is not None and list(link) == [record["index"], record["address"]],
         record["settled"],
     )
+
+
+def is_networkds(key: LinkKey) -> bool:
+    """Whether networkd serves a link."""
+    record = leases.read(file_of(key.netns, key.name))
+    return record is not None and record["networkd"] is not None
 
 
 def is_here(record: Mapping[str, Any], namespace: tuple[int, int]) -> bool:
@@ -106,22 +117,35 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
 
     netns: the name of the namespace, if it is not the one of this process.
     """
-    stop(netns, wanted.key.link.name, forget=False)
-    path = file_of(netns, wanted.key.link.name)
+    link, path = wanted.key.link.name, file_of(netns, wanted.key.link.name)
+    by_networkd, old = wanted.options.client == NETWORKD, leases.read(path)
+    if not (by_networkd and old is not None and old["networkd"] is not None):
+        stop(netns, link, forget=False)
+        old = None
+    if old is not None and old["index"] != index:
+        old = None
+    known, anew = None, False
+    if by_networkd:
+        identifier = _identifier(wanted.options.client_id, address or "") or b""
+        known, anew = networkd.prepared(link, index, wanted.options, identifier, old["networkd"] if old is not None else None)
     record = {
         "netns": netns,
-        "link": wanted.key.link.name,
+        "link": link,
         "namespace": list(namespace),
         "index": index,
         "address": address,
         "options": vars(wanted.options),
-        "command": _command(path, wanted.key.link.name, wanted.options, address or ""),
+        "command": [] if by_networkd else _command(path, link, wanted.options, address or ""),
         "lease": saved(wanted.lease),
         "former": [saved(lease) for lease in wanted.former],
         "settled": wanted.settled,
-        "expires": leases.end_of(wanted.left),
+        "expires": None if by_networkd else leases.end_of(wanted.left),  # how long its leases hold, networkd knows
+        "networkd": known,
     }
     leases.write(path, record)
+    if known is not None:
+        networkd.start(link, index, known, anew, old is not None and old["address"] != address)
+        return
     if _has_systemd():
         _systemctl("start", _unit(path))
     else:
@@ -136,7 +160,10 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
 def stop(netns: str, link: str, forget: bool) -> None:
     """End the client of a link, with the hook that it may be running."""
     path = file_of(netns, link)
-    if _has_systemd() and os.path.exists(path):
+    record = leases.read(path)
+    if record is not None and record["networkd"] is not None:
+        networkd.stop(link, record["index"], record["networkd"], last=not networkd.records().keys() - {path})
+    elif _has_systemd() and os.path.exists(path):
         with contextlib.suppress(RequestFailed):  # a unit that is not known has ended
             _systemctl("stop", _unit(path))
     _kill(path)

@@ -28,6 +28,7 @@ _OURS = (
     f"{files.UNITS}/{files.SERVICE}",
     f"{files.UNITS}/{files.INSTANCE}",
     f"{files.UNITS}/{files.CLIENT}",
+    f"{files.UNITS}/{files.LEASES}",
     files.HOOK,
     f"{files.UNITS}/multi-user.target.wants/{files.SERVICE}",
     f"{files.UNITS}/*.device.wants/patchbay-replay@*.service",

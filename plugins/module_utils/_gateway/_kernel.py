@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import NETWORKD
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _dhcp as dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk as disk
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._names import number_of_name
@@ -16,8 +19,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespac
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._reading import Reading
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._writing import Writing
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, Dhcp4, NetnsKey, RouteKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    RTPROT_KERNEL,
+    BootState,
+    Dhcp4,
+    NetnsKey,
+    Route,
+    RouteKey,
+    Rule,
+    Wanted,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AddRoute, AddRule, Request, StartClient, StopClient
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import TABLE, NameOrNumber
+
+_RTPROT_GIVEN = (9, 16)  # by a router, or by a DHCP server (linux/rtnetlink.h)
 
 
 class KernelGateway(Reading, Writing):
@@ -67,6 +82,35 @@ class KernelGateway(Reading, Writing):
     def canonical(self, name: str) -> str:
         """The one name of a namespace; Refused when it does not exist."""
         return self._namespace(name).name
+
+    # Requests
+
+    def execute(self, request: Request) -> None:
+        """Send one request and wait for the kernel's word; RequestFailed says what it refused."""
+        if not isinstance(request, (StartClient, StopClient)):
+            return super().execute(request)
+        link = request.client.key.link if isinstance(request, StartClient) else request.link
+        starts = isinstance(request, StartClient) and request.client.options.client == NETWORKD
+        with self._routing_stays(link.netns) if starts or dhcp.is_networkds(link) else contextlib.nullcontext():
+            return super().execute(request)
+
+    @contextlib.contextmanager
+    def _routing_stays(self, netns: str) -> Iterator[None]:
+        """When networkd reads a new file, it deletes routes and rules of others, unless it was told not to before it started."""
+        routes, rules = self._of_others(netns)
+        yield
+        routes_now, rules_now = self._of_others(netns)
+        for lost in [route for route in routes if route.plain and route not in routes_now]:
+            with contextlib.suppress(RequestFailed):  # it may have gone with what it needs
+                super().execute(AddRoute(lost))
+        for rule in [rule for rule in rules if rule.plain and rule not in rules_now]:
+            super().execute(AddRule(rule))
+
+    def _of_others(self, netns: str) -> tuple[list[Route], list[Rule]]:
+        """Routes and rules that neither the kernel nor networkd makes."""
+        routes = self._routes(netns, self._dump_links(self._namespace(netns)))
+        made = [one for one in routes if one.protocol not in (RTPROT_KERNEL, *_RTPROT_GIVEN)]
+        return made, [one for one in self._rules(netns) if one.protocol != RTPROT_KERNEL]
 
     # What is on the disk
 

@@ -22,7 +22,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOLD
 
 VARIABLE = "PATCHBAY_CLIENT"  # of the environment of a client and its hook: the file of the client
 FORMAT = 1
-_KEYS = {"netns", "link", "namespace", "index", "address", "options", "command", "lease", "former", "settled", "expires"}
+_KEYS = {"netns", "link", "namespace", "index", "address", "options", "command", "networkd"}  # what it was started with
+_KEYS |= {"lease", "former", "settled", "expires"}  # what it has told
 _LOG_BYTES = 1 << 16
 _RTM_NEWADDR, _REPLACE = 20, 0x105  # with NLM_F_REQUEST and NLM_F_ACK
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _NOPREFIXROUTE = 1, 2, 6, 8, 0x200  # linux/if_addr.h

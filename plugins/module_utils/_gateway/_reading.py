@@ -91,7 +91,12 @@ class Reading(Access):
             clients: dict[str, str] = {}
             if netns in scope.traffic:
                 clients = serving((link.name for link in found_here.values()), self._namespace(netns).identity)
-                addresses = self._addresses(netns, found_here, clients)
+                by_networkd = {
+                    key.name: "systemd-networkd"
+                    for key, record in records.items()
+                    if key.netns == netns and record["networkd"] is not None
+                }
+                addresses = self._addresses(netns, found_here, {**by_networkd, **clients})
                 routes += self._routes(netns, found_here)
                 rules += self._rules(netns)
             for found in found_here.values():

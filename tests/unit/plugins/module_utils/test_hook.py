@@ -29,6 +29,7 @@ FRESH: dict[str, Any] = {
     "address": "02:00:00:00:00:01",
     "options": {"enabled": True},
     "command": ["udhcpc"],
+    "networkd": None,
     "lease": None,
     "former": [],
     "settled": False,

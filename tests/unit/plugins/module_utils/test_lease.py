@@ -10,7 +10,15 @@ import json
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOREVER, Lease, News, restored, saved, told
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import (
+    FOREVER,
+    Lease,
+    News,
+    restored,
+    saved,
+    told,
+    told_by_networkd,
+)
 
 # One answer of one dnsmasq, with option 121, as three clients hand it on: BusyBox 1.35 and dhclient 4.4.3 as seen, dhcpcd as its
 # manual says.
@@ -237,3 +245,47 @@ def test_saved_and_restored() -> None:
     assert restored(json.loads(json.dumps(saved(LEASE)))) == LEASE
     assert restored(json.loads(json.dumps(saved(None)))) is None
     assert restored({**saved(LEASE), "of_a_later_release": 1}) is None
+
+
+NETWORKD = """\
+# This is private data. Do not parse.
+ADDRESS=192.0.2.133
+NETMASK=255.255.255.0
+ROUTER=192.0.2.1 192.0.2.2
+SERVER_ADDRESS=192.0.2.1
+NEXT_SERVER=192.0.2.1
+BROADCAST=192.0.2.255
+T1=1min
+LIFETIME={}
+DNS=192.0.2.53 192.0.2.54
+DOMAINNAME=example.org
+CLASSLESS_ROUTES=10.0.0.0/8,192.0.2.9 0.0.0.0/0,192.0.2.1
+CLIENTID=0100163e111101
+"""
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [
+        ("120", 120),
+        ("2min", 120),
+        ("1h 1min 45s", 3705),
+        ("1d", 86400),
+        ("1month 2w", 3839400),
+        ("infinity", FOREVER),
+        ("4294967295", FOREVER),
+    ],
+)
+def test_networkd_has_it_in_a_file(lifetime: str, seconds: int) -> None:
+    """Numbers in earlier releases, words in later ones."""
+    routes = (("10.0.0.0/8", "192.0.2.9"), ("0.0.0.0/0", "192.0.2.1"))
+    dns, routers = ("192.0.2.53", "192.0.2.54"), ("192.0.2.1", "192.0.2.2")
+    expected = Lease("192.0.2.133", 24, routers, routes, dns, "example.org", "192.0.2.1", seconds)
+    assert told_by_networkd(NETWORKD.format(lifetime)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "ADDRESS=\n", "ADDRESS=192.0.2.300\nNETMASK=255.255.255.0\n"])
+def test_what_is_no_lease_of_networkd(text: str) -> None:
+    """It says so."""
+    with pytest.raises(InvalidValue):
+        told_by_networkd(text)

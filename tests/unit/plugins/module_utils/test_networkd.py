@@ -1,0 +1,188 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd-networkd is told of a link, what it cannot be told, and what its leases are compared with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils import _hook
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._networkd import cannot_say, news, text_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import Dhcp4
+
+PLAIN = Dhcp4(True, "mac", table=105, rule_priority=1105)
+IPV6 = {"disable_ipv6": 0, "addr_gen_mode": 0, "accept_ra": 1}
+HARDWARE = b"\x01\x00\x16\x3e\x11\x11\x01"
+DUID = bytes.fromhex("ff3e111101000400010203")
+
+
+def test_file() -> None:
+    """All of it, as usual."""
+    assert (
+        text_of("old-1", PLAIN, HARDWARE, IPV6)
+        == """\
+# Written by patchbay.netdev: DHCP for a link that it makes.
+[Match]
+Name=old-1
+
+[Link]
+ActivationPolicy=manual
+RequiredForOnline=no
+
+[Network]
+DHCP=ipv4
+KeepConfiguration=static
+LinkLocalAddressing=ipv6
+IPv6PrivacyExtensions=kernel
+IPv6LinkLocalAddressGenerationMode=eui64
+IPv6AcceptRA=yes
+
+[IPv6AcceptRA]
+RouteMetric=2048
+UseDNS=no
+UseDomains=no
+DHCPv6Client=no
+
+[DHCPv4]
+RouteTable=105
+RouteMetric=0
+UseRoutes=yes
+UseGateway=yes
+UseDNS=no
+UseNTP=no
+UseHostname=no
+UseDomains=no
+RoutesToDNS=no
+RoutesToNTP=no
+SendRelease=no
+ClientIdentifier=mac
+SendHostname=no
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "identifier", "ipv6", "lines"),
+    [
+        ({"hostname": "old", "vendor_class": "A phone"}, HARDWARE, IPV6, ["Hostname=old", "VendorClassIdentifier=A phone"]),
+        ({"metric": 7, "use_routes": False}, HARDWARE, IPV6, ["RouteMetric=7", "UseRoutes=no", "UseGateway=no"]),
+        ({}, DUID, IPV6, ["ClientIdentifier=duid", "IAID=1041305857", "DUIDType=uuid", "DUIDRawData=00:01:02:03"]),
+        ({}, HARDWARE, {}, ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]),
+        ({}, HARDWARE, {**IPV6, "disable_ipv6": 1}, ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]),
+        ({}, HARDWARE, {**IPV6, "accept_ra": 0}, ["LinkLocalAddressing=ipv6", "IPv6AcceptRA=no"]),
+        ({}, HARDWARE, {**IPV6, "addr_gen_mode": 3}, ["IPv6LinkLocalAddressGenerationMode=random"]),
+    ],
+)
+def test_lines_of_the_file(options: dict[str, Any], identifier: bytes, ipv6: dict[str, int], lines: list[str]) -> None:
+    """What differs with what is asked, and with what the link has of IPv6."""
+    written = text_of("old-1", Dhcp4(**{**vars(PLAIN), **options}), identifier, ipv6).splitlines()
+    assert [line for line in lines if line not in written] == []
+    keys = [line.partition("=")[0] for line in lines]
+    assert [line for line in written if line.partition("=")[0] in keys and line not in lines] in ([], ["RouteMetric=2048"])
+
+
+def test_name_that_is_a_pattern() -> None:
+    """It is that name and no other."""
+    assert r"Name=a\\*" in text_of("a*", PLAIN, HARDWARE, IPV6).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"client_id": "none"}, "never leaves the client identifier out. Write a client_id, such as mac, or client: udhcpc"),
+        ({"client_id": "01:aa:bb"}, "has no way to say the client identifier 01:aa:bb. Write client: udhcpc"),
+        (
+            {"client_id": "ff:00:00:00:01:00:05:aa"},
+            "has no way to say the client identifier ff:00:00:00:01:00:05:aa. Write client: udhcpc",
+        ),
+        (
+            {"client_id": "ff:00:00:00:01:00:04"},
+            "has no way to say the client identifier ff:00:00:00:01:00:04. Write client: udhcpc",
+        ),
+        ({"table": None}, "has no way to leave out the route to the network of the lease. Write a table, or client: udhcpc"),
+        ({"hostname": "a.b"}, "has no way to say a.b in option 12. Leave the domain out, or write client: udhcpc"),
+        ({"vendor_class": "a "}, "has no way to say the vendor class 'a '. Write client: udhcpc"),
+        ({"vendor_class": "a\\"}, "has no way to say the vendor class 'a\\\\'. Write client: udhcpc"),
+    ],
+)
+def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> None:
+    """The whole sentence."""
+    assert cannot_say(Dhcp4(**{**vars(PLAIN), **options})) == f"systemd-networkd {sentence}"
+
+
+@pytest.mark.parametrize("client_id", ["mac", "duid", "ff:3e:11:11:01:00:04:00:01:02:03"])
+def test_what_it_can_say(client_id: str) -> None:
+    """Nothing is wrong then."""
+    assert cannot_say(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A phone"})) == ""
+
+
+LEASE = Lease("192.0.2.7", 24, ("192.0.2.1",), server="192.0.2.1", seconds=120)
+TEXT = "ADDRESS=192.0.2.7\nNETMASK=255.255.255.0\nROUTER=192.0.2.1\nSERVER_ADDRESS=192.0.2.1\nLIFETIME=2min\n"
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the lease of link 7."""
+    monkeypatch.setattr(_networkd, "_LEASES", str(tmp_path))
+    monkeypatch.setattr(_networkd, "_index", lambda _link: 7)
+    (tmp_path / "7").write_text(TEXT)
+    return tmp_path / "7"
+
+
+def known(**changes: Any) -> dict[str, Any]:
+    """What is known of a client that has the lease."""
+    found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": saved(LEASE), "settled": True}
+    return {**found, "former": [], **changes}
+
+
+def test_news(told: Path) -> None:
+    """Only what is not known yet."""
+    assert news(known()) is None
+    assert news(known(settled=False)) == LEASE
+    assert news(known(lease=None, settled=False)) == LEASE
+    told.write_text(TEXT.replace("192.0.2.7", "192.0.2.8"))
+    assert str(news(known())) == "192.0.2.8/24"
+    told.write_text("ADDRESS=\n")
+    with pytest.raises(InvalidValue):
+        news(known())
+    told.unlink()
+    assert news(known(settled=False)) is None
+
+
+def test_lease_of_before_is_no_news(told: Path) -> None:
+    """Until networkd has written another file, be it with the same lease."""
+    place = os.stat(told)
+    record = known(settled=False, networkd={"stale": [place.st_ino, place.st_mtime_ns]})
+    assert news(record) is None
+    new = told.with_name("new")
+    new.write_text(TEXT)
+    new.replace(told)
+    assert news(record) == LEASE
+
+
+def test_hook_goes_on_after_a_failure(
+    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """One lease that cannot be planned keeps no other from it; its time is none of ours."""
+    heard = []
+
+    def heard_of(path: str, record: dict[str, Any], told: Any) -> None:
+        heard.append((path, told.lease))
+        if record["link"] == "old-1":
+            raise InvalidValue("it is so")
+
+    records = {"a": known(settled=False), "b": known(), "c": known(settled=False, link="old-3")}
+    monkeypatch.setattr(_networkd, "records", lambda: records)
+    monkeypatch.setattr(_hook, "_heard", heard_of)
+    monkeypatch.setattr("ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock.LOCK", str(tmp_path / "lock"))
+    assert _hook.main(["networkd"], {}) == 1
+    assert heard == [("a", LEASE), ("c", LEASE)]
+    assert capsys.readouterr().err == "<3>failed: old-1: it is so\n"
