@@ -17,12 +17,15 @@ persist:
       C(/etc/patchbay/replay.d). At boot, and whenever a lower device appears, a program made of this collection's own sources
       makes it so, before the network managers start; they are told to keep their hands off the links. It needs pyroute2 for the
       Python of the system, and no Ansible.
+    - >-
+      C(networkd) writes files of systemd-networkd instead, which then makes the link at boot, without this collection. What it has
+      no setting for is refused. A link on a lower device needs that one to be set up by systemd-networkd too.
     - C(none) takes that away. So does deleting the object.
     - A namespace has to be declared as well, and named, for what is in it to come back.
     - What rests on an address that a network manager or a DHCP client gives after the boot, such as a route by a gateway of that
       network, waits until the program runs again. Let the manager make such a route.
   type: str
-  choices: [none, replay]
+  choices: [none, replay, networkd]
 """
 
 

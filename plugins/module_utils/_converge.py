@@ -21,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     misplaced,
     owner,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import NATIVE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     ApplyFailed,
@@ -69,8 +70,8 @@ class Gateway(Protocol):
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot, or is served until then."""
 
-    def boot_state(self) -> BootState:
-        """The files that bring things back at the next boot."""
+    def boot_state(self, native: bool) -> BootState:
+        """The files that bring things back at the next boot. native: with what a network manager says of itself."""
 
     def execute(self, request: Request) -> None:
         """Send one request; RequestFailed when the kernel refuses it."""
@@ -129,7 +130,7 @@ def converge(
         if connection.links:
             around = replace(scope, links=scope.links | set(connection.links), traffic=scope.traffic | {HERE})
             check_lockout(found.operations, gateway.observe(around), connection)
-    asked = any(item.persist == "replay" or item.dhcp4 is not None for item in resolved)
+    asked = any(item.persist not in (None, "none") or item.dhcp4 is not None for item in resolved)
     if engine is not None and not (asked or gateway.has_declarations()):
         engine = None  # nothing is declared or served, and no task asks for it
     boot = _plan_boot(gateway, resolved, found.after, engine)
@@ -139,25 +140,33 @@ def converge(
     places = {key.netns for key in _touched(found)}
     scope = replace(scope, namespaces=scope.namespaces | places)
     _boot_steps(gateway, boot.first, ())
+    todo = found
     try:
-        after = _make_true(gateway, resolved, found, scope)
-    except ApplyFailed as error:
+        if boot.let_go:  # what a manager took along that is to stay is there again, before the rest is done
+            converge(gateway, boot.again, apply=True, allow_lockout=True)
+            todo = plan(resolved, gateway.observe(scope))
+        after = _make_true(gateway, resolved, todo, scope)
+    except NetdevError as error:
         if not boot.first:
             raise
         undone, remains = _take_back(gateway, boot.first)
-        raise ApplyFailed(str(error), [*error.undone, *undone], [*error.left, *remains]) from error
+        if isinstance(error, ApplyFailed):
+            undone, remains = [*error.undone, *undone], [*error.left, *remains]
+        raise ApplyFailed(str(error), undone, remains) from error
     # Now the kernel has chosen what it was to choose, such as a MAC.
     last = _plan_boot(gateway, resolved, after, engine)
     try:
         steps = (*last.first, *last.last)
         _boot_steps(gateway, steps, boot.first)
+        if boot.again:  # a rule that left the file of a link that stays
+            converge(gateway, boot.again, apply=True, allow_lockout=True)
         left = _plan_boot(gateway, resolved, after, engine).changes
         if left:
             undone, remains = _take_back(gateway, (*boot.first, *steps))
             what = f"the files of the next boot are not as they were written: {', '.join(path for path, _old, _new in left)}"
             raise ApplyFailed(_told(what, remains), undone, remains)
     except ApplyFailed as error:
-        undone, remains = _undo(gateway, found, scope, found.operations)
+        undone, remains = _undo(gateway, todo, scope, todo.operations)
         raise ApplyFailed(str(error), [*undone, *error.undone], [*remains, *error.left]) from error
     changes = {path: (path, before, new) for path, before, new in (*boot.changes, *last.changes)}
     for path, before, _new in boot.changes:
@@ -166,7 +175,11 @@ def converge(
 
 
 def _plan_boot(gateway: Gateway, items: Sequence[Wanted], after: State, engine: Callable[[], Engine] | None) -> BootPlan:
-    return BootPlan() if engine is None else plan_boot(merge(items), after, gateway.boot_state(), engine())
+    return BootPlan() if engine is None else plan_boot(merge(items), after, gateway.boot_state(_asks_manager(items)), engine())
+
+
+def _asks_manager(items: Sequence[Wanted]) -> bool:
+    return any(item.persist in NATIVE for item in items)
 
 
 def _boot_steps(gateway: Gateway, steps: Sequence[Operation], before: Sequence[Operation]) -> None:

@@ -9,7 +9,7 @@ text in doc_fragments and a planner case; a new kind is a handful of rows and a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -75,6 +75,26 @@ class At(Enum):
     AFTER = "only after creation"
 
 
+@dataclass(frozen=True)
+class Spelled:
+    """How a network manager writes an attribute: the section and the key of its file.
+
+    created: of networkd, in the .netdev file, which makes the link; else in the .network file, which sets it up.
+    words: for values that it does not write as the options do; one that is not among them it cannot say.
+    since: its first version that can.
+    """
+
+    section: str
+    key: str
+    words: Mapping[Any, str] | None = None
+    since: int = 0
+    created: bool = False
+
+
+def _netdev(section: str, key: str, words: Mapping[Any, str] | None = None, since: int = 0) -> Spelled:
+    return Spelled(section, key, words, since, created=True)
+
+
 def never(_before: Attributes, _after: Attributes) -> bool:
     """The attribute can be changed on a living link."""
     return False
@@ -97,6 +117,7 @@ class Attribute:
     derived: the kernel sets it by itself until it is written, so it is neither kept nor set back.
     usual: what a new link mostly has where that is not certain (initial None): not kept, for it comes again.
     since: the first kernel that has it; an older one ignores it without a word, which verification catches.
+    networkd: how systemd-networkd writes it; None where it cannot.
     """
 
     name: str
@@ -113,6 +134,7 @@ class Attribute:
     usual: Any = None
     aliases: tuple[str, ...] = ()
     since: str = ""
+    networkd: Spelled | None = None
 
 
 @dataclass(frozen=True)
@@ -164,8 +186,8 @@ def _unsafe_nopromisc(before: Attributes, after: Attributes) -> bool:
 
 
 _COMMON = (
-    Attribute("address", Mac(), Store.MESSAGE, "IFLA_ADDRESS", aliases=("mac",)),
-    Attribute("mtu", Integer(68, 65535), Store.MESSAGE, "IFLA_MTU"),
+    Attribute("address", Mac(), Store.MESSAGE, "IFLA_ADDRESS", aliases=("mac",), networkd=_netdev("NetDev", "MACAddress")),
+    Attribute("mtu", Integer(68, 65535), Store.MESSAGE, "IFLA_MTU", networkd=Spelled("Link", "MTUBytes")),
     Attribute("tx_queue_len", Integer(0, U32), Store.MESSAGE, "IFLA_TXQLEN", initial=1000),
     Attribute(
         "num_tx_queues",
@@ -185,7 +207,7 @@ _COMMON = (
         initial=1,
         recreate_if=always,
     ),
-    Attribute("group", LINK_GROUP, Store.MESSAGE, "IFLA_GROUP", initial=0),
+    Attribute("group", LINK_GROUP, Store.MESSAGE, "IFLA_GROUP", initial=0, networkd=Spelled("Link", "Group")),
     Attribute("alias", Text(255), Store.MESSAGE, "IFLA_IFALIAS", at=At.AFTER, initial=""),
     Attribute(
         "controller",
@@ -196,6 +218,7 @@ _COMMON = (
         initial="",
         names_link=True,
         aliases=("master",),
+        networkd=Spelled("Network", "Bridge"),
     ),
     Attribute(
         "address_generation_mode",
@@ -203,38 +226,146 @@ _COMMON = (
         Store.INET6,
         "IFLA_INET6_ADDR_GEN_MODE",
         at=At.AFTER,
+        networkd=Spelled("Network", "IPv6LinkLocalAddressGenerationMode", {"eui64": "eui64", "none": "none", "random": "random"}),
     ),
     Attribute("altnames", SetOf(AltName()), Store.ALTNAME, at=At.AFTER, initial=(), since="5.5"),
     Attribute("sysctls", Sysctls(), Store.SYSCTL, at=At.AFTER),
-    Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False),
-    Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False),
-    Attribute("admin_state", Choice({"up": 1, "down": 0}), Store.FLAG, bit=IFF_UP, initial="down"),
-    Attribute("addresses", Addresses(), Store.ADDRESS, at=At.AFTER, initial=(), derived=True),
+    Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False, networkd=Spelled("Link", "Promiscuous")),
+    Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False, networkd=Spelled("Link", "AllMulticast")),
+    Attribute(
+        "admin_state",
+        Choice({"up": 1, "down": 0}),
+        Store.FLAG,
+        bit=IFF_UP,
+        initial="down",
+        networkd=Spelled("Link", "ActivationPolicy"),
+    ),
+    Attribute(
+        "addresses", Addresses(), Store.ADDRESS, at=At.AFTER, initial=(), derived=True, networkd=Spelled("Address", "Address")
+    ),
 )
 
 _FLAG = Boolean()
+_INVERTED = {True: "false", False: "true"}
 PORT = (
-    Attribute("hairpin", _FLAG, Store.PORT, "IFLA_BRPORT_MODE", at=At.AFTER, initial=False, aliases=("reflective_relay",)),
-    Attribute("learning", _FLAG, Store.PORT, "IFLA_BRPORT_LEARNING", at=At.AFTER, initial=True),
-    Attribute("unicast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_UNICAST_FLOOD", at=At.AFTER, initial=True, aliases=("flood",)),
     Attribute(
-        "multicast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_MCAST_FLOOD", at=At.AFTER, initial=True, aliases=("mcast_flood",)
+        "hairpin",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_MODE",
+        at=At.AFTER,
+        initial=False,
+        aliases=("reflective_relay",),
+        networkd=Spelled("Bridge", "HairPin"),
+    ),
+    Attribute(
+        "learning", _FLAG, Store.PORT, "IFLA_BRPORT_LEARNING", at=At.AFTER, initial=True, networkd=Spelled("Bridge", "Learning")
+    ),
+    Attribute(
+        "unicast_flood",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_UNICAST_FLOOD",
+        at=At.AFTER,
+        initial=True,
+        aliases=("flood",),
+        networkd=Spelled("Bridge", "UnicastFlood"),
+    ),
+    Attribute(
+        "multicast_flood",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_FLOOD",
+        at=At.AFTER,
+        initial=True,
+        aliases=("mcast_flood",),
+        networkd=Spelled("Bridge", "MulticastFlood"),
     ),
     Attribute(
         "broadcast_flood", _FLAG, Store.PORT, "IFLA_BRPORT_BCAST_FLOOD", at=At.AFTER, initial=True, aliases=("bcast_flood",)
     ),
-    Attribute("isolated", _FLAG, Store.PORT, "IFLA_BRPORT_ISOLATED", at=At.AFTER, initial=False, since="4.18"),
-    Attribute("locked", _FLAG, Store.PORT, "IFLA_BRPORT_LOCKED", at=At.AFTER, initial=False, since="5.18"),
-    Attribute("mab", _FLAG, Store.PORT, "IFLA_BRPORT_MAB", at=At.AFTER, initial=False, since="6.2"),
-    Attribute("neigh_suppress", _FLAG, Store.PORT, "IFLA_BRPORT_NEIGH_SUPPRESS", at=At.AFTER, initial=False, since="4.15"),
+    Attribute(
+        "isolated",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_ISOLATED",
+        at=At.AFTER,
+        initial=False,
+        since="4.18",
+        networkd=Spelled("Bridge", "Isolated"),
+    ),
+    Attribute(
+        "locked",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_LOCKED",
+        at=At.AFTER,
+        initial=False,
+        since="5.18",
+    ),
+    Attribute(
+        "mab",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_MAB",
+        at=At.AFTER,
+        initial=False,
+        since="6.2",
+    ),
+    Attribute(
+        "neigh_suppress",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_NEIGH_SUPPRESS",
+        at=At.AFTER,
+        initial=False,
+        since="4.15",
+        networkd=Spelled("Bridge", "NeighborSuppression"),
+    ),
     Attribute(
         "neigh_vlan_suppress", _FLAG, Store.PORT, "IFLA_BRPORT_NEIGH_VLAN_SUPPRESS", at=At.AFTER, initial=False, since="6.4"
     ),
-    Attribute("proxy_arp", _FLAG, Store.PORT, "IFLA_BRPORT_PROXYARP", at=At.AFTER, initial=False),
-    Attribute("proxy_arp_wifi", _FLAG, Store.PORT, "IFLA_BRPORT_PROXYARP_WIFI", at=At.AFTER, initial=False),
-    Attribute("bpdu_guard", _FLAG, Store.PORT, "IFLA_BRPORT_GUARD", at=At.AFTER, initial=False, aliases=("guard",)),
-    Attribute("root_block", _FLAG, Store.PORT, "IFLA_BRPORT_PROTECT", at=At.AFTER, initial=False),
-    Attribute("fast_leave", _FLAG, Store.PORT, "IFLA_BRPORT_FAST_LEAVE", at=At.AFTER, initial=False, aliases=("fastleave",)),
+    Attribute(
+        "proxy_arp", _FLAG, Store.PORT, "IFLA_BRPORT_PROXYARP", at=At.AFTER, initial=False, networkd=Spelled("Bridge", "ProxyARP")
+    ),
+    Attribute(
+        "proxy_arp_wifi",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_PROXYARP_WIFI",
+        at=At.AFTER,
+        initial=False,
+        networkd=Spelled("Bridge", "ProxyARPWiFi"),
+    ),
+    Attribute(
+        "bpdu_guard",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_GUARD",
+        at=At.AFTER,
+        initial=False,
+        aliases=("guard",),
+        networkd=Spelled("Bridge", "UseBPDU", _INVERTED),
+    ),
+    Attribute(
+        "root_block",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_PROTECT",
+        at=At.AFTER,
+        initial=False,
+        networkd=Spelled("Bridge", "AllowPortToBeRoot", _INVERTED),
+    ),
+    Attribute(
+        "fast_leave",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_FAST_LEAVE",
+        at=At.AFTER,
+        initial=False,
+        aliases=("fastleave",),
+        networkd=Spelled("Bridge", "FastLeave"),
+    ),
     Attribute(
         "multicast_to_unicast",
         _FLAG,
@@ -243,8 +374,17 @@ PORT = (
         at=At.AFTER,
         initial=False,
         aliases=("mcast_to_unicast",),
+        networkd=Spelled("Bridge", "MulticastToUnicast"),
     ),
-    Attribute("vlan_tunnel", _FLAG, Store.PORT, "IFLA_BRPORT_VLAN_TUNNEL", at=At.AFTER, initial=False, since="4.11"),
+    Attribute(
+        "vlan_tunnel",
+        _FLAG,
+        Store.PORT,
+        "IFLA_BRPORT_VLAN_TUNNEL",
+        at=At.AFTER,
+        initial=False,
+        since="4.11",
+    ),
     Attribute(
         "multicast_router",
         Integer(0, 3),
@@ -253,6 +393,7 @@ PORT = (
         at=At.AFTER,
         initial=1,
         aliases=("mcast_router",),
+        networkd=Spelled("Bridge", "MulticastRouter", {0: "no", 1: "query", 2: "permanent", 3: "temporary"}),
     ),
     Attribute(
         "multicast_max_groups",
@@ -264,8 +405,18 @@ PORT = (
         aliases=("mcast_max_groups",),
         since="6.3",
     ),
-    Attribute("priority", Integer(0, 63), Store.PORT, "IFLA_BRPORT_PRIORITY", at=At.AFTER, initial=32),
-    Attribute("cost", Integer(1, 65535), Store.PORT, "IFLA_BRPORT_COST", at=At.AFTER, usual=2),
+    Attribute(
+        "priority",
+        Integer(0, 63),
+        Store.PORT,
+        "IFLA_BRPORT_PRIORITY",
+        at=At.AFTER,
+        initial=32,
+        networkd=Spelled("Bridge", "Priority"),
+    ),
+    Attribute(
+        "cost", Integer(1, 65535), Store.PORT, "IFLA_BRPORT_COST", at=At.AFTER, usual=2, networkd=Spelled("Bridge", "Cost")
+    ),
     Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
     Attribute(
         "backup_port", LinkName(empty=True), Store.PORT, "IFLA_BRPORT_BACKUP_PORT", at=At.AFTER, initial="", names_link=True
@@ -288,13 +439,21 @@ LINK = Kind("link", tuple(row for row in _COMMON if row.at is not At.CREATION), 
 
 
 _LOWER_DEVICE = Attribute(
-    "lower_device", Reference(), Store.MESSAGE, "IFLA_LINK", at=At.CREATION, recreate_if=always, aliases=("parent",)
+    "lower_device",
+    Reference(),
+    Store.MESSAGE,
+    "IFLA_LINK",
+    at=At.CREATION,
+    recreate_if=always,
+    aliases=("parent",),
+    networkd=Spelled("Network", "VLAN"),
 )
 
 
 def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
     """The rows that macvlan and macvtap share: the kernel has the same attributes twice, under two names."""
-    prefix = f"IFLA_{kind.upper()}_"
+    section = kind.upper()
+    prefix = f"IFLA_{section}_"
     return (
         Attribute(
             "lower_device",
@@ -304,6 +463,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             at=At.CREATION,
             recreate_if=always,
             aliases=("parent",),
+            networkd=Spelled("Network", section),
         ),
         Attribute(
             "mode",
@@ -312,6 +472,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             prefix + "MODE",
             initial="vepa",
             recreate_if=_crosses_passthru,
+            networkd=_netdev(section, "Mode"),
         ),
         Attribute(
             "nopromisc",
@@ -324,8 +485,23 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
         ),
         Attribute("nodst", Boolean(), Store.DATA_FLAG, prefix + "FLAGS", bit=2, initial=False, since="5.13"),
         # Above some 2,550 addresses the kernel's dumps are cut short, above 5,454 they are garbage.
-        Attribute("source_addresses", SetOf(Mac(), most=1000), Store.SOURCES, prefix + "MACADDR_DATA", initial=()),
-        Attribute("bc_queue_len", Integer(0, U32), Store.DATA, prefix + "BC_QUEUE_LEN", initial=1000, since="5.11"),
+        Attribute(
+            "source_addresses",
+            SetOf(Mac(), most=1000),
+            Store.SOURCES,
+            prefix + "MACADDR_DATA",
+            initial=(),
+            networkd=_netdev(section, "SourceMACAddress"),
+        ),
+        Attribute(
+            "bc_queue_len",
+            Integer(0, U32),
+            Store.DATA,
+            prefix + "BC_QUEUE_LEN",
+            initial=1000,
+            since="5.11",
+            networkd=_netdev(section, "BroadcastMulticastQueueLength") if kind == "macvlan" else None,
+        ),
         Attribute(
             "bc_cutoff",
             Integer(-(1 << 31), (1 << 31) - 1),
@@ -334,6 +510,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             initial=1,
             per_lower_device=True,
             since="6.4",
+            networkd=_netdev(section, "BroadcastQueueThreshold", since=256) if kind == "macvlan" else None,
         ),
     )
 
@@ -369,19 +546,87 @@ def _bridge_common() -> tuple[Attribute, ...]:
 BRIDGE = Kind(  # which cannot be a port itself
     "bridge",
     (
-        Attribute("stp_state", Boolean(), Store.DATA, "IFLA_BR_STP_STATE", initial=False, aliases=("stp",)),
-        Attribute("forward_delay", Seconds(0, 2147483), Store.DATA, "IFLA_BR_FORWARD_DELAY", initial=1500),
-        Attribute("hello_time", Seconds(1, 10), Store.DATA, "IFLA_BR_HELLO_TIME", initial=200),
-        Attribute("max_age", Seconds(6, 40), Store.DATA, "IFLA_BR_MAX_AGE", initial=2000),
-        Attribute("ageing_time", Seconds(0, 10000000), Store.DATA, "IFLA_BR_AGEING_TIME", initial=30000),
-        Attribute("priority", Integer(0, 65535), Store.DATA, "IFLA_BR_PRIORITY", initial=32768),
-        Attribute("vlan_filtering", Boolean(), Store.DATA, "IFLA_BR_VLAN_FILTERING", initial=False),
-        Attribute("vlan_default_pvid", Integer(0, 4094), Store.DATA, "IFLA_BR_VLAN_DEFAULT_PVID", usual=1),
         Attribute(
-            "multicast_snooping", Boolean(), Store.DATA, "IFLA_BR_MCAST_SNOOPING", initial=True, aliases=("mcast_snooping",)
+            "stp_state",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_STP_STATE",
+            initial=False,
+            aliases=("stp",),
+            networkd=_netdev("Bridge", "STP"),
         ),
-        Attribute("multicast_querier", Boolean(), Store.DATA, "IFLA_BR_MCAST_QUERIER", initial=False, aliases=("mcast_querier",)),
-        Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x7), Store.DATA, "IFLA_BR_GROUP_FWD_MASK", initial=0),
+        Attribute(
+            "forward_delay",
+            Seconds(0, 2147483),
+            Store.DATA,
+            "IFLA_BR_FORWARD_DELAY",
+            initial=1500,
+            networkd=_netdev("Bridge", "ForwardDelaySec"),
+        ),
+        Attribute(
+            "hello_time",
+            Seconds(1, 10),
+            Store.DATA,
+            "IFLA_BR_HELLO_TIME",
+            initial=200,
+            networkd=_netdev("Bridge", "HelloTimeSec"),
+        ),
+        Attribute(
+            "max_age", Seconds(6, 40), Store.DATA, "IFLA_BR_MAX_AGE", initial=2000, networkd=_netdev("Bridge", "MaxAgeSec")
+        ),
+        Attribute(
+            "ageing_time",
+            Seconds(0, 10000000),
+            Store.DATA,
+            "IFLA_BR_AGEING_TIME",
+            initial=30000,
+            networkd=_netdev("Bridge", "AgeingTimeSec"),
+        ),
+        Attribute(
+            "priority", Integer(0, 65535), Store.DATA, "IFLA_BR_PRIORITY", initial=32768, networkd=_netdev("Bridge", "Priority")
+        ),
+        Attribute(
+            "vlan_filtering",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_VLAN_FILTERING",
+            initial=False,
+            networkd=_netdev("Bridge", "VLANFiltering"),
+        ),
+        Attribute(
+            "vlan_default_pvid",
+            Integer(0, 4094),
+            Store.DATA,
+            "IFLA_BR_VLAN_DEFAULT_PVID",
+            usual=1,
+            networkd=_netdev("Bridge", "DefaultPVID"),
+        ),
+        Attribute(
+            "multicast_snooping",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_MCAST_SNOOPING",
+            initial=True,
+            aliases=("mcast_snooping",),
+            networkd=_netdev("Bridge", "MulticastSnooping"),
+        ),
+        Attribute(
+            "multicast_querier",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_MCAST_QUERIER",
+            initial=False,
+            aliases=("mcast_querier",),
+            networkd=_netdev("Bridge", "MulticastQuerier"),
+        ),
+        Attribute(
+            "group_fwd_mask",
+            Mask(0, 0xFFFF, never=0x7),
+            Store.DATA,
+            "IFLA_BR_GROUP_FWD_MASK",
+            initial=0,
+            networkd=_netdev("Bridge", "GroupForwardMask"),
+        ),
         *_bridge_common(),
     ),
 )
@@ -390,7 +635,7 @@ BRIDGE = Kind(  # which cannot be a port itself
 VETH = Kind(  # with as many queues as the machine has processors
     "veth",
     (
-        Attribute("peer", Reference(), Store.PEER, at=At.CREATION, recreate_if=always),
+        Attribute("peer", Reference(), Store.PEER, at=At.CREATION, recreate_if=always, networkd=_netdev("Peer", "Name")),
         *_without_initial(_COMMON, "num_tx_queues", "num_rx_queues"),
     ),
     needs=("peer",),
@@ -404,7 +649,9 @@ VLAN = Kind(
     "vlan",
     (
         _LOWER_DEVICE,
-        Attribute("id", Integer(1, 4094), Store.DATA, "IFLA_VLAN_ID", at=At.CREATION, recreate_if=always),
+        Attribute(
+            "id", Integer(1, 4094), Store.DATA, "IFLA_VLAN_ID", at=At.CREATION, recreate_if=always, networkd=_netdev("VLAN", "Id")
+        ),
         Attribute(
             "protocol",
             Choice({"802.1q": 0x8100, "802.1ad": 0x88A8}),
@@ -413,6 +660,7 @@ VLAN = Kind(
             at=At.CREATION,
             initial="802.1q",
             recreate_if=always,
+            networkd=_netdev("VLAN", "Protocol"),
         ),
         *_COMMON,
     ),
@@ -426,7 +674,15 @@ VLAN = Kind(
 VRF = Kind(
     "vrf",
     (
-        Attribute("table", Integer(1, U32), Store.DATA, "IFLA_VRF_TABLE", at=At.CREATION, recreate_if=always),
+        Attribute(
+            "table",
+            Integer(1, U32),
+            Store.DATA,
+            "IFLA_VRF_TABLE",
+            at=At.CREATION,
+            recreate_if=always,
+            networkd=_netdev("VRF", "Table"),
+        ),
         *_COMMON,
     ),
     needs=("table",),
@@ -453,13 +709,19 @@ ROUTE = Kind(
                 }
             ),
             Store.ROUTE,
+            networkd=Spelled("Route", "Type"),
         ),
-        Attribute("gateway", Ip(), Store.ROUTE, "RTA_GATEWAY"),
-        Attribute("link", LinkName(), Store.ROUTE, "RTA_OIF", names_link=True),
-        Attribute("source", Ip(), Store.ROUTE, "RTA_PREFSRC"),
-        Attribute("scope", Choice({"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}), Store.ROUTE),
-        Attribute("onlink", Boolean(), Store.ROUTE, initial=False),
-        Attribute("mtu", Integer(68, 65535), Store.ROUTE, "RTAX_MTU"),
+        Attribute("gateway", Ip(), Store.ROUTE, "RTA_GATEWAY", networkd=Spelled("Route", "Gateway")),
+        Attribute("link", LinkName(), Store.ROUTE, "RTA_OIF", names_link=True, networkd=Spelled("Match", "Name")),
+        Attribute("source", Ip(), Store.ROUTE, "RTA_PREFSRC", networkd=Spelled("Route", "PreferredSource")),
+        Attribute(
+            "scope",
+            Choice({"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}),
+            Store.ROUTE,
+            networkd=Spelled("Route", "Scope"),
+        ),
+        Attribute("onlink", Boolean(), Store.ROUTE, initial=False, networkd=Spelled("Route", "GatewayOnLink")),
+        Attribute("mtu", Integer(68, 65535), Store.ROUTE, "RTAX_MTU", networkd=Spelled("Route", "MTUBytes")),
     ),
 )
 NEXT_HOP = ("gateway", "link")  # one thing: who writes one of them means all of it
@@ -469,15 +731,38 @@ REJECTS = ("blackhole", "unreachable", "prohibit", "throw")  # types that go now
 RULE = Kind(
     "rule",
     (
-        Attribute("from", Network(), Store.RULE, "FRA_SRC"),
-        Attribute("to", Network(), Store.RULE, "FRA_DST"),
-        Attribute("iif", LinkName(), Store.RULE, "FRA_IIFNAME"),
-        Attribute("oif", LinkName(), Store.RULE, "FRA_OIFNAME"),
-        Attribute("fwmark", Fwmark(), Store.RULE, "FRA_FWMARK"),
-        Attribute("uid_range", Range(0, U32 - 1), Store.RULE, "FRA_UID_RANGE", since="4.10"),
-        Attribute("ip_protocol", PROTOCOL, Store.RULE, "FRA_IP_PROTO", since="4.17"),
-        Attribute("source_port", Range(1, 65534), Store.RULE, "FRA_SPORT_RANGE", since="4.17"),
-        Attribute("destination_port", Range(1, 65534), Store.RULE, "FRA_DPORT_RANGE", since="4.17"),
+        Attribute("from", Network(), Store.RULE, "FRA_SRC", networkd=Spelled("RoutingPolicyRule", "From")),
+        Attribute("to", Network(), Store.RULE, "FRA_DST", networkd=Spelled("RoutingPolicyRule", "To")),
+        Attribute("iif", LinkName(), Store.RULE, "FRA_IIFNAME", networkd=Spelled("RoutingPolicyRule", "IncomingInterface")),
+        Attribute("oif", LinkName(), Store.RULE, "FRA_OIFNAME", networkd=Spelled("RoutingPolicyRule", "OutgoingInterface")),
+        Attribute("fwmark", Fwmark(), Store.RULE, "FRA_FWMARK", networkd=Spelled("RoutingPolicyRule", "FirewallMark")),
+        Attribute(
+            "uid_range",
+            Range(0, U32 - 1),
+            Store.RULE,
+            "FRA_UID_RANGE",
+            since="4.10",
+            networkd=Spelled("RoutingPolicyRule", "User"),
+        ),
+        Attribute(
+            "ip_protocol", PROTOCOL, Store.RULE, "FRA_IP_PROTO", since="4.17", networkd=Spelled("RoutingPolicyRule", "IPProtocol")
+        ),
+        Attribute(
+            "source_port",
+            Range(1, 65534),
+            Store.RULE,
+            "FRA_SPORT_RANGE",
+            since="4.17",
+            networkd=Spelled("RoutingPolicyRule", "SourcePort"),
+        ),
+        Attribute(
+            "destination_port",
+            Range(1, 65534),
+            Store.RULE,
+            "FRA_DPORT_RANGE",
+            since="4.17",
+            networkd=Spelled("RoutingPolicyRule", "DestinationPort"),
+        ),
         Attribute(
             "action",
             Choice(
@@ -485,9 +770,18 @@ RULE = Kind(
                 offered=("lookup", "nop", "blackhole", "unreachable", "prohibit"),
             ),
             Store.RULE,
+            networkd=Spelled(
+                "RoutingPolicyRule", "Type", {"blackhole": "blackhole", "unreachable": "unreachable", "prohibit": "prohibit"}
+            ),
         ),
-        Attribute("table", TABLE, Store.RULE, "FRA_TABLE"),
-        Attribute("suppress_prefix_length", Integer(0, 128), Store.RULE, "FRA_SUPPRESS_PREFIXLEN"),
+        Attribute("table", TABLE, Store.RULE, "FRA_TABLE", networkd=Spelled("RoutingPolicyRule", "Table")),
+        Attribute(
+            "suppress_prefix_length",
+            Integer(0, 128),
+            Store.RULE,
+            "FRA_SUPPRESS_PREFIXLEN",
+            networkd=Spelled("RoutingPolicyRule", "SuppressPrefixLength"),
+        ),
     ),
 )
 LOOKUP = "lookup"

@@ -301,7 +301,7 @@ class Wanted:
     force: a namespace goes although processes live in it.
     allow_wireless: a lower device may be wireless.
     wait_dad: how many seconds to wait for the end of duplicate address detection; announce: whether to announce addresses.
-    persist: what is to be at the next boot: `none`, `replay`, or as it is.
+    persist: what is to be at the next boot: `none`, or by which backend it comes back (`replay`, `networkd`); None: as it is.
     dhcp4: what a DHCP client is to do for the link; wait_lease: how many seconds to wait for its lease. client: the program that
     the gateway has found for that: what was written, what serves the link now, or what the host has.
     origin: where in the input it was written, for error messages.
@@ -342,6 +342,8 @@ class BootState:
     files: all that are ours, by path. init: `systemd`, `openrc`, `sysv`, or nothing. managers: `networkd`, `networkmanager`, as
     far as they are there. interpreter: the Python that runs at boot.
     release: that of the engine which is there, such as (1, 0, 0). clients: the files of the DHCP clients that were started.
+    versions: of the managers that run, as far as a task asks for their files. governed: links that networkd sets up: the
+    .network file of each, and whether it has addresses that others use. netdevs: links that others' .netdev files make, by kind.
     """
 
     files: Mapping[str, File] = field(default_factory=dict)
@@ -351,6 +353,9 @@ class BootState:
     interpreter: str = "/usr/bin/python3"
     release: tuple[int, ...] = ()
     clients: frozenset[str] = frozenset()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    governed: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    netdevs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

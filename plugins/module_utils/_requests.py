@@ -282,9 +282,13 @@ class DropFile:
 
 @dataclass(frozen=True)
 class Tell:
-    """Have a program read its files again: `systemd`, `networkd`, `networkmanager`, `udev`, `sysv` or `openrc`."""
+    """Have a program read its files again: `systemd`, `networkd`, `networkmanager`, `udev`, `sysv` or `openrc`.
+
+    paths: those that were written, of which it must have nothing to complain.
+    """
 
     program: str
+    paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"have {self.program} read its files"

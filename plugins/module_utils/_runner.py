@@ -156,7 +156,7 @@ def _run(module: AnsibleModule, items: Callable[[], Sequence[Wanted]], shown: Ca
 
 def _alone(gateway: KernelGateway, asked: Sequence[Wanted], check_mode: bool) -> contextlib.AbstractContextManager[None]:
     """Where things come back at boot, the program that brings them back must not run at the same moment."""
-    kept = gateway.has_declarations() or any(item.persist == "replay" or item.dhcp4 is not None for item in asked)
+    kept = gateway.has_declarations() or any(item.persist not in (None, "none") or item.dhcp4 is not None for item in asked)
     return locked() if kept and not check_mode else contextlib.nullcontext()
 
 

@@ -190,6 +190,24 @@ def wait_until(done: Any, otherwise: str) -> None:
 
 
 @contextlib.contextmanager
+def pinged(system: System) -> Iterator[list[int]]:
+    """Meanwhile the switch asks for eth0's address; afterwards: how often, and how many answers there were."""
+    command = [HOST, "enter", SWITCH, "timeout", "--signal=INT", "300", "ping", "-n", "-i", "0.05", ADDRESS.partition("/")[0]]
+    answers: list[int] = []
+    wait_until(lambda: system.enter("cat", "/sys/class/net/eth0/carrier") == "1\n", "eth0 has no carrier")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking:
+        assert asking.stdout is not None
+        while "bytes from" not in asking.stdout.readline():
+            pass
+        yield answers
+        (pid,) = re.findall(r"\d+", command_host("enter", SWITCH, "pidof", "ping"))
+        command_host("enter", SWITCH, "kill", "-INT", pid)
+        text, _none = asking.communicate(timeout=10)
+    (counted,) = re.findall(r"(\d+) packets transmitted, (\d+) received", text)
+    answers += map(int, counted)
+
+
+@contextlib.contextmanager
 def made_system(release: str, manager: str, name: str = "n1") -> Iterator[System]:
     """A new host with eth0 and eth1, plugged into the switch, that has started; the manager has done its work."""
     system = System(name, release, manager)

@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, HOST, SWITCH, System, command_host, wait_until
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, System, pinged, wait_until
 
 TOPOLOGY: dict[str, Any] = {
     "persist": "replay",
@@ -167,24 +164,6 @@ def test_lower_device_never_falls_silent(system: System) -> None:
     sent, received = answers
     assert sent > 50
     assert received == sent
-
-
-@contextlib.contextmanager
-def pinged(system: System) -> Iterator[list[int]]:
-    """Meanwhile the switch asks for eth0's address; afterwards: how often, and how many answers there were."""
-    command = [HOST, "enter", SWITCH, "timeout", "--signal=INT", "300", "ping", "-n", "-i", "0.05", ADDRESS.partition("/")[0]]
-    answers: list[int] = []
-    wait_until(lambda: system.enter("cat", "/sys/class/net/eth0/carrier") == "1\n", "eth0 has no carrier")
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking:
-        assert asking.stdout is not None
-        while "bytes from" not in asking.stdout.readline():
-            pass
-        yield answers
-        (pid,) = re.findall(r"\d+", command_host("enter", SWITCH, "pidof", "ping"))
-        command_host("enter", SWITCH, "kill", "-INT", pid)
-        text, _none = asking.communicate(timeout=10)
-    (counted,) = re.findall(r"(\d+) packets transmitted, (\d+) received", text)
-    answers += map(int, counted)
 
 
 def test_manager_is_restarted(declared: System) -> None:

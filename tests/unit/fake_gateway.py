@@ -261,7 +261,7 @@ class FakeGateway:
         """Whether a file of the next boot is there."""
         return bool(self.files)
 
-    def boot_state(self) -> BootState:
+    def boot_state(self, _native: bool) -> BootState:
         """The files, on a host with systemd."""
         return BootState(dict(self.files), init="systemd")
 

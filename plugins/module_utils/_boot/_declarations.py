@@ -37,15 +37,32 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference
 
-FOLDER = "/etc/patchbay/replay.d"
+OURS = "/etc/patchbay"
+FOLDER = f"{OURS}/replay.d"
+NATIVE = ("networkd",)  # backends that make files of a manager out of declarations; each has a folder of them
 FORMAT = 1
 Fragment = dict[str, list[dict[str, Any]]]  # list of a topology -> entries
 _LISTS = {"netns", *KINDS, LINK.name, "bridge_port", "routes", "rules"}
 _NAMED = {"bridge_port": "port", "routes": "destination", "rules": "priority"}  # what an entry is called, where that is not name
 
 
+def folder_of(backend: str) -> str:
+    """Where the declarations of a backend are."""
+    return f"{OURS}/{backend}.d"
+
+
+def backend_of(path: str) -> str:
+    """The backend that a declaration is for; "" for a file that is none."""
+    return path[len(OURS) + 1 :].partition(".d/")[0] if path.startswith(f"{OURS}/") else ""
+
+
+def placed(path: str, backend: str) -> str:
+    """The file of a declaration, by its path, with this backend."""
+    return f"{folder_of(backend)}/{path.rpartition('/')[2]}"
+
+
 def path_of(key: Any) -> str:
-    """The file of an object's declaration."""
+    """The file of an object's declaration, as long as nothing is said of its backend."""
     if isinstance(key, NetnsKey):
         return f"{FOLDER}/netns-{_quoted(key.name)}.json"
     place = f"{_quoted(key.netns)}@" if key.netns else ""

@@ -9,14 +9,18 @@ crash in between leaves no link that comes back for ever. After it: the declarat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Optional
 
 from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, CannotSay
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
@@ -37,6 +41,7 @@ _READERS = {
     f"{files.NETWORKMANAGER}/": "networkmanager",
     f"{files.UDEV}/": "udev",
 }
+REPLAY = "replay"
 _STARTED = (files.ENGINE, f"{files.UNITS}/{files.SERVICE}", files.SCRIPT)  # the program, and what names its interpreter
 
 
@@ -48,14 +53,22 @@ class Engine:
     version: tuple[int, ...]
 
 
+Change = tuple[str, Optional[File], Optional[File]]
+
+
 @dataclass(frozen=True)
 class BootPlan:
-    """What to do before the kernel is asked, and after it; changes: (path, before, after) of all files, for the diff."""
+    """What to do before the kernel is asked, and after it; changes: (path, before, after) of all files, for the diff.
+
+    let_go: a manager takes what it made out of the kernel when it reads its files again. again: of that, what is to stay.
+    """
 
     first: tuple[Operation, ...] = ()
     last: tuple[Operation, ...] = ()
-    changes: tuple[tuple[str, File | None, File | None], ...] = ()
+    changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+    let_go: bool = False
+    again: tuple[Wanted, ...] = ()
 
 
 def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: Engine) -> BootPlan:
@@ -65,43 +78,155 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
     """
     notes: list[str] = []
     earlier: dict[str, Fragment] = {}
+    backends: dict[str, str] = {}
+    unread: dict[str, File] = {}
     for path, file in boot.files.items():
-        if path.startswith(declarations.FOLDER):
+        backend = declarations.backend_of(path)
+        if backend:
             try:
-                earlier[path] = declarations.from_text(file.content.decode(errors="replace"), path)
+                place = declarations.placed(path, REPLAY)  # as long as it does not matter which backend it is for
+                earlier[place] = declarations.from_text(file.content.decode(errors="replace"), path)
+                backends[place] = backend
             except InvalidValue as error:
                 notes.append(str(error))
+                unread[path] = file
     moved: set[str] = set()  # what they say stands elsewhere
-    kept = _kept(items, after, earlier, notes, moved)
-    wanted = {
-        path: replace(boot.files[path], mode=0o600)  # as it is written, by whomever
-        if path in earlier and earlier[path] == fragment
-        else File(declarations.to_text(fragment).encode(), 0o600)
-        for path, fragment in kept.items()
-    }
-    damaged = {path: file for path, file in boot.files.items() if path.startswith(declarations.FOLDER) and path not in earlier}
+    before = dict(backends)
+    kept = _kept(items, after, earlier, backends, notes, moved)
+    wanted = {}
+    for place, fragment in kept.items():
+        path, old = (declarations.placed(place, some.get(place, REPLAY)) for some in (backends, before))
+        if earlier.get(place) == fragment:
+            wanted[path] = replace(boot.files[old], mode=0o600)  # as it is written, by whomever
+        else:
+            wanted[path] = File(declarations.to_text(fragment).encode(), 0o600)
     named = {declarations.path_of(item.key) for item in items if item.persist or not item.present}
-    unread = {path: file for path, file in damaged.items() if path not in named and path not in wanted}
+    unread = {
+        path: file for path, file in unread.items() if declarations.placed(path, REPLAY) not in named and path not in wanted
+    }
     wanted.update(unread)
+    replayed = [fragment for place, fragment in kept.items() if backends[place] == REPLAY]
     around: dict[str, File] = {}
     content = boot.files[files.ENGINE].content if boot.release > engine.version else engine.content
-    if wanted:
-        around = {**files.general(boot, content), **_around(boot, list(kept.values()))}
-    if _served(items, boot) or _serve_at_boot(list(kept.values())):
+    if replayed or unread:
+        around = {**files.general(boot, content), **_around(boot, replayed)}
+    if _served(items, boot) or _serve_at_boot(replayed):
         around.update(files.of_clients(boot, content))
+    native = _native(items, kept, backends, boot, notes)
+    around.update(_hands_off_native(boot, kept, backends))
     if unread:  # what it needs around it nobody knows: so all stays that is there
-        around = {**{path: file for path, file in boot.files.items() if not path.startswith(declarations.FOLDER)}, **around}
-    changes = [
-        (path, boot.files.get(path), {**around, **wanted}.get(path))
-        for path in dict.fromkeys([*around, *wanted, *boot.files])
-        if boot.files.get(path) != {**around, **wanted}.get(path)
+        around = {**{path: file for path, file in boot.files.items() if not declarations.backend_of(path)}, **around}
+    all_of_it = {**around, **native, **wanted}
+    changes: list[Change] = [
+        (path, boot.files.get(path), all_of_it.get(path))
+        for path in dict.fromkeys([*all_of_it, *boot.files])
+        if boot.files.get(path) != all_of_it.get(path) and path != networkd.WAITS
     ]
-    if wanted and not boot.init and changes:
+    if replayed and not boot.init and changes:
         notes.append(
             f"There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
             f"{files.command(boot.interpreter)}"
         )
-    return BootPlan(*_in_order(changes, boot, moved), tuple(changes), tuple(notes))
+    waits = _waits(boot, changes, notes)
+    moved |= {place for place in kept if place in before and before[place] != backends[place]}
+    first, last = _in_order(changes, boot, moved, native, waits)
+    let_go = any(_lets_go(change, native) for change in changes) and not waits
+    left = {
+        place: earlier[place] for place in before if before[place] in declarations.NATIVE and backends.get(place) != before[place]
+    }
+    again = () if waits else _again(items, left, after)
+    return BootPlan(first, last, (*changes, *waits), tuple(notes), let_go, again)
+
+
+def _native(
+    items: Sequence[Wanted], kept: Mapping[str, Fragment], backends: Mapping[str, str], boot: BootState, notes: list[str]
+) -> dict[str, File]:
+    """The files of managers. What this task does not name, and cannot be said any more, stays as it is written."""
+    asked = {declarations.path_of(item.key): item for item in items if item.persist in declarations.NATIVE and item.present}
+    for item in asked.values():
+        program = PROGRAMS[str(item.persist)]
+        if item.persist not in boot.versions:
+            raise InvalidValue(
+                f"{item.key}: persist: {item.persist}: {program} does not run on this host. Start it (systemctl enable --now "
+                f"{program}), or write persist: replay, which needs none"
+            )
+    declared = {place: fragment for place, fragment in kept.items() if backends[place] in declarations.NATIVE}
+    found: dict[str, File] = {}
+    while declared:
+        if "networkd" not in boot.versions:
+            return {path: file for path, file in boot.files.items() if _is_native(file)}
+        try:
+            return {**found, **networkd.rendered(boot, declared)}
+        except CannotSay as error:
+            if error.place in asked:
+                raise
+            notes.append(str(error))
+            fragment = declared.pop(error.place)
+            for name in _names(fragment):
+                found.update({path: file for path, file in boot.files.items() if f"05-patchbay-{name}." in path})
+    return found
+
+
+def _names(fragment: Fragment) -> list[str]:
+    """The links that a declaration is about."""
+    entries = [entry for some in fragment.values() for entry in some]
+    return [str(name) for entry in entries for name in (entry.get("name"), entry.get("port"), *_peer_name(entry)) if name]
+
+
+def _peer_name(entry: Mapping[str, Any]) -> list[str]:
+    return [entry["peer"]["name"]] if entry.get("peer") else []
+
+
+def _is_native(file: File | None) -> bool:
+    return file is not None and file.content.startswith(networkd.CREDIT.encode())
+
+
+def _lets_go(change: Change, native: Mapping[str, File]) -> bool:
+    """Whether a manager no longer has this file of its own."""
+    path, before, _after = change
+    return _is_native(before) and path not in native
+
+
+def _hands_off_native(boot: BootState, kept: Mapping[str, Fragment], backends: Mapping[str, str]) -> dict[str, File]:
+    """What keeps each manager off the links that another one makes."""
+    found: dict[str, File] = {}
+    for backend in declarations.NATIVE:
+        links = _made(fragment for place, fragment in kept.items() if backends[place] == backend)
+        found.update(files.hands_off(replace(boot, managers=boot.managers - {backend}), links))
+    return found
+
+
+def _waits(boot: BootState, changes: Sequence[Change], notes: list[str]) -> tuple[Change, ...]:
+    """Whether networkd must not read its files before the next boot, as the change of the file that says so."""
+    version = boot.versions.get("networkd", networkd.SINCE_NO_GAP)
+    drop_ins = [path for path, _before, _after in changes if networkd.is_drop_in(path)]
+    lowers = [name for path in drop_ins for name in networkd.lower_of_drop_in(boot, path) if boot.governed[name][1]]
+    begins = version < networkd.SINCE_NO_GAP and bool(lowers)
+    if not begins and networkd.WAITS not in boot.files:
+        return ()
+    if any(path.startswith(f"{files.NETWORKD}/") for path, _before, _after in changes):
+        names = f"those of {', '.join(dict.fromkeys(lowers))}" if lowers else "those of a lower device"
+        notes.append(
+            f"systemd-networkd {version or ''} takes addresses off for a moment when it reads a file about a link anew, "
+            f"here {names}: "
+            "so it is not told, and what is written for it takes effect at the next boot. The kernel has all of it already"
+        )
+    new = File(b"Written by patchbay.netdev: systemd-networkd reads some files at the next boot, and not before.\n", 0o644)
+    return ((networkd.WAITS, None, new),) if networkd.WAITS not in boot.files else ()
+
+
+def _again(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) -> tuple[Wanted, ...]:
+    """What a manager made, forgets, and takes out of the kernel on the way, though nobody wants it gone."""
+    lists: dict[str, list[dict[str, Any]]] = {}
+    for fragment in left.values():
+        for name, entries in fragment.items():
+            lists.setdefault(name, []).extend(entries)
+    there = {item.key for item in items if not item.present}
+    return tuple(
+        item
+        for item in (wanted_topology(lists) if lists else ())
+        if item.key not in there and (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
+    )
 
 
 def _served(items: Sequence[Wanted], boot: BootState) -> bool:
@@ -124,9 +249,17 @@ def _serve_at_boot(fragments: Sequence[Fragment]) -> bool:
 
 
 def _kept(
-    items: Sequence[Wanted], after: State, earlier: Mapping[str, Fragment], notes: list[str], moved: set[str]
+    items: Sequence[Wanted],
+    after: State,
+    earlier: Mapping[str, Fragment],
+    backends: dict[str, str],
+    notes: list[str],
+    moved: set[str],
 ) -> dict[str, Fragment]:
-    """The declarations as they are to be. moved: learns of those that were put together with another one."""
+    """The declarations as they are to be.
+
+    backends, moved: learn by which manager each comes back, and which were put together with another one.
+    """
     kept = dict(earlier)
     by_key = {item.key: item for item in items}
     for item in items:
@@ -159,8 +292,9 @@ def _kept(
         if item.persist is None:
             if before and declarations.contradicts(before, new):
                 notes.append(
-                    f"{item.key}: its declaration for the next boot ({home}) says something else than this task. "
-                    "Write persist: replay to save it as it is now, or persist: none to delete the declaration"
+                    f"{item.key}: its declaration for the next boot ({declarations.placed(home, backends[home])}) says something "
+                    f"else than this task. Write persist: {backends[home]} to save it as it is now, or persist: none to delete "
+                    "the declaration"
                 )
         elif found is None or item.attributes:
             _check_place(item)
@@ -169,7 +303,8 @@ def _kept(
             there = {one for one in (*pairs, *map(declarations.path_of, _ends(found))) if one in kept}
             for one in pairs:
                 kept.pop(one)
-            _save(found, item.key, home, kept)
+            backend = item.persist or backends[home]
+            backends[_save(found, item.key, home, kept)] = backend
             moved |= there - kept.keys()
         elif found is not None:
             kept.pop(home, None)
@@ -181,6 +316,9 @@ def _kept(
                 for name in _places(item)
                 if name and declarations.path_of(NetnsKey(name)) not in kept
             ]
+    for place in [*backends]:
+        if place not in kept:
+            del backends[place]
     return kept
 
 
@@ -228,7 +366,7 @@ def _ends(fragment: Fragment) -> list[LinkKey]:
     return [LinkKey(end.get("netns") or "", end["name"]) for pair in pairs for end in pair]
 
 
-def _save(found: Fragment, key: Any, home: str, kept: dict[str, Fragment]) -> None:
+def _save(found: Fragment, key: Any, home: str, kept: dict[str, Fragment]) -> str:
     """Put a declaration in its place; that of a pair takes in what was said of either end when there was no pair yet."""
     path = declarations.path_of(key)
     for end in _ends(found):
@@ -241,8 +379,9 @@ def _save(found: Fragment, key: Any, home: str, kept: dict[str, Fragment]) -> No
             found = declarations.turned(found) if turn else found
     if home != path and home in [declarations.path_of(end) for end in _ends(found)]:
         kept[home] = declarations.turned(found)
-    else:
-        kept[path] = found
+        return home
+    kept[path] = found
+    return path
 
 
 def _check_place(item: Wanted) -> None:
@@ -265,15 +404,7 @@ def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     found: dict[str, File] = {}
     for name in sorted(declarations.awaited(fragments)):
         found.update(files.of_lower_device(boot, name))
-    ours = [
-        entry["name"]
-        for fragment in fragments
-        for kind in KINDS
-        for made in fragment.get(kind, ())
-        for entry in (made, made.get("peer") or {})
-        if entry.get("name") and not entry.get("netns")
-    ]
-    found.update(files.hands_off(boot, ours))
+    found.update(files.hands_off(boot, _made(fragments)))
     if any(not entry.get("netns") for fragment in fragments for name in ("routes", "rules") for entry in fragment.get(name, ())):
         found.update(files.keep_routing(boot))
     for fragment in fragments:
@@ -282,31 +413,58 @@ def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     return found
 
 
+def _made(fragments: Iterable[Fragment]) -> list[str]:
+    """The links that declarations make, in the namespace of the host itself."""
+    return [
+        entry["name"]
+        for fragment in fragments
+        for kind in KINDS
+        for made in fragment.get(kind, ())
+        for entry in (made, made.get("peer") or {})
+        if entry.get("name") and not entry.get("netns")
+    ]
+
+
 def _in_order(
-    changes: Sequence[tuple[str, File | None, File | None]], boot: BootState, moved: set[str]
+    changes: Sequence[Change], boot: BootState, moved: set[str], native: Mapping[str, File], waits: tuple[Change, ...]
 ) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
-    saved = [change for change in changes if change[0].startswith(declarations.FOLDER)]
-    others = [change for change in changes if not change[0].startswith(declarations.FOLDER)]
+    told = partial(_told, boot=boot, deaf=bool(waits) or networkd.WAITS in boot.files)
+    saved = [change for change in changes if declarations.backend_of(change[0])]
+    let_go = [change for change in changes if _lets_go(change, native)]
+    others = [change for change in changes if change not in saved and change not in let_go and change[0] not in native]
     come, go = [one for one in others if one[2] is not None], [one for one in others if one[2] is None]
     first: list[Operation] = []
     last: list[Operation] = []
+    if waits:
+        first.append(ChangeFiles("wait for the next boot", waits))
     if come:
-        first.append(ChangeFiles("prepare the next boot", tuple(come), _told(come, boot)))
+        first.append(ChangeFiles("prepare the next boot", tuple(come), told(come)))
         if any(path in _STARTED for path, _before, _after in come):
             first.append(Prove(boot.interpreter))
-    old = [change for change in saved if change[2] is None and change[0] not in moved]
+    if let_go:
+        first.append(ChangeFiles(f"have {_programs(let_go)} let go", tuple(let_go), told(let_go)))
+    old = [change for change in saved if change[2] is None and declarations.placed(change[0], REPLAY) not in moved]
     if old:
         first.append(ChangeFiles("forget at the next boot", tuple(old)))
-    new = [change for change in saved if change[2] is not None or change[0] in moved]
+    new = [change for change in saved if change not in old]
     if new:
         last.append(ChangeFiles("bring back at the next boot", tuple(new)))
+    own = [change for change in changes if change[0] in native and not networkd.is_drop_in(change[0])]
+    drop_ins = [change for change in changes if change[0] in native and networkd.is_drop_in(change[0])]
+    for some in (own, drop_ins):  # it has to know a link that is there before it is to make it, or it fails at that
+        if some:
+            last.append(ChangeFiles(f"have {_programs(some)} bring it back", tuple(some), told(some)))
     if go:
-        last.append(ChangeFiles("tidy up for the next boot", tuple(go), _told(go, boot)))
+        last.append(ChangeFiles("tidy up for the next boot", tuple(go), told(go)))
     return tuple(first), tuple(last)
 
 
-def _told(changes: Sequence[tuple[str, File | None, File | None]], boot: BootState) -> tuple[str, ...]:
+def _programs(_changes: Sequence[Change]) -> str:
+    return PROGRAMS["networkd"]
+
+
+def _told(changes: Sequence[Change], boot: BootState, deaf: bool) -> tuple[str, ...]:
     found = {program for folder, program in _READERS.items() for path, _b, _a in changes if path.startswith(folder)}
     if any(path == files.SCRIPT for path, _before, _after in changes):
         found.add(boot.init)
-    return tuple(sorted(found))
+    return tuple(sorted(found - ({"networkd"} if deaf else set())))

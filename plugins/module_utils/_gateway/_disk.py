@@ -18,7 +18,9 @@ import zipfile
 from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _managers as managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import DropFile, ProveEngine, PutFile, Tell
 
@@ -37,7 +39,10 @@ _OURS = (
     f"{files.NETWORKD}/05-patchbay-*.network",
     f"{files.NETWORKMANAGER}/90-patchbay-*.conf",
     f"{files.UDEV}/90-patchbay-*.rules",
-    f"{declarations.FOLDER}/*.json",
+    f"{networkd.stem('*')}.netdev",
+    f"{files.NETWORKD}/*.network.d/05-patchbay-*.conf",
+    networkd.WAITS,
+    f"{declarations.OURS}/*.d/*.json",
 )
 # Folders that go with their last file: they are ours, or there for links like ours.
 _OWN_FOLDERS = (
@@ -58,32 +63,31 @@ _COMMANDS = {
 }
 
 
-_RUNNING = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
-
-
 def has_declarations() -> bool:
     """Whether anything of ours comes back at the next boot, or is served until then."""
-    return any(glob.glob(f"{folder}/*.json") for folder in (declarations.FOLDER, leases.FOLDER))
+    return any(glob.glob(pattern) for pattern in (f"{declarations.OURS}/*.d/*.json", f"{leases.FOLDER}/*.json"))
 
 
-def boot_state() -> BootState:
-    """The files of ours, and who reads them."""
+def boot_state(native: bool = False) -> BootState:
+    """The files of ours, and who reads them; native, or with declarations for one of them: with what managers say."""
     places = dict.fromkeys(path for pattern in _OURS for path in sorted(glob.glob(pattern)))
     places.update(dict.fromkeys(path for path in _OURS if "*" not in path and os.path.lexists(path)))
     found = {path: _read(path) for path in places}
-    managers = {
+    there = {
         "networkd": "/run/systemd/netif/state",  # the folder is there without it
         "networkmanager": "/run/NetworkManager",
     }
-    return BootState(
+    state = BootState(
         found,
         _init(),
-        frozenset(name for name, place in managers.items() if os.path.exists(place)),
+        frozenset(name for name, place in there.items() if os.path.exists(place)),
         os.path.exists("/run/udev/control"),
         _interpreter(found),
         _release(found.get(files.ENGINE)),
         frozenset(glob.glob(f"{leases.FOLDER}/*.json")),
     )
+    native = native or any(declarations.backend_of(path) in declarations.NATIVE for path in found)
+    return managers.asked(state) if native else state
 
 
 def _init() -> str:
@@ -134,7 +138,7 @@ def execute(request: PutFile | DropFile | Tell | ProveEngine) -> None:
             os.unlink(request.path)
         _tidy(os.path.dirname(request.path))
     elif isinstance(request, Tell):
-        _tell(request.program)
+        _tell(request)
     else:
         _prove(request)
 
@@ -197,7 +201,9 @@ def _make_folder(folder: str) -> None:
 
 def _tidy(folder: str) -> None:
     """Folders that were only there for our files go when they are empty."""
-    while any(folder.startswith(own) for own in _OWN_FOLDERS):
+    while any(folder.startswith(own) for own in _OWN_FOLDERS) or (
+        folder.endswith(".network.d") and os.path.dirname(folder) == files.NETWORKD
+    ):
         try:
             os.rmdir(folder)
         except OSError:
@@ -205,30 +211,17 @@ def _tidy(folder: str) -> None:
         folder = os.path.dirname(folder)
 
 
-def _tell(program: str) -> None:
+def _tell(request: Tell) -> None:
+    program = request.program
     if program in ("sysv", "openrc") and not os.path.exists(files.SCRIPT):
         commands: tuple[list[str], ...] = (["update-rc.d", "patchbay-replay", "remove"],)
     else:
         commands = _COMMANDS[program]
-    if program in _RUNNING and not _runs(program):
+    if program in managers.SERVICES and not managers.runs(program):
         return  # nobody to tell: it reads its files when it starts
-    for command in commands:
-        try:
-            done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise RequestFailed(f"{' '.join(command)} failed: {error}", 0, str(error)) from error
-        if done.returncode:
-            text = done.stderr.strip() or done.stdout.strip()
-            raise RequestFailed(f"{' '.join(command)} failed: {text}", 0, text)
-
-
-def _runs(program: str) -> bool:
-    """Whether a network manager is at work; its folder in /run stays when it is stopped."""
-    command = ["systemctl", "is-active", "--quiet", _RUNNING[program]]
-    try:
-        return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return True  # without systemd, somebody else has started it
+    with managers.overheard(request):
+        for command in commands:
+            managers.run(command)
 
 
 def _prove(request: ProveEngine) -> None:

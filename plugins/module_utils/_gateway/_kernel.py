@@ -114,9 +114,9 @@ class KernelGateway(Reading, Writing):
 
     # What is on the disk
 
-    def boot_state(self) -> BootState:
-        """The files that bring things back at the next boot, and who reads them."""
-        return disk.boot_state()
+    def boot_state(self, native: bool) -> BootState:
+        """The files that bring things back at the next boot, and who reads them; native: with what they say of themselves."""
+        return disk.boot_state(native)
 
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot."""

@@ -43,7 +43,8 @@ class ChangeFiles(Operation):
         found: list[Request] = [
             DropFile(path) if after is None else PutFile(path, after) for path, _before, after in self.changes
         ]
-        return found + [Tell(program) for program in self.told]
+        written = tuple(path for path, _before, after in self.changes if after is not None)
+        return found + [Tell(program, written) for program in self.told]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,211 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the files of network managers have in common: whose words can be said, which object belongs to which link. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, BootState, LinkKey, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference, SetOf
+
+PROGRAMS = {"networkd": "systemd-networkd"}  # by backend: what the manager is called
+_WAY_OUT = "Write persist: replay, which brings back everything"
+
+
+class CannotSay(InvalidValue):
+    """A declaration that a manager's files cannot express; `place`: which."""
+
+    def __init__(self, place: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.place = place
+
+
+@dataclass
+class Declared:
+    """A link with all that is declared of it: what a manager keeps in its files for it.
+
+    kind: LINK for one that somebody else makes. options: as in a task, a peer by its name. second: of a pair, the end that is
+    made along with the other one. routes, rules: (place, entry).
+    """
+
+    place: str  # of its declaration
+    name: str
+    kind: Kind
+    options: dict[str, Any]
+    second: bool = False
+    routes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    rules: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def key(self) -> LinkKey:
+        """As sentences name it."""
+        return LinkKey(HERE, self.name)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it is made by these files, and not by others."""
+        return self.kind is not LINK
+
+    @property
+    def rows(self) -> list[tuple[Attribute, Any]]:
+        """What is declared of it, in the order of the table: rows with values in normal form."""
+        return values(self.kind, self.options)
+
+
+def values(kind: Kind, options: Mapping[str, Any]) -> list[tuple[Attribute, Any]]:
+    """Rows with values in normal form; a link that is referred to is a name."""
+    found = []
+    for row in kind.attributes:
+        value = options.get(row.name)
+        if value is not None:
+            found.append((row, value if isinstance(row.type, Reference) else row.type.parse(value)))
+    return found
+
+
+class Backend:
+    """Of one manager: what it can say, and the sentences where it cannot."""
+
+    def __init__(self, name: str, boot: BootState) -> None:
+        """name: as `persist` has it."""
+        self.name = name
+        self.program = PROGRAMS[name]
+        self.version = boot.versions.get(name, 0)
+
+    def refuse(self, place: str, what: object, why: str) -> CannotSay:
+        """The error for a declaration."""
+        return CannotSay(place, f"{what}: persist: {self.name}: {why}. {_WAY_OUT}")
+
+    def spelled(self, row: Attribute) -> Spelled | None:
+        """How it writes an attribute."""
+        found: Spelled | None = getattr(row, self.name)
+        return found
+
+    def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[Spelled, str] | None:
+        """An attribute as it stands in the file; None for what a new link has by itself."""
+        spelled = self.spelled(row)
+        usual = row.initial is not None and value == row.initial
+        if spelled is None:
+            if usual:
+                return None
+            raise self.refuse(place, what, f"{self.program} has no setting for {row.name}")
+        if spelled.since > self.version:
+            if usual:
+                return None
+            raise self.refuse(
+                place,
+                what,
+                f"{self.program} can set {row.name} from version {spelled.since} on, and this host has {self.version}",
+            )
+        if spelled.words is None:
+            return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.say(value))
+        if value not in spelled.words:
+            raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.say(value)}")
+        return spelled, spelled.words[value]
+
+    def gather(self, declared: Mapping[str, Fragment]) -> dict[str, Declared]:
+        """Links by name, each with its port, its routes and its rules. declared: by the place of the declaration."""
+        links: dict[str, Declared] = {}
+        routing: list[tuple[str, str, dict[str, Any]]] = []
+        for place, fragment in sorted(declared.items()):  # whatever was declared last, the files are the same
+            for kind, entries in sorted(fragment.items()):
+                for entry in entries:
+                    self._check_place(place, kind, entry)
+                    if kind in ("routes", "rules"):
+                        routing.append((place, kind, entry))
+                        continue
+                    self._add(links, place, kind, entry)
+        for place, kind, entry in routing:
+            link = self._home(links, place, kind, entry, declared)
+            (link.routes if kind == "routes" else link.rules).append((place, entry))
+        return links
+
+    def _add(self, links: dict[str, Declared], place: str, kind: str, entry: Mapping[str, Any]) -> None:
+        if kind == "bridge_port":
+            link = links.setdefault(entry["port"], Declared(place, entry["port"], LINK, {}))
+            link.options.update({name: value for name, value in entry.items() if name != "port"})
+            return
+        ends = [entry, entry["peer"]] if entry.get("peer") else [entry]
+        for end in ends:
+            before = links.pop(end["name"], None)
+            options = {name: value for name, value in end.items() if name != "name"}
+            port = before.options if before else {}
+            links[end["name"]] = Declared(place, end["name"], KINDS.get(kind, LINK), {**options, **port})
+        if len(ends) > 1:
+            links[entry["peer"]["name"]].second = True
+            links[entry["peer"]["name"]].options["peer"] = entry["name"]
+            links[entry["name"]].options["peer"] = entry["peer"]["name"]
+
+    def _check_place(self, place: str, kind: str, entry: Mapping[str, Any]) -> None:
+        if kind == "netns":
+            raise self.refuse(place, f"netns {entry['name']}", f"{self.program} makes no network namespaces")
+        for end in (entry, entry.get("peer") or {}):
+            if end.get("netns"):
+                raise self.refuse(place, what(kind, end or entry), f"{self.program} works in the namespace of the host alone")
+            if end.get("dhcp4") and end["dhcp4"].get("enabled", True):
+                raise self.refuse(place, what(kind, end), f"the DHCP client of dhcp4 has no place in the files of {self.program}")
+        if entry.get("lower_device_netns"):
+            raise self.refuse(
+                place,
+                what(kind, entry),
+                f"its lower device is in netns {entry['lower_device_netns']}, and {self.program} works in the namespace of the "
+                "host alone",
+            )
+
+    def _home(
+        self,
+        links: dict[str, Declared],
+        place: str,
+        kind: str,
+        entry: Mapping[str, Any],
+        declared: Mapping[str, Fragment],
+    ) -> Declared:
+        """The link in whose file a route or a rule stands."""
+        if entry.get("link"):
+            return links.setdefault(entry["link"], Declared(place, entry["link"], LINK, {}))
+        named = [links[entry[word]] for word in ("iif", "oif") if entry.get(word) in links]
+        table = entry.get("table")
+        found = [
+            *named,
+            *(link for link in links.values() for word in ("from", "to") if entry.get(word) in _hosts(link)),
+            *(
+                links[route["link"]]
+                for fragment in declared.values()
+                for route in fragment.get("routes", ())
+                if route.get("link") in links and route.get("table") == table and table not in (None, "254")
+            ),
+        ]
+        if found:
+            return found[0]
+        if kind == "routes":
+            way = "its link is not written, and no route of that table has one. Write link"
+        else:
+            way = "it names no link, and neither an address nor a table of a link that is declared so"
+        raise self.refuse(place, what(kind, entry), f"{self.program} keeps it in the file of a link; {way}")
+
+
+def _hosts(link: Declared) -> list[str]:
+    """Its addresses as a rule names them."""
+    found = [one if isinstance(one, str) else one["ip"] for one in link.options.get("addresses") or ()]
+    return [f"{one.partition('/')[0]}/{128 if ':' in one else 32}" for one in found]
+
+
+def what(kind: str, entry: Mapping[str, Any]) -> object:
+    """What an entry is called in sentences."""
+    netns = entry.get("netns") or ""
+    if kind == "routes":
+        table = int(entry["table"]) if entry["table"].isdigit() else entry["table"]
+        return RouteKey(netns, table, _family(entry), entry["destination"], entry["metric"])
+    if kind == "rules":
+        return RuleKey(netns, _family(entry), entry["priority"])
+    return LinkKey(netns, entry.get("name") or entry["port"])
+
+
+def _family(entry: Mapping[str, Any]) -> int:
+    return 6 if entry["family"] == "ipv6" else 4

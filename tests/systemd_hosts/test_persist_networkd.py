@@ -1,0 +1,291 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is declared with `persist: networkd` is adopted as it is, and made by systemd-networkd at the next boot as it was."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import rendered
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
+from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, pinged, wait_until
+from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
+
+
+@pytest.fixture
+def manager() -> str:
+    """Unless a test says otherwise."""
+    return "networkd"
+
+
+ETH1 = "/etc/systemd/network/20-eth1.network"
+OLD = {
+    "name": "old",
+    "lower_device": "eth0",
+    "mode": "bridge",
+    "address": "00:16:3e:11:11:01",
+    "mtu": 1400,
+    "addresses": ["198.51.100.5/24", "198.51.100.6/24", "2001:db8:1::5/64"],
+    "admin_state": "up",
+}
+TOPOLOGY: dict[str, Any] = {
+    "persist": "networkd",
+    "bridge": [
+        {
+            "name": "br0",
+            "address": "02:00:00:00:b0:00",
+            "admin_state": "up",
+            "priority": 4096,
+            "forward_delay": 4,
+            "addresses": ["10.0.0.1/24"],
+        }
+    ],
+    "veth": [
+        {
+            "name": "va",
+            "controller": "br0",
+            "admin_state": "up",
+            "peer": {"name": "vb", "addresses": ["10.1.0.2/24", "2001:db8::2/64"], "admin_state": "up"},
+        }
+    ],
+    "macvlan": [
+        *({"name": f"mv-{mode}", "lower_device": "eth1", "mode": mode, "admin_state": "up"} for mode in ("private", "vepa")),
+        {"name": "mv-source", "lower_device": "eth1", "mode": "source", "source_addresses": ["02:00:00:00:00:77"]},
+        OLD,
+    ],
+    "macvtap": [{"name": "mt0", "lower_device": "eth1", "mode": "bridge", "group": 7, "admin_state": "up"}],
+    "bridge_port": [{"port": "va", "hairpin": True, "cost": 7, "bpdu_guard": True}],
+    "routes": [
+        {"destination": "198.51.100.0/24", "link": "old", "table": "105"},
+        {"destination": "default", "gateway": "198.51.100.1", "link": "old", "table": "105"},
+        {"destination": "default", "type": "unreachable", "metric": 4278198272, "table": "105"},
+        {"destination": "2001:db8:7::/48", "gateway": "2001:db8::1", "link": "vb"},
+    ],
+    "rules": [{"priority": 105, "from": "198.51.100.5", "table": "105"}],
+}
+
+
+ON_ETH1 = {**OLD, "lower_device": "eth1"}
+# The manager sets these two itself, whatever its files say, on each link that it sets up.
+ITS_OWN = ("accept_ra", "promote_secondaries")
+
+
+@pytest.fixture
+def ready(system: System) -> System:
+    """A host whose second card is the manager's too, and has no address."""
+    system.put(ETH1, "[Match]\nName=eth1\n[Network]\nLinkLocalAddressing=no\n")
+    system.enter("networkctl", "reload")
+    wait_until(lambda: "configured" in system.enter("networkctl", "status", "eth1"), "eth1 is not set up")
+    return system
+
+
+def compared(system: System) -> dict[str, Any]:
+    """All of it but for what is the manager's own."""
+    found = system.dump()
+    settings = found[f"{system.name} settings"]
+    found[f"{system.name} settings"] = {path: value for path, value in settings.items() if not path.endswith(ITS_OWN)}
+    return found
+
+
+def waits(system: System) -> bool:
+    """Whether this release takes addresses of a lower device off while it reads a file about it."""
+    return system.release == "bookworm"
+
+
+def deferred(system: System) -> bool:
+    """Whether the manager reads something at the next boot only."""
+    return "patchbay-networkd-waits" in system.enter("ls", "/run").split()
+
+
+def index(system: System, name: str) -> int:
+    """Another one is another link."""
+    return int(system.enter("cat", f"/sys/class/net/{name}/ifindex"))
+
+
+@contextlib.contextmanager
+def monitored(system: System, name: str) -> Iterator[list[str]]:
+    """Afterwards: what the kernel told of the addresses of a link in the meantime that went away, or of the link itself."""
+    lost: list[str] = []
+    command = "ip -o monitor link address >/root/monitor 2>&1 & echo $! >/root/monitor.pid"
+    system.enter("sh", "-c", command)
+    time.sleep(0.2)
+    yield lost
+    time.sleep(0.5)
+    system.enter("sh", "-c", "kill $(cat /root/monitor.pid)")
+    lines = (system.root / "root/monitor").read_text().splitlines()
+    lost += [line for line in lines if line.startswith("Deleted") and f" {name}" in line]
+
+
+def test_reboot(ready: System) -> None:
+    """Everything is equal; check mode told the same."""
+    foretold = ready.run("patchbay.netdev.topology", check=True, **TOPOLOGY)
+    done = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
+    assert done["operations"] == foretold["operations"]
+    assert deferred(ready) == waits(ready)
+    again = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
+    assert not again["changed"], again["operations"]
+    before = compared(ready)
+    ready.reboot()
+    wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")
+    wait_until(lambda: "configuring" not in ready.enter("networkctl", "list", "old"), "it is still at work")
+    assert_equal(compared(ready), before)
+    assert ready.failed_units() == []
+    again = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
+    assert not again["changed"], again["operations"]
+
+
+@pytest.mark.parametrize("lower", ["eth0", "eth1"])
+def test_adoption(ready: System, lower: str) -> None:
+    """A link that is there keeps its number, its MAC address and its addresses; its lower device answers all the while."""
+    link = {**OLD, "lower_device": lower}
+    ready.apply("patchbay.netdev.macvlan", **link)
+    number = index(ready, "old")
+    with pinged(ready) as answers, monitored(ready, "old") as lost:
+        ready.apply("patchbay.netdev.macvlan", persist="networkd", **link)
+        ready.apply("patchbay.netdev.macvlan", persist="networkd", name="old", mtu=1300)
+    assert lost == []
+    assert answers[0] == answers[1] > 20
+    assert index(ready, "old") == number
+    assert deferred(ready) == (waits(ready) and lower == "eth0")
+    assert "failed" not in ready.enter("networkctl", "list", "old", lower)
+    before = compared(ready)
+    ready.reboot()
+    wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")
+    assert_equal(compared(ready), before)
+
+
+def files(system: System) -> list[str]:
+    """Everything where configuration is."""
+    listed = "find /etc /usr/local -printf '%p %y %m %u:%g %l\\n'; find /etc /usr/local -type f -exec md5sum {} +"
+    return sorted(line for line in system.enter("sh", "-c", listed).splitlines() if "/etc/.pwd.lock" not in line)
+
+
+def test_absent(ready: System) -> None:
+    """Files and kernel are as before, the lower device never falls silent, and a reboot brings nothing back."""
+    before, listed = compared(ready), files(ready)
+    identity = ("name", "destination", "table", "metric", "priority")
+    gone = {
+        kind: [{key: entry[key] for key in identity if key in entry} | {"state": "absent"} for entry in TOPOLOGY[kind]]
+        for kind in ("bridge", "veth", "macvlan", "macvtap", "routes", "rules")
+    }
+    with pinged(ready) as answers:
+        ready.apply("patchbay.netdev.topology", **TOPOLOGY)
+        assert files(ready) != listed
+        ready.apply("patchbay.netdev.topology", **gone)
+    assert answers[0] == answers[1] > 20
+    assert files(ready) == listed
+    assert_equal(compared(ready), before)
+    ready.reboot()
+    assert not {"old", "br0", "va", "mt0"} & set(ready.links())
+
+
+@pytest.mark.parametrize("lower", ["eth0", "eth1"])
+def test_another_backend(ready: System, lower: str) -> None:
+    """In one task each, there and back: the link stays the same one, with all that it has."""
+    topology = {
+        "macvlan": [{**OLD, "lower_device": lower}],
+        "routes": [{"destination": "default", "gateway": "198.51.100.1", "link": "old", "table": "105"}],
+        "rules": [{"priority": 105, "from": "198.51.100.5", "table": "105"}],
+    }
+    listed = files(ready)
+    ready.apply("patchbay.netdev.topology", **topology)
+    number, before = index(ready, "old"), compared(ready)
+    for backend in ("replay", "networkd", "replay", "networkd", "none", "networkd"):
+        done = ready.apply("patchbay.netdev.topology", persist=backend, **topology)
+        assert done["changed"]
+        again = ready.apply("patchbay.netdev.topology", persist=backend, **topology)
+        assert not again["changed"], (backend, again["operations"])
+        assert index(ready, "old") == number
+        assert_equal(compared(ready), before, backend)
+        if backend == "none":
+            assert files(ready) == listed
+    for backend in ("networkd", "replay"):
+        ready.apply("patchbay.netdev.topology", persist=backend, **topology)
+        ready.reboot()
+        wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")
+        assert_equal(compared(ready), before, backend)
+
+
+def test_every_word_is_understood(ready: System) -> None:
+    """Of all that the table has for this release, its manager complains of nothing."""
+    version = int(ready.enter("networkctl", "--version").split()[1])
+    boot = BootState(versions={"networkd": version}, governed={"eth0": ("20-eth0.network", False)})
+    for path, file in rendered(boot, declared("networkd", version)).items():
+        ready.put(path, file.content.decode())
+    ready.enter("networkctl", "reload")
+    said = ready.enter("journalctl", "--unit", "systemd-networkd", "--output", "cat", "--no-pager").splitlines()
+    assert "\n".join(line for line in said if line.startswith("/etc/systemd/network/")) == ""
+
+
+@pytest.mark.parametrize("release", ["trixie"])
+def test_manager_does_not_take_it(ready: System) -> None:
+    """The kernel takes a value that the manager does not: its own line is the error, and everything is as before."""
+    before, listed = compared(ready), files(ready)
+    failed = ready.run("patchbay.netdev.macvlan", persist="networkd", bc_cutoff=-2, **ON_ETH1)
+    assert failed["failed"]
+    said = (
+        "have systemd-networkd bring it back: write .* failed: systemd-networkd does not understand .*05-patchbay-old.netdev:9: "
+    )
+    assert re.match(f"{said}Invalid BroadcastQueueThreshold= value .* Everything that had been done was undone", failed["msg"])
+    assert files(ready) == listed
+    assert_equal(compared(ready), before)
+
+
+def test_refusals(system: System) -> None:
+    """Nothing is written and nothing made."""
+    before, listed = system.dump(), files(system)
+    refused = {
+        "its lower device eth1 is not set up by systemd-networkd": ON_ETH1,
+        "has no setting for sysctls": {**OLD, "sysctls": {"ipv4.arp_ignore": 1}},
+        "bc_cutoff": {**OLD, "bc_cutoff": 5},
+    }
+    for sentence, options in refused.items():
+        if sentence == "bc_cutoff" and not waits(system):
+            continue
+        for check in (True, False):
+            failed = system.run("patchbay.netdev.macvlan", check=check, persist="networkd", **options)
+            assert sentence in failed["msg"]
+            assert "Write persist: replay" in failed["msg"]
+    assert files(system) == listed
+    assert_equal(system.dump(), before)
+
+
+@pytest.mark.parametrize("manager", ["none", "networkmanager"])
+def test_manager_that_is_not_there(system: System) -> None:
+    """A sentence."""
+    failed = system.run("patchbay.netdev.macvlan", persist="networkd", **OLD)
+    assert "systemd-networkd does not run on this host" in failed["msg"]
+    assert "old" not in system.links()
+
+
+def test_drift(ready: System) -> None:
+    """A file that somebody changed is shown in check mode, and mended."""
+    ready.apply("patchbay.netdev.macvlan", persist="networkd", **ON_ETH1)
+    path = "/etc/systemd/network/05-patchbay-old.network"
+    good = ready.enter("cat", path)
+    ready.put(path, "[Match]\nName=old\n")
+    shown = ready.run("patchbay.netdev.macvlan", check=True, **ON_ETH1)
+    assert shown["operations"] == [f"have systemd-networkd bring it back: write {path}"]
+    assert ready.apply("patchbay.netdev.macvlan", **ON_ETH1)["operations"] == shown["operations"]
+    assert ready.enter("cat", path) == good
+
+
+def test_older_release_is_told_once_it_has_read_them(ready: System) -> None:
+    """After the boot nothing waits any more, and what comes is read at once, unless the lower device has to be read again."""
+    ready.apply("patchbay.netdev.macvlan", persist="networkd", **OLD)
+    ready.reboot()
+    wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")
+    with pinged(ready) as answers, monitored(ready, "old") as lost:
+        ready.apply("patchbay.netdev.macvlan", persist="networkd", name="old", addresses=[*OLD["addresses"], "198.51.100.7/24"])
+    assert not deferred(ready)
+    assert lost == []
+    assert answers[0] == answers[1] > 20
+    assert "198.51.100.7" in ready.enter("networkctl", "status", "old")

@@ -1,0 +1,81 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Declarations that use every word that a network manager has for the table: for its renderer, and for the manager itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Kind
+
+MAC = "02:00:00:00:00:0a"
+SAMPLES: dict[str, Any] = {
+    "Mac": MAC,
+    "Seconds": 8.0,
+    "Mask": 8,
+    "SetOf": ["02:00:00:00:00:77", "02:00:00:00:00:78"],
+    "NameOrNumber": "7",
+    "Fwmark": "0x1/0xff",
+    "Range": "1000-1999",
+    "Addresses": [
+        "192.0.2.1/24",
+        {"ip": "192.0.2.2/32", "peer_ip": "192.0.2.3", "label": "l:1", "metric": 7, "noprefixroute": True},
+        {"ip": "2001:db8::1/64", "nodad": True},
+    ],
+}
+BY_NAME: dict[str, Any] = {
+    "lower_device": "eth0",
+    "controller": "br0",
+    "gateway": "192.0.2.254",
+    "source": "192.0.2.1",
+    "link": "l-dummy",
+    "iif": "l-dummy",
+    "oif": "l-dummy",
+    "from": "192.0.2.0/24",
+    "to": "198.51.100.0/24",
+    "ip_protocol": "6",
+    "mtu": 1400,
+    "bc_cutoff": 2,
+    "scope": "link",
+    "type": "unicast",
+    "action": "prohibit",
+}
+
+
+def sample(row: Attribute) -> Any:
+    """A value that is not what a new link has."""
+    if row.name in BY_NAME:
+        return BY_NAME[row.name]
+    name = type(row.type).__name__
+    if name in SAMPLES:
+        return SAMPLES[name]
+    argument = row.type.argument()
+    if argument["type"] == "bool":
+        return not row.initial
+    words = row.networkd.words if row.networkd else None
+    if argument.get("choices"):
+        return next(word for word in argument["choices"] if word != row.initial and (words is None or word in words))
+    return row.type.low + 1  # type: ignore[attr-defined]
+
+
+def declared(backend: str, version: int) -> dict[str, dict[str, Any]]:
+    """By place: a link of each kind, a port, a route and a rule, with all that this version has a word for."""
+
+    def options(rows: tuple[Attribute, ...], but: tuple[str, ...] = ()) -> dict[str, Any]:
+        words = [(row, getattr(row, backend)) for row in rows if row.name not in but]
+        return {row.name: sample(row) for row, spelled in words if spelled is not None and spelled.since <= version}
+
+    def entry(kind: Kind) -> dict[str, Any]:
+        but = ("controller", "peer") if kind.name != "dummy" else ("peer",)
+        return {"name": "br0" if kind.name == "bridge" else f"l-{kind.name}", **options(kind.options, but)}
+
+    found: dict[str, dict[str, Any]] = {kind.name: {kind.name: [entry(kind)]} for kind in KINDS.values()}
+    (end,) = found["veth"]["veth"]
+    end["peer"] = {"name": "l-peer", **{name: value for name, value in end.items() if name != "name"}}
+    (lower,) = found["vlan"]["vlan"]
+    lower["lower_device"] = "br0"
+    found["dummy"]["bridge_port"] = [{"port": "l-dummy", **options(PORT)}]
+    route = {"destination": "203.0.113.0/24", "family": "ipv4", "table": "107", "metric": 5, **options(ROUTE.options)}
+    rule = {"priority": 107, "family": "ipv4", **options(RULE.options)}
+    return {**found, "route": {"routes": [route]}, "rule": {"rules": [rule]}}

@@ -1,0 +1,420 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files for systemd-networkd: their whole text, the sentences where they cannot say something, and when they are read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import CREDIT, rendered
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File, Link, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
+from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
+from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
+
+NETWORKD = "/etc/systemd/network"
+FOLDER = "/etc/patchbay/networkd.d"
+MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
+BOOT = BootState(
+    managers=frozenset({"networkd"}),
+    versions={"networkd": 257},
+    governed={"eth0": ("/run/systemd/network/10-netplan-eth0.network", True), "eth1": (f"{NETWORKD}/20-eth1.network", False)},
+    netdevs={"br9": "bridge"},
+)
+OLDER = {"networkd": 252}
+MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": MAC, "admin_state": "up"}
+IPV6 = "\n\n[IPv6AcceptRA]\nUseDNS=false\nUseDomains=false\nDHCPv6Client=false"
+
+
+def network(name: str, link: str = "", more: str = "", state: str = "manual", ipv6: bool = True, in_network: str = "") -> str:
+    """The text of the .network file of a link that is made."""
+    both = "LinkLocalAddressing=ipv6\nIPv6AcceptRA=true" if ipv6 else "LinkLocalAddressing=no\nIPv6AcceptRA=false"
+    return (
+        f"{CREDIT}[Match]\nName={name}\n\n[Link]\nRequiredForOnline=false\nActivationPolicy={state}\n{link}"
+        f"\n[Network]\nConfigureWithoutCarrier=true\nKeepConfiguration=static\n{both}{in_network}"
+        f"{IPV6 if ipv6 else ''}{more}\n"
+    )
+
+
+def texts(boot: BootState = BOOT, **lists: Any) -> dict[str, str]:
+    """What is rendered of entries, by path below the folder."""
+    fragments = {f"{kind}{number}": {kind: [entry]} for kind, some in lists.items() for number, entry in enumerate(some)}
+    return {path[len(NETWORKD) + 1 :]: file.content.decode() for path, file in rendered(boot, fragments).items()}
+
+
+def test_macvlan() -> None:
+    """The link, what it is to have, and the line for the file of its lower device, whatever folder that one is in."""
+    assert texts(macvlan=[{**MV0, "mtu": 1400, "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}]) == {
+        "05-patchbay-mv0.netdev": f"{CREDIT}[NetDev]\nName=mv0\nKind=macvlan\nMACAddress={MAC}\n\n[MACVLAN]\nMode=bridge\n",
+        "05-patchbay-mv0.network": network(
+            "mv0",
+            "MTUBytes=1400\n",
+            "\n\n[Address]\nAddress=192.0.2.1/24\nBroadcast=false\n\n[Address]\nAddress=2001:db8::1/64",
+            "up",
+        ),
+        "10-netplan-eth0.network.d/05-patchbay-mv0.conf": f"{CREDIT}[Network]\nMACVLAN=mv0\n",
+    }
+
+
+def test_passthru() -> None:
+    """It has the MAC address of its lower device, and none is made up."""
+    found = texts(macvlan=[{"name": "mv0", "lower_device": "eth1", "mode": "passthru"}])
+    assert "\nMACAddress=none\n" in found["05-patchbay-mv0.netdev"]
+
+
+def test_below_the_mtu_of_ipv6() -> None:
+    """Or the manager would raise the MTU."""
+    found = texts(macvlan=[{**MV0, "mtu": 1200}])
+    assert found["05-patchbay-mv0.network"] == network("mv0", "MTUBytes=1200\n", state="up", ipv6=False)
+
+
+def test_pair() -> None:
+    """One .netdev file, two .network files."""
+    end = {"name": "vb", "address": OTHER_MAC, "addresses": ["10.0.0.2/24"]}
+    found = texts(veth=[{"name": "va", "address": MAC, "controller": "br9", "admin_state": "up", "peer": end}])
+    assert found == {
+        "05-patchbay-va.netdev": f"{CREDIT}[NetDev]\nName=va\nKind=veth\nMACAddress={MAC}\n\n"
+        f"[Peer]\nName=vb\nMACAddress={OTHER_MAC}\n",
+        "05-patchbay-va.network": network("va", state="up", in_network="\nBridge=br9"),
+        "05-patchbay-vb.network": network("vb", more="\n\n[Address]\nAddress=10.0.0.2/24\nBroadcast=false"),
+    }
+
+
+def test_bridge_and_port() -> None:
+    """What the port has as a port stands in its own file; a card that others set up has a drop-in."""
+    port = {"hairpin": True, "bpdu_guard": True, "cost": 7, "learning": True, "isolated": False}
+    found = texts(
+        bridge=[{"name": "br0", "forward_delay": 4.5, "priority": 4096}],
+        dummy=[{"name": "d0", "address": MAC, "controller": "br0"}],
+        bridge_port=[{"port": "d0", **port}, {"port": "eth1", "cost": 9}],
+        link=[{"name": "eth1", "controller": "br0", "mtu": 1400}],
+    )
+    assert found["05-patchbay-br0.netdev"] == (
+        f"{CREDIT}[NetDev]\nName=br0\nKind=bridge\nMACAddress=none\n\n[Bridge]\nForwardDelaySec=4.5\nPriority=4096\n"
+    )
+    lines = "Isolated=false\nHairPin=true\nLearning=true\nUseBPDU=false\nCost=7".splitlines()
+    section = found["05-patchbay-d0.network"].partition("[Bridge]\n")[2].partition("\n\n")[0].splitlines()
+    assert sorted(section) == sorted(lines)
+    assert found["20-eth1.network.d/05-patchbay-eth1.conf"] == (
+        f"{CREDIT}[Link]\nMTUBytes=1400\n\n[Bridge]\nCost=9\n\n[Network]\nBridge=br0\n"
+    )
+
+
+def test_vlan_on_a_link_of_ours() -> None:
+    """A drop-in for its file, as for others' files; the MAC address is that of the lower device."""
+    found = texts(macvlan=[MV0], vlan=[{"name": "v7", "lower_device": "mv0", "id": 7}])
+    assert found["05-patchbay-v7.netdev"] == f"{CREDIT}[NetDev]\nName=v7\nKind=vlan\n\n[VLAN]\nId=7\n"
+    assert found["05-patchbay-mv0.network.d/05-patchbay-v7.conf"] == f"{CREDIT}[Network]\nVLAN=v7\n"
+
+
+def test_vrf() -> None:
+    """What it controls has a key of its own."""
+    found = texts(vrf=[{"name": "red", "table": 7, "address": MAC}], macvlan=[{**MV0, "controller": "red"}])
+    assert "\n\n[VRF]\nTable=7\n" in found["05-patchbay-red.netdev"]
+    assert "\nVRF=red\n" in found["05-patchbay-mv0.network"]
+
+
+ROUTE = {"destination": "203.0.113.0/24", "family": "ipv4", "table": "107", "metric": 0}
+RULE = {"priority": 107, "family": "ipv4"}
+
+
+@pytest.mark.parametrize(
+    ("lists", "section"),
+    [
+        (
+            {"routes": [{**ROUTE, "gateway": "192.0.2.254", "link": "mv0", "onlink": True}]},
+            "[Route]\nDestination=203.0.113.0/24\nTable=107\nGateway=192.0.2.254\nGatewayOnLink=true",
+        ),
+        (
+            {"routes": [{**ROUTE, "link": "mv0"}, {**ROUTE, "destination": "0.0.0.0/0", "type": "unreachable", "metric": 9}]},
+            "[Route]\nDestination=0.0.0.0/0\nTable=107\nMetric=9\nType=unreachable",
+        ),
+        (
+            {"rules": [{**RULE, "iif": "mv0", "table": "7"}]},
+            "[RoutingPolicyRule]\nPriority=107\nFamily=ipv4\nIncomingInterface=mv0\nTable=7",
+        ),
+        (
+            {"rules": [{**RULE, "from": "192.0.2.1/32", "action": "lookup", "table": "7"}]},
+            "[RoutingPolicyRule]\nPriority=107\nFamily=ipv4\nFrom=192.0.2.1/32\nTable=7",
+        ),
+        (
+            {"routes": [{**ROUTE, "link": "mv0"}], "rules": [{**RULE, "fwmark": "0x1", "table": "107"}]},
+            "[RoutingPolicyRule]\nPriority=107\nFamily=ipv4\nFirewallMark=0x1\nTable=107",
+        ),
+    ],
+    ids=["by the link", "by the table of another route", "by iif", "by an address", "by a table"],
+)
+def test_routes_and_rules_are_with_their_link(lists: dict[str, Any], section: str) -> None:
+    """In its .network file."""
+    found = texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"]}], **lists)
+    assert f"\n\n{section}\n" in found["05-patchbay-mv0.network"]
+
+
+def test_route_by_a_card_of_others() -> None:
+    """A drop-in."""
+    found = texts(routes=[{**ROUTE, "link": "eth1"}])
+    assert found == {
+        "20-eth1.network.d/05-patchbay-eth1.conf": f"{CREDIT}[Route]\nDestination=203.0.113.0/24\nTable=107\n",
+    }
+
+
+WAY_OUT = ". Write persist: replay, which brings back everything"
+NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
+
+
+@pytest.mark.parametrize(
+    ("lists", "sentence"),
+    [
+        ({"macvlan": [{**MV0, "sysctls": {"ipv4.arp_ignore": 1}}]}, f"{NO_SETTING} sysctls"),
+        ({"macvlan": [{**MV0, "alias": "x"}]}, f"{NO_SETTING} alias"),
+        ({"macvlan": [{**MV0, "tx_queue_len": 5}]}, f"{NO_SETTING} tx_queue_len"),
+        ({"macvlan": [{**MV0, "nopromisc": True}]}, f"{NO_SETTING} nopromisc"),
+        ({"macvtap": [{**MV0, "device_owner": 7}]}, f"{NO_SETTING} device_owner"),
+        ({"macvtap": [{**MV0, "bc_queue_len": 7}]}, f"{NO_SETTING} bc_queue_len"),
+        (
+            {"dummy": [{"name": "mv0", "controller": "br9"}], "bridge_port": [{"port": "mv0", "locked": True}]},
+            f"{NO_SETTING} locked",
+        ),
+        (
+            {"macvlan": [{**MV0, "address_generation_mode": "stable_secret"}]},
+            "mv0: persist: networkd: systemd-networkd cannot set address_generation_mode to stable_secret",
+        ),
+        ({"netns": [{"name": "blue"}]}, "netns blue: persist: networkd: systemd-networkd makes no network namespaces"),
+        (
+            {"macvlan": [{**MV0, "netns": "blue"}]},
+            "mv0 in netns blue: persist: networkd: systemd-networkd works in the namespace of the host alone",
+        ),
+        (
+            {"veth": [{"name": "va", "peer": {"name": "vb", "netns": "blue"}}]},
+            "vb in netns blue: persist: networkd: systemd-networkd works in the namespace of the host alone",
+        ),
+        (
+            {"macvlan": [{**MV0, "lower_device": "eth7"}]},
+            "mv0: persist: networkd: its lower device eth7 is not set up by systemd-networkd (networkctl status eth7 "
+            "names no .network "
+            "file), which makes or changes links along with the file of that one only",
+        ),
+        (
+            {"macvlan": [{**MV0, "controller": "br1"}]},
+            "mv0: persist: networkd: its controller br1 is made by no .netdev file, so systemd-networkd would not "
+            "attach anything to "
+            "it. Declare br1 with persist: networkd too",
+        ),
+        (
+            {"link": [{"name": "eth1", "addresses": ["192.0.2.1/24"]}]},
+            "eth1: persist: networkd: the addresses of a link that others' files set up are theirs to say",
+        ),
+        (
+            {"routes": [ROUTE]},
+            "route to 203.0.113.0/24 table 107: persist: networkd: systemd-networkd keeps it in the file of a link; "
+            "its link is not "
+            "written, and no route of that table has one. Write link",
+        ),
+        (
+            {"rules": [{**RULE, "from": "192.0.2.7/32", "table": "9"}]},
+            "IPv4 rule 107: persist: networkd: systemd-networkd keeps it in the file of a link; it names no link, and neither an "
+            "address nor a table of a link that is declared so",
+        ),
+        (
+            {"macvlan": [MV0], "rules": [{**RULE, "iif": "mv0", "action": "nop"}]},
+            "IPv4 rule 107: persist: networkd: systemd-networkd cannot set action to nop",
+        ),
+        (
+            {"macvlan": [{**MV0, "dhcp4": {"client_id": "mac"}}]},
+            "mv0: persist: networkd: the DHCP client of dhcp4 has no place in the files of systemd-networkd",
+        ),
+    ],
+)
+def test_what_it_cannot_say(lists: dict[str, Any], sentence: str) -> None:
+    """A sentence, with the way out."""
+    with pytest.raises(InvalidValue) as caught:
+        texts(**lists)
+    assert str(caught.value) == sentence + WAY_OUT
+
+
+def test_version() -> None:
+    """What only a later release has."""
+    with pytest.raises(InvalidValue, match="can set bc_cutoff from version 256 on, and this host has 252"):
+        texts(BootState(versions=OLDER, governed=BOOT.governed), macvlan=[{**MV0, "bc_cutoff": 7}])
+
+
+def test_what_is_so_by_itself_needs_no_word() -> None:
+    """It is left out."""
+    plain = texts(macvlan=[MV0])
+    assert (
+        texts(macvlan=[{**MV0, "alias": "", "tx_queue_len": 1000, "altnames": [], "nodst": False, "bc_cutoff": 1}]).keys()
+        == plain.keys()
+    )
+
+
+def test_every_row_has_its_place() -> None:
+    """Each key that the table names stands in some file, once for each link that has it."""
+    for version in (252, 257):
+        boot = BootState(versions={"networkd": version}, governed=BOOT.governed)
+        for path, file in rendered(boot, declared("networkd", version)).items():
+            sections = file.content.decode().split("\n\n")
+            lines = [line for section in sections for line in section.splitlines()[1:]]
+            assert all("=" in line or line.startswith("[") for line in lines), path
+
+
+# --- planning ---
+
+
+class Host(Disk):
+    """A disk beside which networkd runs."""
+
+
+def host(version: int = 257) -> Host:
+    """With nothing declared."""
+    return Host(
+        BootState(
+            init="systemd",
+            managers=frozenset({"networkd"}),
+            versions={"networkd": version},
+            governed=BOOT.governed,
+        )
+    )
+
+
+ENGINE_FILES = "/usr/local/lib/patchbay/replay.pyz"
+ON_ETH1 = {"name": "mv0", "lower_device": "eth1", "mode": "bridge"}
+OWN = f"write {NETWORKD}/05-patchbay-mv0.netdev, write {NETWORKD}/05-patchbay-mv0.network"
+DROP_IN = f"{NETWORKD}/20-eth1.network.d/05-patchbay-mv0.conf"
+
+
+def test_its_own_files_are_read_first() -> None:
+    """Or networkd would try to make a link that is there; and no program of ours is needed."""
+    found = host().run("networkd", macvlan=[ON_ETH1])
+    assert sentences(found) == [
+        f"bring back at the next boot: write {FOLDER}/link-mv0.json",
+        f"have systemd-networkd bring it back: {OWN}",
+        f"have systemd-networkd bring it back: write {DROP_IN}",
+    ]
+    assert [step.told for step in found.last] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("lower", ["eth0", "eth1"])
+def test_older_release(lower: str) -> None:
+    """It takes the addresses of the lower device off for a moment: so it is not told, now or later, and the task says so."""
+    disk = host(252)
+    found = disk.run("networkd", macvlan=[{**ON_ETH1, "lower_device": lower}])
+    told = [getattr(step, "told", ()) for step in (*found.first, *found.last)]
+    if lower == "eth1":
+        assert ("networkd",) in told
+        assert found.warnings == ()
+        return
+    assert not any(told)
+    assert sentences(found)[0] == "wait for the next boot: write /run/patchbay-networkd-waits"
+    assert found.warnings == (
+        "systemd-networkd 252 takes addresses off for a moment when it reads a file about a link anew, here those of "
+        "eth0: so it is "
+        "not told, and what is written for it takes effect at the next boot. The kernel has all of it already",
+    )
+    later = disk.run("networkd", macvlan=[{"name": "mv0", "mtu": 1400}])
+    assert not any(getattr(step, "told", ()) for step in (*later.first, *later.last))
+    assert len(later.warnings) == 1
+
+
+def test_to_another_backend_and_back() -> None:
+    """What networkd takes along is made again; the file that it had is the one that keeps its hands off."""
+    disk = host()
+    disk.run("networkd", macvlan=[ON_ETH1], rules=[{"priority": 105, "iif": "mv0", "table": "105"}])
+    found = disk.run("replay", macvlan=[ON_ETH1])
+    first = [str(step) for step in found.first]
+    assert f"have systemd-networkd let go: write {NETWORKD}/05-patchbay-mv0.network, " in first[-1]
+    assert found.let_go
+    assert [str(item.key) for item in found.again] == ["mv0"]
+    assert b"Unmanaged=yes" in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
+    assert f"{FOLDER}/link-mv0.json" not in disk.boot.files
+    found = disk.run("networkd", macvlan=[ON_ETH1])
+    assert not found.let_go
+    assert b"Unmanaged" not in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
+    assert ENGINE_FILES not in disk.boot.files
+
+
+@pytest.mark.parametrize("way", ["absent", "none"])
+def test_away(way: str) -> None:
+    """All files, before the kernel is asked: a crash in between leaves a link, and none that comes back."""
+    disk = host()
+    disk.run("networkd", macvlan=[ON_ETH1])
+    if way == "absent":
+        found = disk.run(None, macvlan=[{"name": "mv0", "state": "absent"}], state=State())
+    else:
+        found = disk.run("none", macvlan=[ON_ETH1])
+    assert disk.boot.files == {}
+    assert [str(step).partition(":")[0] for step in found.first] == ["have systemd-networkd let go", "forget at the next boot"]
+    assert found.last == ()
+    assert [str(item.key) for item in found.again] == ([] if way == "absent" else ["mv0"])
+
+
+def test_drift_is_mended() -> None:
+    """By whatever task runs next; a task that says something else and not persist warns."""
+    disk = host()
+    disk.run("networkd", macvlan=[ON_ETH1])
+    path = f"{NETWORKD}/05-patchbay-mv0.network"
+    good = disk.boot.files[path]
+    disk.boot = BootState(**{**vars(disk.boot), "files": {**disk.boot.files, path: File(b"[Match]\n")}})
+    found = disk.run(None, macvlan=[ON_ETH1])
+    assert [change[0] for change in found.changes] == [path]
+    assert disk.boot.files[path] == good
+    found = disk.run(None, macvlan=[{"name": "mv0", "mtu": 1300}])
+    assert found.changes == ()
+    assert found.warnings == (
+        f"mv0: its declaration for the next boot ({FOLDER}/link-mv0.json) says something else than this task. Write "
+        f"persist: networkd "
+        "to save it as it is now, or persist: none to delete the declaration",
+    )
+
+
+def test_manager_that_does_not_run() -> None:
+    """A sentence with both ways out."""
+    with pytest.raises(InvalidValue) as caught:
+        Disk().run("networkd", macvlan=[ON_ETH1])
+    assert str(caught.value) == (
+        "mv0: persist: networkd: systemd-networkd does not run on this host. Start it (systemctl enable --now "
+        "systemd-networkd), or "
+        "write persist: replay, which needs none"
+    )
+
+
+def test_what_cannot_be_said_any_more() -> None:
+    """Of another object than the task's: its files stay, and a warning tells why. Of the task's own: an error."""
+    disk = host()
+    disk.run("networkd", macvlan=[ON_ETH1, {**ON_ETH1, "name": "mv1"}])
+    before = dict(disk.boot.files)
+    gone = {name: file for name, file in BOOT.governed.items() if name != "eth1"}
+    disk.boot = BootState(**{**vars(disk.boot), "governed": gone})
+    found = disk.plan(None, macvlan=[{"name": "mv2", "lower_device": "eth0"}])
+    assert found.changes == ()
+    assert [note.partition(":")[0] for note in found.warnings] == ["mv0", "mv1"]
+    assert disk.boot.files == before
+    with pytest.raises(InvalidValue, match="mv0: persist: networkd: its lower device eth1 is not set up"):
+        disk.plan("networkd", macvlan=[ON_ETH1])
+
+
+def test_other_manager_keeps_its_hands_off() -> None:
+    """Of what networkd makes."""
+    disk = host()
+    disk.boot = BootState(**{**vars(disk.boot), "managers": frozenset({"networkd", "networkmanager"})})
+    disk.run("networkd", macvlan=[ON_ETH1])
+    assert "/etc/NetworkManager/conf.d/90-patchbay-mv0.conf" in disk.boot.files
+
+
+def test_plan_is_of_the_same_files() -> None:
+    """In whatever order things were declared."""
+    link = Link(LinkKey("", "mv0"), "macvlan", {"lower_device": LinkKey("", "eth1"), "mode": "bridge", "address": MAC}, index=3)
+    routes = [{"destination": f"{ip}/32", "link": "mv0", "table": "107"} for ip in ("203.0.113.1", "198.51.100.1")]
+
+    def files(some: list[dict[str, Any]]) -> BootPlan:
+        items = merge(wanted_topology({"routes": some, "macvlan": [ON_ETH1], "persist": "networkd"}))
+        return plan_boot(items, State([link]), host().boot, Engine(b"program", (1, 0, 0)))
+
+    there, back = (files(some) for some in (routes, routes[::-1]))
+    assert {path: new for path, _old, new in there.changes} == {path: new for path, _old, new in back.changes}

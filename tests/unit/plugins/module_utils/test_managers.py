@@ -1,0 +1,106 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What network managers say, where there is none to ask."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk, _managers
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Tell
+
+OWN = "/etc/systemd/network/05-patchbay-mv0.network"
+TELL = Tell("networkd", (OWN,))
+
+
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What networkd says while it reads its files."""
+    lines: list[str] = []
+
+    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        shown = "-- cursor: here\n" if "--show-cursor" in command else "\n".join(lines) if "--after-cursor" in command else ""
+        return subprocess.CompletedProcess(command, 0, shown, "")
+
+    monkeypatch.setattr(_managers.subprocess, "run", run)
+    monkeypatch.setattr(_managers, "_LINKS", str(tmp_path))
+    monkeypatch.setattr(_managers, "_STEP", 0)
+    (tmp_path / "1").write_text("# private\nADMIN_STATE=configured\nADDRESS_STATE=routable\nNETWORK_FILE=/etc/x.network\n")
+    return lines
+
+
+def test_complaint(journal: list[str]) -> None:
+    """Its own line is the error."""
+    journal += [
+        "/etc/systemd/network/20-eth0.network:3: Unknown key 'Old' in section [Link], ignoring.",
+        f"{OWN}:5: Unknown key 'Bogus' in section [Link], ignoring.",
+    ]
+    with pytest.raises(RequestFailed) as caught:
+        _disk.execute(TELL)
+    assert str(caught.value) == (
+        f"systemd-networkd does not understand {OWN}:5: Unknown key 'Bogus' in section [Link], ignoring."
+    )
+
+
+def test_what_it_says_of_others(journal: list[str]) -> None:
+    """Is not about our files; nor is that it reads them."""
+    journal += [
+        "/etc/systemd/network/20-eth0.network:3: Unknown key 'Old' in section [Link], ignoring.",
+        f"mv0: Reconfiguring with {OWN}.",
+    ]
+    _disk.execute(TELL)
+
+
+def test_link_that_fails(journal: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that had failed before is no news."""
+    states = [{"old"}, {"old", "eth0"}]
+    monkeypatch.setattr(_managers, "_failed", lambda: states.pop(0))
+    with pytest.raises(RequestFailed, match=r"could not set up eth0 with these files \(see: networkctl status eth0\)"):
+        _disk.execute(TELL)
+    assert journal == []
+
+
+def test_links_that_it_sets_up(journal: list[str], tmp_path: Path) -> None:
+    """From which file, and whether they have addresses; what nobody manages is none."""
+    assert journal == []
+    state = BootState(managers=frozenset({"networkd"}), files={"/etc/x": File()})
+    assert _managers.asked(state).governed == {"lo": ("/etc/x.network", True)}
+    (tmp_path / "1").write_text("ADMIN_STATE=unmanaged\nNETWORK_FILE=/etc/x.network\n")
+    assert _managers.asked(state).governed == {}
+
+
+def test_links_that_others_have_it_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By name, with their kind; not those that we have it make."""
+    (tmp_path / "10-br.netdev").write_text("# x\n[NetDev]\nName=br9\nKind=bridge\n")
+    ours = tmp_path / "05-patchbay-br0.netdev"
+    ours.write_text("[NetDev]\nName=br0\nKind=bridge\n")
+    monkeypatch.setattr(_managers, "_NETDEVS", (f"{tmp_path}/*.netdev",))
+    assert _managers._netdevs({str(ours)}) == {"br9": "bridge"}
+
+
+def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
+    """It answers before it has: so its word on that link is awaited, but not for ever."""
+    (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
+    looked = []
+    original = _managers._links
+
+    def links() -> dict[str, dict[str, str]]:
+        looked.append(1)
+        if len(looked) == 3:
+            (tmp_path / "1").write_text("ADMIN_STATE=unmanaged\n")
+        return original()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_managers, "_links", links)
+        _disk.execute(Tell("networkd"))
+    assert len(looked) == 3
+    (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
+    _disk.execute(Tell("networkd"))
+    assert journal == []
