@@ -1,0 +1,82 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slow links of the playbook lab, on a kernel that has no netem: what passes takes its time, and a delay is refused in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.patchbay.netdev.tests.integration.host import hosts
+from ansible_collections.patchbay.netdev.tests.integration.playbooks import Site
+
+SLOW = {"netns": "router", "link": "to-right", "rate": 20}
+# how long two and a half million bytes take from left to right
+TRANSFER = """
+import socket, subprocess, sys, time
+receive = ("import socket; s = socket.create_server(('198.51.100.2', 7000)); print(flush=True); c = s.accept()[0]\\n"
+           "while c.recv(1 << 16): pass\\nc.send(b'.')")
+with subprocess.Popen(["ip", "netns", "exec", "right", sys.executable, "-c", receive], stdout=subprocess.PIPE) as other:
+    other.stdout.readline()
+    sender = socket.create_connection(("198.51.100.2", 7000))
+    start = time.monotonic()
+    sender.sendall(bytes(2500000))
+    sender.shutdown(socket.SHUT_WR)
+    sender.recv(1)
+    print(time.monotonic() - start)
+"""
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A host without any card."""
+    made = Site("lab")
+    hosts("start", made.name)
+    yield made
+    hosts("stop", made.name)
+
+
+def seconds(site: Site) -> float:
+    """How long the transfer takes."""
+    site.path("/tmp/transfer").write_text(TRANSFER)
+    return float(site.sh("ip netns exec left /usr/bin/python3 /tmp/transfer").stdout)
+
+
+def qdiscs(site: Site) -> list[tuple[str, str]]:
+    """What is in the way of frames, in all namespaces: link and kind."""
+    found = []
+    for netns in ("left", "right", "router"):
+        shown = json.loads(site.sh(f"tc -n {netns} -j qdisc show").stdout)
+        found += [(f"{netns} {one['dev']}", one["kind"]) for one in shown if one["kind"] != "noqueue"]
+    return found
+
+
+def test_lab(site: Site) -> None:
+    """Checked before there is anything, built, damaged and mended, fast again, and away."""
+    assert site.play("lab", "--check", "--diff") == 2
+    assert site.sh("ls /run/netns 2>/dev/null || :").stdout == ""
+    printed = site.ran("lab")
+    assert "By tbf, for this kernel has no netem: the rate is limited, and nothing else" in printed
+    assert qdiscs(site) == [("right eth0", "tbf"), ("router to-right", "tbf")]
+    assert 0.7 < seconds(site) < 5
+    assert site.play("lab") == 0
+    site.sh("tc -n router qdisc replace dev to-right root tbf rate 500mbit burst 1m latency 50ms")
+    assert seconds(site) < 0.7
+    assert site.play("lab", "--check") == 1
+    assert site.play("lab") == 1
+    assert seconds(site) > 0.7
+    assert site.play("lab", lab_slow_links=[{**SLOW, "state": "absent"}]) == 1
+    assert qdiscs(site) == [("right eth0", "tbf")]
+    assert seconds(site) < 0.7
+    assert site.play("lab", lab_state="absent") == 1
+    assert site.sh("ls /run/netns").stdout == ""
+
+
+def test_what_only_netem_knows(site: Site) -> None:
+    """It is refused, whatever else is written."""
+    said = " ".join(site.ran("lab", check=False, lab_slow_links=[{**SLOW, "delay": 0.05}]).split())
+    assert "to-right: this kernel has no netem, and without it a link has no delay and no loss. Write only a rate" in said
+    assert qdiscs(site) == []
