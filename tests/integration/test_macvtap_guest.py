@@ -167,7 +167,7 @@ def test_gateway(site: Site) -> None:
 def test_reboot(site: Site) -> None:
     """The example says persist: replay. What systemd would run here is what the unit says, once it is wanted."""
     disk = site.disk()
-    site.climb("macvtap_guest", macvtap_guest_links=[])
+    assert site.play("macvtap_guest", macvtap_guest_links=[]) > 0
     hosts("restart", site.name)
     start(site)
     assert site.replay()[0] == 0
@@ -180,7 +180,7 @@ def test_reboot(site: Site) -> None:
     assert_goes_out(site)
     assert site.play("macvtap_guest", macvtap_guest_links=[]) == 0
     site.sh("ip netns del guest")
-    site.climb("macvtap_guest", macvtap_guest_links=[], macvtap_guest_state="absent")
+    assert site.play("macvtap_guest", macvtap_guest_links=[], macvtap_guest_state="absent") > 0
     changed = [path for path, found in site.disk().items() if disk.get(path) != found]
     left = [path for path in changed if re.search("nat|gw0|eth0", path)]
     assert left == []
@@ -193,3 +193,11 @@ def test_name_that_would_be_a_rule(site: Site) -> None:
     said = " ".join(site.ran("macvtap_guest", check=False, macvtap_guest_links=[], macvtap_guest_gateway=odd).split())
     assert 'macvtap_guest_gateway: eth0\\" drop; # cannot stand in rules of nftables' in said
     assert_equal(site.settled(), before)
+
+
+def test_without_nft(site: Site) -> None:
+    """What is missing is named."""
+    site.sh("rm /usr/sbin/nft")
+    said = " ".join(site.ran("macvtap_guest", check=False, macvtap_guest_links=[]).split())
+    assert "nft does not run on this host" in said
+    assert "Install the package nftables" in said
