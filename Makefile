@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 # for the steps that are commands of their own: the tools of .venv come first
 tools = PATH=$(CURDIR)/.venv/bin:$$PATH
 
-.PHONY: help demo test unit integration lint sanity test-hosts benchmark clean
+.PHONY: help demo demo-voip test unit integration lint sanity test-hosts benchmark clean
 
 help: ## shows this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -11,6 +11,10 @@ help: ## shows this list
 demo: ## shows the collection at work on hosts made for it
 	@tests/environment demo
 	@demo/run
+
+demo-voip: ## shows softphones in the voice network: a real call, and which MAC addresses and marks it has on the wire
+	@tests/environment demo
+	@demo/voip/run
 
 test: environment ## runs every check
 	@tests/run

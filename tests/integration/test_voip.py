@@ -1,0 +1,272 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role voip_macvlan: real calls of real softphones on hosts of each kind of binding, and what the switch saw of them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.demo.voip import judge
+from ansible_collections.patchbay.netdev.plugins.filter.stable_mac import stable_mac
+from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts
+from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
+
+LAB = CLONE / "demo/voip/lab"
+OUI = "00:04:f2"
+AS_USER = ("setpriv", "--reuid", "1060", "--regid", "1060", "--clear-groups")
+# A program that binds its sockets to a link: SIP, and sound to where it comes back from.
+BOUND_TO_DEVICE = """
+import socket
+
+def bound(port):
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"voice0")
+    made.bind(("0.0.0.0", port))
+    made.settimeout(5)
+    return made
+
+sip, rtp = bound(5060), bound(10000)
+lines = ["OPTIONS sip:10.30.0.1 SIP/2.0", "Via: SIP/2.0/UDP 10.30.0.14:5060;branch=z9hG4bK1;rport", "Max-Forwards: 9",
+         "From: <sip:me@10.30.0.1>;tag=1", "To: <sip:10.30.0.1>", "Call-ID: 1", "CSeq: 1 OPTIONS", "Content-Length: 0", "", ""]
+sip.sendto("\\r\\n".join(lines).encode(), ("10.30.0.1", 5060))
+print(sip.recv(2000).split(b"\\r")[0].decode())
+rtp.sendto(b"\\x80\\x00" + bytes(170), ("10.40.0.20", 6000))
+print(len(rtp.recv(2000)), "Call established")
+"""
+
+
+@dataclass(frozen=True)
+class Desk(Machine):
+    """A host with a softphone."""
+
+    number: int
+    variables: dict[str, Any]
+    softphone: str = ""  # lines of its configuration
+    start: Sequence[str] = ()  # what starts it
+
+    @property
+    def nic(self) -> str:
+        """MAC address of the network card."""
+        return f"52:54:00:aa:00:{self.number:02x}"
+
+    @property
+    def voice(self) -> str:
+        """MAC address that the link is to have."""
+        written: str = self.variables.get("voip_macvlan_address", "").lower().replace("-", ":")
+        return written or stable_mac(self.name, "voice0", self.variables.get("voip_macvlan_oui", OUI))
+
+    def call(self) -> str:
+        """Call the echo; what the softphone says."""
+        if self.variables["voip_macvlan_bind"] == "device":
+            return hosts("enter", self.name, "/usr/bin/python3", "-", given=BOUND_TO_DEVICE, check=False).stdout
+        return lab("call", self.name, *self.start)
+
+    def judged(self) -> list[str]:
+        """What was wrong with a call, and with a look at the web, on the wire."""
+        lab("capture", self.name)
+        assert lab("web", self.name) == "the web\n"
+        said = self.call()
+        capture = subprocess.run([LAB, "captured", self.name], capture_output=True, check=True).stdout
+        seen = judge.flows(capture, {self.voice: "voice", self.nic: "NIC"})
+        found = judge.faults(list(seen), marked=self.variables.get("voip_macvlan_dscp", True))
+        return found if "Call established" in said else ["it says that there was no call", *found]
+
+
+DESKS = (
+    Desk(
+        "desk1",
+        11,
+        {"voip_macvlan_bind": "user", "voip_macvlan_user": "phone", "voip_macvlan_reserved_address": "10.30.0.11"},
+        "net_interface voice0",
+        AS_USER,
+    ),
+    Desk(
+        "desk2",
+        12,
+        {"voip_macvlan_bind": "address", "voip_macvlan_addresses": ["10.30.0.12/24"], "voip_macvlan_persist": "replay"},
+        "net_interface voice0\nsip_listen 10.30.0.12:5060",
+    ),
+    Desk(
+        "desk3",
+        13,
+        {"voip_macvlan_bind": "netns", "voip_macvlan_addresses": ["10.30.0.13/24"], "voip_macvlan_address": "00-04-F2-00-00-03"},
+        "",
+        ("ip", "netns", "exec", "voice"),
+    ),
+    Desk(
+        "desk4",
+        14,
+        {
+            "voip_macvlan_bind": "device",
+            "voip_macvlan_addresses": ["10.30.0.14/24"],
+            "voip_macvlan_oui": "",
+            "voip_macvlan_dscp": False,
+        },
+    ),
+)
+COMMON = {
+    "ansible_connection": "host",
+    "ansible_python_interpreter": str(CLONE / ".venv/bin/python"),
+    "voip_macvlan_lower_device": "eth0",
+    "voip_macvlan_oui": OUI,
+    "voip_macvlan_gateways": ["10.30.0.1"],
+    "voip_macvlan_rtp_ports": "10000-10200",
+    "voip_macvlan_dscp": True,
+    "voip_macvlan_lists": ["nftables", "dnsmasq", "dhcpd", "kea", "comware"],
+}
+
+
+def lab(*words: str) -> str:
+    """What demo/voip/lab says."""
+    done = subprocess.run([str(LAB), *words], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Play:
+    """A run of the playbook: what Ansible said, and how many changes it made on each host."""
+
+    said: str
+    failed: bool
+
+    @property
+    def changes(self) -> dict[str, int]:
+        """Those that Ansible counted."""
+        return {name: int(count) for name, count in re.findall(r"^(desk\d) .*changed=(\d+)", self.said, re.MULTILINE)}
+
+
+def play(folder: Path, *options: str, **more: Any) -> Play:
+    """Run the playbook for all desks."""
+    variables = {**COMMON, "voip_macvlan_lists_folder": str(folder)}
+    inventory = {"desks": {"vars": variables, "hosts": {desk.name: desk.variables for desk in DESKS}}}
+    (folder / "inventory.json").write_text(json.dumps(inventory))
+    command = [str(CLONE / ".venv/bin/ansible-playbook"), "patchbay.netdev.voip", "--inventory", str(folder / "inventory.json")]
+    environment = {
+        "NETNS_SANDBOX": "1",  # where these tests run, or conftest.py had refused
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": str(folder),
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONNECTION_PLUGINS": str(CLONE / "tests/hosts/connection"),
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_HOME": str(folder / "ansible"),
+    }
+    command += ["--extra-vars", json.dumps(more), *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return Play(done.stdout + done.stderr, done.returncode != 0)
+
+
+def well(done: Play) -> Play:
+    """A run that did not fail."""
+    assert not done.failed, done.said
+    return done
+
+
+def at_once(work: Any) -> dict[str, Any]:
+    """Do something at all desks."""
+    with ThreadPoolExecutor() as threads:
+        return dict(zip((desk.name for desk in DESKS), threads.map(work, DESKS)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network() -> Iterator[None]:
+    """The switch, the voice network, the data network, and the desks."""
+    lab("up")
+    for desk in DESKS:
+        lab("desk", desk.name, str(desk.number))
+        hosts("enter", desk.name, "tee", "-a", "/run/phone/config", given=f"{desk.softphone}\n")
+    yield
+    hosts("stop", "switch", "voice", "data", *(desk.name for desk in DESKS))
+
+
+def everything(desk: Desk) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """What is to be as before: the kernel, the disk, and marks."""
+    return desk.settled(), desk.disk(), desk.sh("nft list ruleset").stdout
+
+
+def test_role(tmp_path: Path) -> None:
+    """The trap, check mode, the run, nothing to do, calls, damage that shows in calls, its mending, and all as before."""
+    (trapped,) = [desk for desk in DESKS if desk.variables["voip_macvlan_bind"] == "netns"]
+    lab("capture", trapped.name)
+    lab("call", trapped.name)
+    capture = subprocess.run([LAB, "captured", trapped.name], capture_output=True, check=True).stdout
+    seen = judge.flows(capture, {trapped.nic: "NIC"})
+    assert {(flow.carries, flow.sent, flow.mac) for flow in seen} == {("SIP", True, "NIC")}, "an unbound softphone"
+
+    before = at_once(everything)
+    # The lists come first: without them, the switch knows no telephone, and the DHCP server none either.
+    listed = well(play(tmp_path, "--tags", "voip_macvlan_lists"))
+    assert sum(listed.changes.values()) == 1
+    assert at_once(everything) == before
+    lab("vlans", str(tmp_path / "switch.nft"))
+    lab("leases", str(tmp_path / "dnsmasq.conf"))
+    reservations = json.loads((tmp_path / "kea.json").read_text())
+    assert reservations[0] == {"hw-address": DESKS[0].voice, "hostname": "desk1", "ip-address": "10.30.0.11"}
+    assert [one["hw-address"] for one in reservations] == [desk.voice for desk in DESKS]
+    assert f"host desk2-voice {{ hardware ethernet {DESKS[1].voice}; fixed-address 10.30.0.12; }}" in (
+        (tmp_path / "dhcpd.conf").read_text()
+    )
+    assert (tmp_path / "comware.txt").read_text().splitlines() == [
+        "voice-vlan mac-address 0004-f200-0000 mask ffff-ff00-0000 description softphones",
+        f"voice-vlan mac-address {_in_threes(DESKS[3].voice)} mask ffff-ffff-ffff description softphone",
+    ]
+
+    told = well(play(tmp_path, "--check", "--diff"))
+    for name, state in at_once(everything).items():
+        for now, then in zip(state, before[name]):
+            assert now == then, f"check mode changed {name}"
+    done = well(play(tmp_path))
+    assert done.changes == told.changes
+    assert all(done.changes.values())
+    warned = re.findall(r"WARNING: (\S+) is locally administered", done.said)
+    assert warned == [DESKS[3].voice]
+    again = well(play(tmp_path))
+    assert not any(again.changes.values()), again.said
+
+    assert at_once(lambda desk: desk.judged()) == {desk.name: [] for desk in DESKS}
+    _sipp_calls()
+
+    # What somebody does, and what a call then looks like on the wire. The softphone says each time that there is one.
+    DESKS[0].sh("nft flush ruleset")
+    DESKS[1].sh("ip rule del priority 5060")
+    found = at_once(lambda desk: desk.judged())
+    assert found["desk1"] == ["SIP is sent with the mark -", "RTP is sent with the mark -"]
+    by_card = ["RTP is sent by the NIC MAC (10.10.0.12 > 10.40.0.20)", "RTP is sent with the mark -", "no RTP was received"]
+    assert found["desk2"] == by_card
+    assert found["desk3"] == found["desk4"] == []
+    # Without its link, the softphone has no way at all, and not that of the network card.
+    DESKS[1].sh("ip link set voice0 down")
+    assert "No route to host" in DESKS[1].sh("ip route get 10.40.0.20 from 10.30.0.12 2>&1 || :").stdout
+    mended = well(play(tmp_path, "--limit", "desk1,desk2"))
+    assert mended.changes == {"desk1": 1, "desk2": 1}, mended.said
+    assert at_once(lambda desk: desk.judged()) == {desk.name: [] for desk in DESKS}
+
+    well(play(tmp_path, voip_macvlan_state="absent"))
+    for name, (kernel, disk, marks) in at_once(everything).items():
+        assert_equal(kernel, before[name][0], name)
+        assert disk == before[name][1]
+        assert marks == before[name][2]
+
+
+def _in_threes(mac: str) -> str:
+    digits = mac.replace(":", "")
+    return "-".join((digits[:4], digits[4:8], digits[8:]))
+
+
+def _sipp_calls() -> None:
+    """Another softphone, bound by its address; and not bound."""
+    call = "cd /run && timeout 8 sipp -sn uac -s echo -i {} -p 5070 -m 1 -timeout 3s -timeout_error -nostdin 10.30.0.1:5060"
+    bound = DESKS[1].sh(call.format("10.30.0.12"), check=False)
+    assert bound.returncode == 0, bound.stdout
+    unbound = DESKS[1].sh(call.format("10.10.0.12"), check=False)
+    assert unbound.returncode not in (0, 124), "it had a call by the network card"
