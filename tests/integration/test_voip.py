@@ -197,8 +197,8 @@ def network() -> Iterator[None]:
 def everything(desk: Desk) -> str:
     """What is to be as before: all that the kernel says of the network, marks, and every file of the host's own."""
     return desk.sh(
-        "for family in -4 -6; do ip $family route show table all | grep -v ^multicast; ip $family rule; done; ip -d address; ip netns;"
-        "nft list ruleset; grep -r . /proc/sys/net/ipv4/conf /proc/sys/net/ipv6/conf 2>/dev/null | grep -v stable_secret;"
+        "for family in -4 -6; do ip $family route show table all | grep -v ^multicast; ip $family rule; done;"
+        "ip -d address; ip netns; nft list ruleset; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf;"
         "find /etc /usr/local -xdev -not -type d -printf '%p %m %u %g %s %T@ %l\\n' | sort"
     ).stdout
 

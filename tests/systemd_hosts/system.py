@@ -132,11 +132,11 @@ class System:
         assert not result.get("failed"), result
         return result
 
-    def play(self, tasks: Sequence[Mapping[str, Any]]) -> str:
+    def play(self, tasks: Sequence[Mapping[str, Any]], *words: str) -> str:
         """What a playbook of these tasks prints, which has to succeed."""
         playbook = CLONE / ".work" / f"{self.name}.yml"
         playbook.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": list(tasks)}]))
-        done = self._ansible("ansible-playbook", "--diff", str(playbook))
+        done = self._ansible("ansible-playbook", "--diff", *words, str(playbook))
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
