@@ -78,7 +78,8 @@ class Desk(Machine):
         said = self.call()
         capture = subprocess.run([LAB, "captured", self.name], capture_output=True, check=True).stdout
         seen = judge.flows(capture, {self.voice: "voice", self.nic: "NIC"})
-        found = judge.faults(list(seen), marked=self.variables.get("voip_macvlan_dscp", True))
+        variables = {"voip_macvlan_dscp": True, "voip_macvlan_vlan": 0, **self.variables}
+        found = judge.faults(list(seen), variables["voip_macvlan_dscp"], variables["voip_macvlan_vlan"])
         return found if "Call established" in said else ["it says that there was no call", *found]
 
 
@@ -133,7 +134,7 @@ LISTS = ["nftables", "dnsmasq", "dhcpd", "kea", "comware"]
 
 def lab(*words: str) -> str:
     """What demo/voip/lab says."""
-    done = subprocess.run([str(LAB), *words], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([str(LAB), *words], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
 
@@ -151,10 +152,10 @@ class Play:
         return {name: int(count) for name, count in re.findall(r"^(desk\d) .*changed=(\d+)", self.said, re.MULTILINE)}
 
 
-def play(folder: Path, *options: str, **more: Any) -> Play:
-    """Run the playbook for all desks."""
+def play(folder: Path, *options: str, desks: Sequence[Desk] = DESKS, **more: Any) -> Play:
+    """Run the playbook for these desks."""
     variables = {**COMMON, "voip_macvlan_lists_folder": str(folder)}
-    inventory = {"desks": {"vars": variables, "hosts": {desk.name: desk.variables for desk in DESKS}}}
+    inventory = {"desks": {"vars": variables, "hosts": {desk.name: desk.variables for desk in desks}}}
     (folder / "inventory.json").write_text(json.dumps(inventory))
     command = [str(CLONE / ".venv/bin/ansible-playbook"), "patchbay.netdev.voip", "--inventory", str(folder / "inventory.json")]
     environment = {
@@ -167,7 +168,7 @@ def play(folder: Path, *options: str, **more: Any) -> Play:
         "ANSIBLE_HOME": str(folder / "ansible"),
     }
     command += ["--extra-vars", json.dumps(more), *options]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     return Play(done.stdout + done.stderr, done.returncode != 0)
 
 
@@ -177,10 +178,16 @@ def well(done: Play) -> Play:
     return done
 
 
-def at_once(work: Any) -> dict[str, Any]:
-    """Do something at all desks."""
+def at_once(work: Any, desks: Sequence[Desk] = DESKS) -> dict[str, Any]:
+    """Do something at all of them."""
     with ThreadPoolExecutor() as threads:
-        return dict(zip((desk.name for desk in DESKS), threads.map(work, DESKS)))
+        return dict(zip((desk.name for desk in desks), threads.map(work, desks)))
+
+
+def seat(desk: Desk) -> None:
+    """Plug it in, and configure its softphone."""
+    lab("desk", desk.name, str(desk.number))
+    hosts("enter", desk.name, "tee", "-a", "/run/phone/config", given=f"{desk.softphone}\n")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,8 +195,7 @@ def network() -> Iterator[None]:
     """The switch, the voice network, the data network, and the desks."""
     lab("up")
     for desk in DESKS:
-        lab("desk", desk.name, str(desk.number))
-        hosts("enter", desk.name, "tee", "-a", "/run/phone/config", given=f"{desk.softphone}\n")
+        seat(desk)
     yield
     hosts("stop", "switch", "voice", "data", *(desk.name for desk in DESKS))
 
@@ -198,14 +204,14 @@ def everything(desk: Desk) -> str:
     """What is to be as before: all that the kernel says of the network, marks, and every file of the host's own."""
     return desk.sh(
         "for family in -4 -6; do ip $family route show table all | grep -v ^multicast; ip $family rule; done;"
-        "ip -d address; ip netns; nft list ruleset; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf;"
+        "ip -d address; ip netns; nft list ruleset || :; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf || :;"
         "find /etc /usr/local -xdev -not -type d -printf '%p %m %u %g %s %T@ %l\\n' | sort"
     ).stdout
 
 
-def assert_as_before(before: dict[str, str]) -> None:
+def assert_as_before(before: dict[str, str], desks: Sequence[Desk] = DESKS) -> None:
     """Or the assertion shows the lines that differ."""
-    for name, now in at_once(everything).items():
+    for name, now in at_once(everything, desks).items():
         differing = set(now.splitlines()) ^ set(before[name].splitlines())
         assert not differing, f"{name}: {sorted(differing)}"
 
