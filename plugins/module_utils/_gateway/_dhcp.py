@@ -85,6 +85,12 @@ def known() -> list[tuple[LinkKey, leases.Record]]:
     return [(LinkKey(record["netns"], record["link"]), record) for _path, record in found if record is not None]
 
 
+def processes() -> set[int]:
+    """The ids of those that run. Each ends with its link."""
+    found = (_process(file_of(key.netns, key.name)) for key, _record in known())
+    return {process for process in found if process is not None}
+
+
 def client(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | None] | None) -> Client:
     """A client as it is now; link: index and MAC address of the link that has the name."""
     return Client(

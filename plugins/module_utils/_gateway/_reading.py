@@ -288,7 +288,8 @@ class Reading(Access):
 
 def _space(name: str) -> Netns | None:
     if exists(name):
-        return Netns(NetnsKey(name), processes_in(name))
+        ours = dhcp.processes()  # which end before the namespace goes
+        return Netns(NetnsKey(name), tuple(process for process in processes_in(name) if process not in ours))
     instead = in_place_of(name)
     return Netns(NetnsKey(name), instead=instead) if instead else None
 
