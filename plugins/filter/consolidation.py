@@ -67,6 +67,11 @@ class _OldHost:
         """Its addresses, as far as they are known beforehand."""
         return list(dict.fromkeys(str(one.ip) for one in (*(address for address, _more in self.static), *self.expected)))
 
+    @property
+    def lower_device(self) -> str:
+        """Its name."""
+        return str(self.entry.get("lower_device"))
+
     def of(self, family: int) -> list[Interface]:
         """Those whose routes and rules are known beforehand: a lease brings its own."""
         found = [address for address, _more in self.static if address.version == family]
@@ -103,6 +108,10 @@ def consolidation(
             "rules": [rule for one in found for rule in _rules(one)] if isolation == ROUTES else [],
         },
         "hosts": [_in_short(one) for one in found],
+        "lower_devices": [
+            {"name": name, "addresses": [ip for one in found if one.present and one.lower_device == name for ip in one.ips]}
+            for name in dict.fromkeys(one.lower_device for one in found if one.present)
+        ],
     }
 
 
@@ -175,6 +184,27 @@ def _until(address: Mapping[str, Any]) -> str:
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["   ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+
+
+def consolidation_answers(
+    hosts: Sequence[Mapping[str, Any]], answers: Sequence[Mapping[str, Any]], moved: bool = False
+) -> list[str]:
+    """A sentence for each address that is answered by whom it should not be. See consolidation_answers.yml."""
+    owners = {ip: host for host in hosts if host["present"] for ip in host["addresses"]}
+    return [
+        _strange(owners[one["address"]], one["address"], one["macs"], moved)
+        for one in answers
+        if one["macs"] != ([owners[one["address"]]["address"]] if moved else [])
+    ]
+
+
+def _strange(host: Mapping[str, Any], ip: str, macs: Sequence[str], moved: bool) -> str:
+    who = " and ".join(macs) or "nobody"
+    if moved:
+        return f"{ip} ({host['host']}) is to be answered by {host['address']} alone, and {who} did"
+    if host["address"] in macs:
+        return f"{host['host']} is not off: {who} answers for {ip} on {host['lower_device']}. Switch it off first"
+    return f"{ip}, the address of {host['host']}, is answered by {who} on {host['lower_device']}. Who is that?"
 
 
 def _claimed(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -291,9 +321,9 @@ def _lower_devices(hosts: Sequence[_OldHost], settings: _Settings) -> Entries:
     """A link answers ARP for its own addresses alone only if its lower device does so too: it has the addresses of none."""
     if settings.isolation == NETNS:  # the addresses are in other namespaces, and it never hears of them
         return []
-    kept = {one.entry.get("lower_device") for one in hosts if one.present}
+    kept = {one.lower_device for one in hosts if one.present}
     found = []
-    for name in dict.fromkeys(one.entry.get("lower_device") for one in hosts):
+    for name in dict.fromkeys(one.lower_device for one in hosts):
         if name in kept:
             found.append({"name": name, "sysctls": dict(settings.sysctls)})
         else:
@@ -390,7 +420,7 @@ def _in_short(one: _OldHost) -> dict[str, Any]:
         "host": one.entry.get("host"),
         "name": one.name,
         "netns": one.netns or None,
-        "lower_device": one.entry.get("lower_device"),
+        "lower_device": one.lower_device,
         "address": one.mac,
         "present": one.present,
         "dhcp": one.dhcp,
@@ -448,5 +478,5 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """By name."""
-        found = (consolidation, consolidation_duplicates, consolidation_report)
+        found = (consolidation, consolidation_answers, consolidation_duplicates, consolidation_report)
         return {filter_.__name__: _checked(filter_) for filter_ in found}
