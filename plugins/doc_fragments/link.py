@@ -205,14 +205,22 @@ dhcp4:
         - >-
           When it is not written, what serves the link stays as long as it can do what is asked. For a new client it is the first
           one, in the order of the choices, that the host has and that can do what is asked.
-        - C(udhcpc) (Debian's package of that name) says no more than it is told, and leaves IPv6 to the kernel.
+        - >-
+          C(udhcpc) (Debian's package of that name) says no more than it is told, leaves IPv6 to the kernel, and all
+          that it sends leaves by the link. It takes every lease to last two minutes at least.
         - >-
           C(networkd) is systemd-networkd, and needs no package. It serves links of the host's own namespace, which nothing else
           has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
           C(table), and C(client_id) as C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of the
           types 1 to 4): with another identifier than before, many servers give another address. Address and routes are its work,
           those of router advertisements too, where the link took them. The lower device is not touched.
-        - C(dhclient) and C(dhcpcd) do not serve links in this release, and are refused.
+        - >-
+          C(dhclient) (C(isc-dhcp-client)) and C(dhcpcd) (C(dhcpcd-base)) send renewals as the main table leads to the server, so
+          with the MAC address and the IP address of another link, which a switch that goes by MAC addresses drops. They ask by a
+          broadcast of the link's own when nobody answers until late in the lease, and some servers (Kea) answer dhclient only then.
+          A warning says so, but for a link that has a network namespace of its own.
+        - >-
+          Each has a configuration of its own below C(/run/patchbay/dhcp), and runs nothing of the scripts that its package brings.
       type: str
       choices: [udhcpc, networkd, dhclient, dhcpcd]
     wait:

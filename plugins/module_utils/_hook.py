@@ -16,7 +16,7 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, NetdevError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import GAINED, NOTHING, News, restored, saved, told
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import GAINED, NOTHING, News, matters, restored, saved, told
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -27,6 +27,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if not path:
         _say(f"There is no {leases.VARIABLE}: this is for DHCP clients that patchbay.netdev starts")
         return 1
+    if not matters(arguments, environment):  # and so not wait for a task that may be waiting for this client to start or end
+        return 0
     leases.shorten_log(leases.beside(path, "log"))
     try:
         with locked():
@@ -37,8 +39,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
             elif os.path.exists(path):  # else its client ends at this moment
                 raise InvalidValue(f"{path} was written by another release. Run the task again that declared the client")
     except NetdevError as error:
-        _say(f"<3>failed: {error}")
-        return 1
+        _say(f"<3>failed: {error}")  # and no word by the status: dhclient would decline the lease
     return 0
 
 

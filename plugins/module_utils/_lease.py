@@ -55,8 +55,17 @@ class Lease:
 GAINED, LOST, NOTHING = "gained", "lost", "nothing"
 # What a client calls what has happened. Some of it is said also where nothing is lost: see `told`.
 _GAINED = ("bound", "renew", "BOUND", "RENEW", "REBIND", "REBOOT")
-_LOST = ("nak", "EXPIRE", "RELEASE", "STOP", "STOPPED", "NAK")
+_LOST = ("nak", "EXPIRE", "RELEASE", "NAK")
 _PERHAPS = ("deconfig", "leasefail", "FAIL")
+
+
+def matters(arguments: Sequence[str], given: Mapping[str, str]) -> bool:
+    """Whether a hook was called for what may be news of a lease. A client that ends has not lost its own."""
+    return _event(arguments, given) in (*_GAINED, *_LOST, *_PERHAPS)
+
+
+def _event(arguments: Sequence[str], given: Mapping[str, str]) -> str:
+    return arguments[0] if arguments else given.get("reason", "")
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def told(arguments: Sequence[str], given: Mapping[str, str], expired: bool) -> N
     expired: whether the time of the lease that the link has is over. A client that starts says that the link has none, while the
     one of its predecessor still holds.
     """
-    event = arguments[0] if arguments else given.get("reason", "")
+    event = _event(arguments, given)
     if event in _GAINED:
         return News(GAINED, _udhcpc(given) if arguments else _others(given))
     if event in _LOST or (event in _PERHAPS and expired):

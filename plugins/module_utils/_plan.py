@@ -50,6 +50,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outco
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_dhcp import (
     check_clients,
+    doubts,
     ended,
     former_addresses,
     leased_address,
@@ -174,6 +175,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
             endangered |= step.endangers(predicted)
             predicted.update(_as_written(outcome(step, predicted), predicted, step, coming))
     _check_together(merged, predicted)
+    notes.update(dict.fromkeys(doubts(links, predicted)))
     return Plan(tuple(operations), state, predicted, frozenset(endangered), tuple(notes))
 
 

@@ -37,6 +37,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import AwaitLease, ServeLink
 
+RENEW_ELSEWHERE = ("dhclient", "dhcpcd")  # their sockets are bound neither to the link nor to the address
 LAST_METRIC = 4278198272  # behind every route that anybody makes
 
 
@@ -205,6 +206,21 @@ def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
         client = state.clients.get(ClientKey(link.key))
         if client is not None and client.lives:
             yield ServeLink(client, replace(client, lives=False))
+
+
+def doubts(items: Sequence[Wanted], predicted: State) -> Iterator[str]:
+    """What a user should know of the clients that serve after a task."""
+    for item in items:
+        client = predicted.clients.get(ClientKey(item.key)) if item.present and item.dhcp4 is not None else None
+        if client is None or client.options.client not in RENEW_ELSEWHERE:
+            continue
+        around = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
+        if any(link.get("admin_state") == "up" for link in around):
+            yield (
+                f"{item.key}: dhcp4: {client.options.client} sends its renewals as the main table leads to the server: "
+                "they leave with the MAC address and the IP address of another link, which a switch that goes by MAC addresses "
+                "drops. Write another client (udhcpc), or give the link a namespace of its own"
+            )
 
 
 def check_link(link: Link) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +62,21 @@ def server() -> Iterator[None]:
     hosts("stop", SERVER)
 
 
+@dataclass(frozen=True)
 class Served(Machine):
     """A host whose eth0 is plugged into the server's switch."""
 
+    server: str = SERVER
+
     def plug(self, *cards: str) -> None:
         """Give it cards that hang on the switch."""
-        switch = int((CLONE / f".work/hosts/running/{SERVER}/process").read_text())
+        switch = int((CLONE / f".work/hosts/running/{self.server}/process").read_text())
         for card in cards:
             port = f"p{next(_numbers)}"
             ip_batch(
                 f"link add {card} netns {self.process} address {mac(int(card[-1:]))} type veth peer name {port} netns {switch}"
             )
-            hosts("enter", SERVER, "ip", "link", "set", port, "master", "br0", "up")
+            hosts("enter", self.server, "ip", "link", "set", port, "master", "br0", "up")
             self.sh(f"ip link set {card} up")
 
     def ip(self, words: str, netns: str = "") -> list[dict[str, Any]]:
@@ -96,10 +100,20 @@ class Served(Machine):
         """The sources of the rules of a priority."""
         return [one["src"] for one in self.ip("-4 rule show", netns) if one["priority"] == priority]
 
-    def clients(self) -> list[int]:
-        """The processes that are DHCP clients."""
-        found = self.sh('cd /proc; for it in [0-9]*; do [ "$(cat $it/comm)" != udhcpc ] || echo $it; done 2>/dev/null')
-        return [int(word) for word in found.stdout.split()]
+    def clients(self, name: str = "udhcpc") -> list[int]:
+        """The processes that are DHCP clients, but for the helpers of one."""
+        words = f'cd /proc; for it in [0-9]*; do [ "$(cat $it/comm)" != {name} ] || echo $it; done 2>/dev/null'
+        found = [int(word) for word in self.sh(words).stdout.split()]
+        return [one for one in found if self.sh(f"grep ^PPid: /proc/{one}/status").stdout.split()[1] not in map(str, found)]
+
+    def logs(self) -> str:
+        """What clients and hooks have said."""
+        return self.sh("cat /run/patchbay/dhcp/*.log", check=False).stdout
+
+    def watch_addresses(self) -> Callable[[], str]:
+        """From now on; what is returned tells what has changed."""
+        self.sh("ip -4 monitor address >/run/monitor 2>&1 & sleep 0.2")
+        return lambda: self.sh("cat /run/monitor").stdout
 
     def until(self, what: Any, seconds: float = 10) -> None:
         """Wait until something is so."""
@@ -107,7 +121,7 @@ class Served(Machine):
         while not what():
             if time.monotonic() > end:
                 log = self.sh("cat /run/patchbay/dhcp/*.log; ip address; ip rule", check=False).stdout
-                raise AssertionError(f"{log}\n{server_log()}")
+                raise AssertionError(f"{log}\n{server_log() if self.server == SERVER else ''}")
             time.sleep(0.05)
 
     def renew(self, client: int | None = None) -> None:
@@ -457,12 +471,19 @@ def test_no_server(machine: Served) -> None:
 
 def test_without_a_client(machine: Served) -> None:
     """The sentence names the packages; nothing was done."""
-    machine.sh("mount --bind /dev/null /usr/sbin/udhcpc")
+    machine.sh("for program in udhcpc dhclient; do mount --bind /dev/null /usr/sbin/$program; done")
+    for written in (None, "dhcpcd"):
+        done = machine.run("macvlan", check=True, **OLD, dhcp4={"client": written} if written else {})
+        assert done["link"]["dhcp4"]["client"] == "dhcpcd", done
+    machine.sh("mount --bind /dev/null /usr/sbin/dhcpcd")
     result = machine.run("macvlan", check=True, **OLD, dhcp4={})
-    assert result["msg"] == "old: dhcp4: there is no DHCP client on this host (udhcpc). Install one (Debian: apt install udhcpc)"
-    result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "udhcpc"})
     assert result["msg"] == (
-        "old: dhcp4: there is no udhcpc on this host. Install it (Debian: apt install udhcpc), or leave client out"
+        "old: dhcp4: there is no DHCP client on this host (udhcpc, dhclient, dhcpcd). "
+        "Install one (Debian: apt install udhcpc or isc-dhcp-client or dhcpcd-base)"
+    )
+    result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "dhclient"})
+    assert result["msg"] == (
+        "old: dhcp4: there is no dhclient on this host. Install it (Debian: apt install isc-dhcp-client), or leave client out"
     )
 
 
@@ -536,7 +557,7 @@ def test_one_name_in_two_namespaces(machine: Served) -> None:
         assert machine.routes(netns=netns) == leased(address)
         assert machine.rules(netns=netns) == [address.partition("/")[0]]
     machine.sh("ip -n blue link set old down; ip -n blue link set old up")  # so that its next renewal is planned
-    blue = int(machine.sh("cat /run/patchbay/dhcp/blue@old.pid").stdout)
+    blue = int(machine.sh("cat /run/patchbay/dhcp/blue@old.pid").stdout.split()[0])
     machine.renew(blue)
     machine.until(lambda: machine.routes(netns="blue") == leased(there["dhcp4"]["lease"]["address"]))
     assert "failed" not in machine.sh("cat /run/patchbay/dhcp/blue@old.log").stdout

@@ -181,9 +181,9 @@ def _tentative(netns: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def wait_until(done: Any, otherwise: str) -> None:
-    """Ten seconds at most."""
-    end = time.monotonic() + 10
+def wait_until(done: Any, otherwise: str, seconds: float = 10) -> None:
+    """As long as it takes, and so many seconds at most."""
+    end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, otherwise
         time.sleep(0.05)

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
-import shutil
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import SERVERS, DhcpServer
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, command_host, wait_until
+from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4_clients import CLIENTS, LEAST_SECONDS
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, wait_until
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check
 
-SERVER = "dnsmasq --port=0 --interface=br0 --bind-interfaces --no-resolv --no-hosts --user=root --dhcp-authoritative --no-ping"
-RANGE = "--dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,2m --dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid"
 OLD: dict[str, Any] = {
     "name": "old-1",
     "lower_device": "eth1",
@@ -30,19 +31,19 @@ OLD: dict[str, Any] = {
 UNIT = r"patchbay-dhcp@old\x2d1.service"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def server(switch: str) -> Iterator[None]:
-    """On the switch."""
-    command_host("enter", switch, "sh", "-c", f"{SERVER} {RANGE}")
-    yield
-    command_host("enter", switch, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
+@pytest.fixture(params=["dnsmasq"])
+def server(switch: str, request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
+    """On the switch. A test has others with @pytest.mark.parametrize("server", SERVERS, indirect=True)."""
+    made = DhcpServer(request.param, switch)
+    made.start()
+    yield made
+    made.stop()
+    made.sh("rm /run/leases")
 
 
 @pytest.fixture
-def served(system: System) -> System:
-    """A host that has udhcpc, which is that of this machine."""
-    place = system.root / "usr/local/sbin/udhcpc"
-    shutil.copy("/usr/bin/busybox", place)
+def served(server: DhcpServer, system: System) -> System:
+    """A host on that switch."""
     return system
 
 
@@ -129,3 +130,66 @@ def test_without_persist(served: System) -> None:
     served.reboot()
     assert state_of(served, "ActiveState") == "inactive"
     assert "old-1" not in served.links()
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("server", SERVERS, indirect=True)
+@pytest.mark.parametrize("manager", ["none"])
+def test_each_client_and_each_server(served: System, server: DhcpServer, client: str) -> None:
+    """What was asked for is on the wire and nothing else; the leases are the same after a reboot; what is warned of is so."""
+    server.stop()
+    server.seconds = LEAST_SECONDS[client]
+    server.start()
+    served.enter("sh", "-c", "echo 0123456789abcdef0123456789abcdef >/etc/machine-id; ip address add 192.0.2.11/24 dev eth1")
+    said: list[dict[str, Any]] = [
+        {},
+        {"client_id": "mac", "hostname": "old-1.example.org"},
+        {"client_id": "duid"},
+        {"client_id": "ff:3e:11:11:01:00:01", "vendor_class": 'Poly "VVX"'},
+    ]
+    macs = [f"00:16:3e:11:11:2{number}" for number in range(len(said))]
+    links: list[dict[str, Any]] = [
+        {
+            **OLD,
+            "name": f"old{number}",
+            "address": macs[number],
+            "dhcp4": {**one, "client": client, "table": str(200 + number), "rule_priority": 1200 + number, "wait": 30},
+        }
+        for number, one in enumerate(said)
+    ]
+    server.listen()
+    done = served.apply("patchbay.netdev.topology", macvlan=links)
+    leases = [link["dhcp4"]["lease"]["address"] for link in done["links"]]
+    assert len(set(leases)) == len(said)
+    served.reboot()
+    wait_until(lambda: [served.addresses(link["name"]) for link in links] == [[one] for one in leases], "other leases")
+    wait_until(lambda: check(served) == ("", 0), f"something is amiss: {check(served)}")
+    if server.name == "dhcpd":  # whose leases are short
+        served.enter("ip", "address", "add", "192.0.2.11/24", "dev", "eth1")  # dhcpcd takes another way where none leads there
+        time.sleep(1)
+        first = len(server.heard())
+        if client == "udhcpc":
+            server.pause()
+            served.enter("sh", "-c", "kill -USR1 $(pidof udhcpc)")
+            time.sleep(0.5)
+            server.go_on()
+        wait_until(
+            lambda: {one.speaks_for for one in server.heard()[first:] if one.is_renewal} == set(macs),
+            "not all was renewed",
+            server.seconds,
+        )
+        senders = {(one.mac == one.speaks_for, one.ip) for one in server.heard()[first:] if one.is_renewal}
+        right = {(True, address.partition("/")[0]) for address in leases}
+        assert senders == (right if client == "udhcpc" else {(False, "192.0.2.11")})
+        wait_until(lambda: check(served) == ("", 0), f"something is amiss: {check(served)}")
+    tails = [mac.replace(":", "") for mac in macs]
+    ids = ["", f"01{tails[1]}", f"ff{tails[2][-8:]}0004[0-9a-f]{{32}}", "ff3e1111010001"]
+    for message in server.heard():
+        one = macs.index(message.speaks_for)
+        found = {option: message.options.get(option, b"") for option in (12, 60, 61)}
+        assert found[12] == said[one].get("hostname", "").encode()
+        assert found[60] == said[one].get("vendor_class", "").encode()
+        assert re.fullmatch(ids[one], found[61].hex()), found[61].hex()
+    assert not served.apply("patchbay.netdev.topology", macvlan=links)["changed"]
+    served.apply("patchbay.netdev.topology", macvlan=[{"name": link["name"], "state": "absent"} for link in links])
+    assert served.enter("sh", "-c", f"pidof {client} || echo none") == "none\n"

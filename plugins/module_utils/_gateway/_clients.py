@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import HOOK
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._leases import VARIABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import identity
 
 # Those that are started for a link, and may give their address no lifetime.
@@ -32,7 +33,7 @@ def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
                 continue
         except OSError:  # it ended meanwhile, or is not ours to look into
             continue
-        if HOOK in words:  # one of ours: its lease has the lifetime of an address
+        if HOOK in words or any(word.startswith(f"{VARIABLE}=") for word in words):  # of ours: it gives a lifetime to its address
             continue
         program = next((os.path.basename(word) for word in words[:2] if os.path.basename(word) in _CLIENTS), None)
         for word in words[1:] if program else []:

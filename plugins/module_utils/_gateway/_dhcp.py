@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DHCP clients of ours: found again, started and ended. Under systemd each is a unit, elsewhere a process of its own.
 
-A client stays in the foreground, writes its id into a file, and has the path of that file in its command line: what has that id
-and that command line is ours.
+A client stays in the foreground, and its number stands in a file with the time at which it has started: what has both is ours.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
@@ -28,7 +28,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Ref
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import let_go
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import CLONE_NEWNET, identity, path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    MS_BIND,
+    MS_REC,
+    MS_SLAVE,
+    identity,
+    path_of,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._programs import PROGRAMS, Job
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOLDER, restored, saved
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import path_of as file_of
@@ -130,10 +138,13 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         old = None
     if old is not None and old["index"] != index:
         old = None
+    identifier = _identifier(wanted.options.client_id, address or "")
     known, anew = None, False
     if by_networkd:
-        identifier = _identifier(wanted.options.client_id, address or "") or b""
-        known, anew = networkd.prepared(link, index, wanted.options, identifier, old["networkd"] if old is not None else None)
+        before = old["networkd"] if old is not None else None
+        known, anew = networkd.prepared(link, index, wanted.options, identifier or b"", before)
+    job = Job(link, wanted.options, identifier, f"{leases.VARIABLE}={path}", leases.beside(path, "conf"))
+    program = PROGRAMS.get(wanted.options.client or "")
     record = {
         "netns": netns,
         "link": link,
@@ -141,7 +152,9 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         "index": index,
         "address": address,
         "options": vars(wanted.options),
-        "command": [] if by_networkd else _command(path, link, wanted.options, address or ""),
+        "command": program.command(job) if program else [],
+        "folders": list(program.folders) if program else [],
+        "places": dict(program.places(job)) if program else {},
         "lease": saved(wanted.lease),
         "former": [saved(lease) for lease in wanted.former],
         "settled": wanted.settled,
@@ -149,9 +162,10 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         "networkd": known,
     }
     leases.write(path, record)
-    if known is not None:
-        networkd.start(link, index, known, anew, old is not None and old["address"] != address)
+    if program is None:
+        networkd.start(link, index, known or {}, anew, old is not None and old["address"] != address)
         return
+    leases.write_text(job.configuration, program.configuration(job))
     if _has_systemd():
         _systemctl("start", _unit(path))
     else:
@@ -209,12 +223,35 @@ def run(name: str) -> NoReturn:
     program = _path_of(record["command"][0])
     if program is None:
         raise SystemExit(f"there is no {record['command'][0]} any more")
+    if record["folders"] or record["places"]:
+        _private(record["folders"], record["places"])
+    _note_process(path)
     os.execve(program, record["command"], {"PATH": _PATH, leases.VARIABLE: path})
 
 
-def _command(path: str, link: str, options: Dhcp4, address: str) -> list[str]:
-    job = Job(link, options, _identifier(options.client_id, address), path[: -len(".json")])
-    return PROGRAMS[options.client or ""].command(job)
+def _private(folders: Sequence[str], places: Mapping[str, str]) -> None:
+    """Have this process, and what becomes of it, see folders of its own, and files of ours in these places."""
+    library = ctypes.CDLL(None, use_errno=True)
+    steps = [partial(library.unshare, CLONE_NEWNS), partial(library.mount, b"none", b"/", None, MS_REC | MS_SLAVE, None)]
+    for folder in folders:
+        os.makedirs(folder, exist_ok=True)
+        steps.append(partial(library.mount, b"none", folder.encode(), b"tmpfs", 0, b"mode=755"))
+    for place, source in places.items():
+        steps.append(partial(library.mount, source.encode(), place.encode(), None, MS_BIND, None))
+    for step in steps:
+        if step():
+            raise SystemExit(f"its own view of the files of this host cannot be made: {os.strerror(ctypes.get_errno())}")
+
+
+def _note_process(path: str) -> None:
+    """Which process is the client, and when it has started: whoever has its number later is another one."""
+    with open(leases.beside(path, "pid"), "w", encoding="utf-8") as file:
+        file.write(f"{os.getpid()} {_start_of(os.getpid())}\n")
+
+
+def _start_of(process: int) -> str:
+    with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()[19]
 
 
 def _identifier(client_id: str, address: str) -> bytes | None:
@@ -271,15 +308,14 @@ def _systemctl(verb: str, unit: str) -> None:
 
 def _process(path: str) -> int | None:
     """The id of the client of a file, if it runs; whoever else has that id by now is nobody of ours."""
-    pid_file = leases.beside(path, "pid")
     try:
-        with open(pid_file, encoding="utf-8") as file:
-            process = int(file.read())
-        with open(f"/proc/{process}/cmdline", "rb") as line:
-            words = line.read().decode(errors="replace").split("\0")
+        with open(leases.beside(path, "pid"), encoding="utf-8") as file:
+            process, start = file.read().split()
+        with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
+            runs = file.read().strip() in PROGRAMS and _start_of(int(process)) == start
     except (OSError, ValueError):
         return None
-    return process if pid_file in words and files.HOOK in words else None
+    return int(process) if runs else None
 
 
 def _lives_in(path: str, namespace: tuple[int, int]) -> bool:

@@ -22,8 +22,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOLD
 
 VARIABLE = "PATCHBAY_CLIENT"  # of the environment of a client and its hook: the file of the client
 FORMAT = 1
-_KEYS = {"netns", "link", "namespace", "index", "address", "options", "command", "networkd"}  # what it was started with
-_KEYS |= {"lease", "former", "settled", "expires"}  # what it has told
+_KEYS = {
+    *("netns", "link", "namespace", "index", "address", "options", "command", "folders", "places", "networkd"),
+    *("lease", "former", "settled", "expires"),
+}
 _LOG_BYTES = 1 << 16
 _RTM_NEWADDR, _REPLACE = 20, 0x105  # with NLM_F_REQUEST and NLM_F_ACK
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS, _NOPREFIXROUTE = 1, 2, 6, 8, 0x200  # linux/if_addr.h
@@ -32,7 +34,7 @@ Record = dict[str, Any]
 
 
 def beside(path: str, kind: str) -> str:
-    """Another file of the same client: `pid`, `log`."""
+    """Another file of the same client: `pid`, `log`, `conf`."""
     return f"{path[: -len('json')]}{kind}"
 
 
@@ -50,14 +52,19 @@ def write(path: str, record: Mapping[str, Any]) -> None:
     """Whole, or not at all; for root alone."""
     os.makedirs(FOLDER, mode=0o700, exist_ok=True)
     new = beside(path, "new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **record}, file)
+    write_text(new, json.dumps({"format": FORMAT, **record}))
     os.replace(new, path)
+
+
+def write_text(path: str, text: str) -> None:
+    """Another file, for root alone."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def forget(path: str) -> None:
     """Take all files of a client away, and the folder with the last of them."""
-    for kind in ("json", "pid", "log", "new"):
+    for kind in ("json", "pid", "log", "conf", "new"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside(path, kind))
     for folder in (FOLDER, os.path.dirname(FOLDER)):

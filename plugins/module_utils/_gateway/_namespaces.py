@@ -25,7 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE
 
 FOLDER = "/run/netns"  # where iproute2 keeps named namespaces
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
-MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED, MNT_DETACH = 0x1000, 0x4000, 0x40000, 0x100000, 0x2
+MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE, MS_SHARED, MNT_DETACH = 0x1000, 0x4000, 0x40000, 0x80000, 0x100000, 0x2
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 _OWN = "/proc/self/ns/net"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -90,7 +90,7 @@ def test_others_gain(reason: str) -> None:
     assert told([], {**DHCLIENT, "reason": reason}, False).lease == LEASE
 
 
-@pytest.mark.parametrize("reason", ["EXPIRE", "RELEASE", "STOP", "STOPPED", "NAK"])
+@pytest.mark.parametrize("reason", ["EXPIRE", "RELEASE", "NAK"])
 def test_others_lose(reason: str) -> None:
     """Whatever else they tell."""
     assert told([], {**DHCPCD, "reason": reason}, False) == News("lost")
