@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import NETWORKD
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, inside, network
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOKUP
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LOOKUP, PASSTHRU
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import FOREVER, ON_LINK, Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     MAIN_TABLE,
@@ -146,8 +146,16 @@ def held(item: Wanted, state: State) -> Lease | None:
     client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
     if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
         return None
-    same = item.attributes.get("address") in (None, link.get("address"))
-    return client.lease if item.dhcp4.enabled and client.fits and client.left > 0 and same else None
+    serves = item.dhcp4.enabled and client.fits and client.left > 0
+    return client.lease if serves and _keeps_its_mac(item, link) else None
+
+
+def _keeps_its_mac(item: Wanted, link: Link) -> bool:
+    """Whether a link has the same MAC address after a task: one in mode passthru has that of its lower device."""
+    if item.attributes.get("address") is not None:
+        return bool(item.attributes["address"] == link.get("address"))
+    changed = [item.attributes.get(name) not in (None, link.get(name)) for name in ("mode", "lower_device")]
+    return PASSTHRU not in (link.get("mode"), item.attributes.get("mode")) or not any(changed)
 
 
 def _known(client: Client) -> tuple[Lease, ...]:
@@ -189,7 +197,7 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
         item = replace(item, dhcp4=options)
     if options is None or not options.enabled or link is None:
         return
-    check_link(link)
+    check_link(link, state)
     moved = before is not None and link.get("address") != before.get("address")
     if there is None or not there.serves or there.options != options or moved:
         lease, known = held(item, observed), observed.clients.get(key)
@@ -223,8 +231,14 @@ def doubts(items: Sequence[Wanted], predicted: State) -> Iterator[str]:
             )
 
 
-def check_link(link: Link) -> None:
+def check_link(link: Link, state: State) -> None:
     """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
+    controller = state.get(LinkKey(link.key.netns, link.get("controller") or ""))
+    if controller is not None and controller.kind == "bridge":
+        raise Refused(
+            f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
+            f"of a server too. Write dhcp4 for {controller.key.name}, or detach the port"
+        )
     if not link.ethernet or link.kind == "vrf":
         raise Refused(f"{link.key}: dhcp4: no DHCP server can be asked by a link of this kind ({link.kind}). Leave it out")
     if link.get("served_by"):

@@ -615,10 +615,17 @@ def test_comes_back(machine: Served) -> None:
 
 def test_without_persist_it_ends_with_the_boot(machine: Served) -> None:
     """Nothing runs then; the next task starts it again."""
+    disk = machine.disk()
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     machine.reboot("eth0")
     assert machine.clients() == []
     assert machine.replay()[0] == 0
     assert machine.clients() == []
+    assert machine.disk() != disk
+    done = machine.apply("link", name="eth0", mtu=1500)  # whatever it is about
+    assert done["operations"] == [
+        "tidy up for the next boot: delete /usr/local/lib/patchbay/replay.pyz, delete /usr/local/lib/patchbay/dhcp-hook"
+    ]
+    assert machine.disk() == disk
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     assert machine.rules() != []

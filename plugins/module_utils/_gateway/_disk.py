@@ -64,8 +64,12 @@ _COMMANDS = {
 
 
 def has_declarations() -> bool:
-    """Whether anything of ours comes back at the next boot, or is served until then."""
-    return any(glob.glob(pattern) for pattern in (f"{declarations.OURS}/*.d/*.json", f"{leases.FOLDER}/*.json"))
+    """Whether anything of ours comes back at the next boot, or is served until then.
+
+    Or was, before the last one, and has left the program here: that only root can tell, who sees all of it.
+    """
+    left = os.geteuid() == 0 and os.path.exists(files.ENGINE)
+    return left or any(glob.glob(pattern) for pattern in (f"{declarations.OURS}/*.d/*.json", f"{leases.FOLDER}/*.json"))
 
 
 def boot_state(native: bool = False) -> BootState:
