@@ -139,8 +139,7 @@ dhcp4:
   description:
     - >-
       A DHCP client that serves the link, for IPv4. The host has it as a package or as systemd-networkd. Where systemd runs, a
-      unit C(patchbay-dhcp@LINK.service) keeps a program alive, and C(patchbay-leases.service) looks at the leases of
-      systemd-networkd.
+      unit C(patchbay-dhcp@LINK.service) keeps a program alive.
     - >-
       What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
       reaches the main table, the resolver or the host name. With a table of its own, the routes of the lease go there, with a
@@ -213,7 +212,12 @@ dhcp4:
           has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
           C(table), and C(client_id) as C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of the
           types 1 to 4): with another identifier than before, many servers give another address. Address and routes are its work,
-          those of router advertisements too, where the link took them. The lower device is not touched.
+          those of router advertisements too, where the link took them: their default route gets the metric 2048. The lower device
+          is not touched. When a server refuses to go on with a lease, networkd hears of it at seven eighths of the time of the
+          lease, and asks for another one then.
+        - >-
+          A unit C(patchbay-leases.service) makes the rule of a lease of networkd and the unreachable default, and moves them with
+          the lease. They stay when the lease is lost, so that no packet from its address leaves by another link meanwhile.
         - >-
           C(dhclient) (C(isc-dhcp-client)) and C(dhcpcd) (C(dhcpcd-base)) send renewals as the main table leads to the server, so
           with the MAC address and the IP address of another link, which a switch that goes by MAC addresses drops. They ask by a

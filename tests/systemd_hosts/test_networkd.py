@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +16,13 @@ import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import HOST, SWITCH, System, command_host, wait_until
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_dhcp4 import RANGE, SERVER, files, served
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check
-
-__all__ = ["served"]  # a fixture
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_dhcp4 import files
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check, pinged
 
 pytestmark = pytest.mark.parametrize("manager", ["networkd"])
 
+SERVER = "dnsmasq --port=0 --interface=br0 --bind-interfaces --no-resolv --no-hosts --user=root --dhcp-authoritative --no-ping"
+RANGE = "--dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,2m --dhcp-leasefile=/run/leases --pid-file=/run/dnsmasq.pid"
 MAC = "00:16:3e:11:11:01"
 OLD: dict[str, Any] = {
     "name": "old-1",
@@ -78,7 +79,8 @@ def is_complete(system: System, address: str) -> bool:
     """Whether all is there that comes of a lease."""
     ip = address.partition("/")[0]
     return (
-        system.addresses("old-1") == [address]
+        "old-1" in system.links()
+        and system.addresses("old-1") == [address]
         and rules(system) == [f"{ip} 105"]
         and table(system) == [f"192.0.2.0/24 {ip}", f"192.0.2.1 {ip}", f"default {ip}"]
     )
@@ -96,7 +98,7 @@ def captured(what: str) -> Iterator[list[str]]:
     packets: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        assert "listening" in running.stderr.readline() + running.stderr.readline()
+        assert "listening" in running.stderr.readline()
         yield packets
         (pid,) = re.findall(r"\d+", command_host("enter", SWITCH, "pidof", "tcpdump"))
         command_host("enter", SWITCH, "kill", "-INT", pid)
@@ -138,3 +140,204 @@ def test_life(system: System) -> None:
     assert "patchbay-leases" not in system.enter("systemctl", "list-units", "--all", "--no-legend", "--plain")
     system.reboot()
     assert "old-1" not in system.links()
+
+
+def test_without_persist(system: System) -> None:
+    """It ends with the boot; ended before, it leaves the link as it was, settings and static addresses too."""
+    link = {name: value for name, value in OLD.items() if name not in ("persist", "dhcp4")}
+    system.apply(MACVLAN, **link, addresses=["198.51.100.5/24", "2001:db8:7::5/64"])
+    system.apply("patchbay.netdev.route", destination="203.0.113.0/24", link="old-1", table="77")
+    before, settings, listed = system.dump(), settings_of(system), files(system)
+    system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])
+    assert system.dump() != before
+    reloads = said(system).count("onfiguring with")
+    assert not system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])["changed"]
+    assert said(system).count("onfiguring with") == reloads
+    system.apply(MACVLAN, name="old-1", dhcp4={"enabled": False})
+    assert_equal(system.dump(), before)
+    assert settings_of(system) == settings
+    assert files(system) == listed
+    system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])
+    system.reboot()
+    assert "old-1" not in system.links()
+    assert system.enter("sh", "-c", "ls -d /run/systemd/network/* /run/patchbay/* 2>/dev/null || true") == ""
+
+
+def settings_of(system: System) -> str:
+    """All settings of the link below /proc/sys."""
+    return system.enter("sh", "-c", "cd /proc/sys/net; grep -s . ipv[46]/conf/old-1/* | grep -v stable_secret")
+
+
+def test_on_the_wire(system: System) -> None:
+    """What was written is said, and nothing else of the host; renewals too leave with the MAC address of the link."""
+    identifier = "ff:3e:11:11:01:00:01:00:01:2a:2b:2c:2d:52:54:00:12:34:56"
+    with captured("udp dst port 67") as packets:
+        system.apply(MACVLAN, **asked(client_id=identifier, hostname="oldhost", vendor_class="Polycom VVX"))
+        system.enter("networkctl", "renew", "old-1")
+        time.sleep(1)
+    assert len(packets) >= 3, packets
+    assert any("192.0.2.1.67:" in packet for packet in packets), "no renewal was seen"
+    for packet in packets:
+        assert f" {MAC} > " in packet.splitlines()[0]
+        assert f"Client-ID (61), length 19: hardware-type 255, {identifier[3:]}\n" in packet
+        assert 'Hostname (12), length 7: "oldhost"\n' in packet
+        assert 'Vendor-Class (60), length 11: "Polycom VVX"' in packet
+    with captured("udp dst port 67") as packets:
+        system.apply(MACVLAN, **OLD)
+        time.sleep(1)
+    assert packets
+    for packet in packets:
+        assert f"Client-ID (61), length 7: ether {MAC}\n" in packet
+        assert not {"(12), length", "(60), length", "(81), length"} & set(re.findall(r"\(\d+\), length", packet))
+
+
+def test_another_lease(system: System) -> None:
+    """It moves address, routes and rule. networkd hears of it when it asks everybody, and that is what is done here: the refusal of
+    a renewal is a broadcast, for which it does not listen while it has an address."""
+    first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
+    stop_serving()
+    serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
+    system.enter("networkctl", "reconfigure", "old-1")
+    wait_until(lambda: system.addresses("old-1") not in ([], [first]), f"the address stayed: {said(system)}")
+    (second,) = system.addresses("old-1")
+    wait_until(lambda: is_complete(system, second), f"not all moved to {second}: {said(system)}")
+    assert check(system) == ("", 0)
+    again = system.apply(MACVLAN, **OLD)
+    assert not again["changed"], again["operations"]
+    assert again["link"]["dhcp4"]["lease"]["address"] == second
+
+
+def test_networkd_is_restarted(system: System) -> None:
+    """The lease is the same, and rules and routes of others stay, those of a table among them."""
+    lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
+    system.enter("ip", "rule", "add", "from", "203.0.113.5", "table", "77", "priority", "77")
+    system.enter("ip", "route", "add", "unreachable", "203.0.113.0/24", "table", "77")
+    shown = system.dump()
+    system.enter("systemctl", "restart", "systemd-networkd")
+    wait_until(lambda: is_complete(system, lease), f"after the restart: {said(system)}")
+    assert_equal(system.dump(), shown)
+    assert check(system) == ("", 0)
+
+
+def test_watcher_died(system: System) -> None:
+    """Another one is started, and does what was to do meanwhile."""
+    lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
+    stop_serving()
+    serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
+    system.enter("systemctl", "kill", "--signal", "KILL", "patchbay-leases")
+    system.enter("networkctl", "reconfigure", "old-1")
+    wait_until(lambda: system.addresses("old-1") not in ([], [lease]), f"the address stayed: {said(system)}")
+    (second,) = system.addresses("old-1")
+    wait_until(lambda: is_complete(system, second), f"not all moved to {second}: {said(system)}")
+
+
+def test_what_others_made_stays(system: System) -> None:
+    """networkd, which nobody told before, deletes rules and routes of others when it reads a file: they are put back."""
+    system.enter("ip", "link", "set", "eth1", "up")
+    system.enter("ip", "rule", "add", "from", "203.0.113.5", "table", "77", "priority", "77")
+    system.enter("ip", "-6", "rule", "add", "from", "2001:db8:77::5", "table", "77", "priority", "77")
+    system.enter("ip", "route", "add", "unreachable", "203.0.113.0/24", "table", "77")
+    system.enter("ip", "route", "add", "203.0.113.0/24", "via", "192.0.2.1", "table", "78")
+    before = system.dump()
+    for options in ({}, {"hostname": "other"}, {"enabled": False}):
+        system.apply(MACVLAN, **asked(**options))
+        for words in (("-4", "rule"), ("-6", "rule")):
+            assert any(rule["priority"] == 77 for rule in system.ip(*words)), (options, words)
+        assert len(system.ip("route", "show", "table", "77")) == 1, options
+        assert len(system.ip("route", "show", "table", "78")) == 1, options
+    system.apply(MACVLAN, name="old-1", state="absent")
+    assert_equal(system.dump(), before)
+
+
+def test_lower_device_never_falls_silent(system: System) -> None:
+    """networkd manages it as well, and answers 20 times a second."""
+    with pinged(system) as answers:
+        for options in ({}, {"hostname": "other", "client_id": "duid"}, {"enabled": False}, {"table": "106"}):
+            assert system.apply(MACVLAN, **{**asked(**options), "lower_device": "eth0"})["changed"]
+        system.apply(MACVLAN, name="old-1", state="absent")
+    sent, received = answers
+    assert sent > 50
+    assert received == sent
+
+
+def test_from_one_client_to_the_other(system: System) -> None:
+    """And back, in one task each; with the same identifier, the lease is the same."""
+    by_udhcpc = asked(client="udhcpc")
+    lease = system.apply(MACVLAN, **by_udhcpc)["link"]["dhcp4"]["lease"]["address"]
+    shown = system.dump()
+    assert system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"] == lease
+    assert is_complete(system, lease), said(system)
+    done = system.apply(MACVLAN, **by_udhcpc)
+    assert (done["link"]["dhcp4"]["client"], done["link"]["dhcp4"]["lease"]["address"]) == ("udhcpc", lease)
+    assert_equal(system.dump(), shown)
+    assert system.enter("sh", "-c", "ls -d /run/systemd/network/* 2>/dev/null || true") == ""
+    assert check(system) == ("", 0)
+
+
+def test_lower_device_comes_and_goes(system: System) -> None:
+    """The link is made anew, and networkd serves it by itself."""
+    lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
+    shown = system.dump()
+    system.pull("eth1")
+    wait_until(lambda: "old-1" not in system.links(), "the link stayed without its lower device")
+    system.card("eth1")
+    wait_until(lambda: is_complete(system, lease), f"no lease with the lower device back: {said(system)}")
+    wait_until(lambda: check(system) == ("", 0), f"with the lower device back: {check(system)}")
+    assert_equal(system.dump(), shown)
+
+
+def test_link_gets_another_address(system: System) -> None:
+    """Another MAC address is another host: it gets another lease."""
+    first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
+    system.apply(MACVLAN, **{**OLD, "address": "00:16:3e:11:11:02"})
+    wait_until(lambda: system.addresses("old-1") not in ([], [first]), f"the lease stayed: {said(system)}")
+    (second,) = system.addresses("old-1")
+    wait_until(lambda: is_complete(system, second), f"not all moved to {second}: {said(system)}")
+
+
+def test_which_client(system: System) -> None:
+    """Where there is no other, it serves by itself what it can say; what it cannot, it is not told."""
+    plain = {name: value for name, value in OLD["dhcp4"].items() if name != "client"}
+    refused = system.run(MACVLAN, **{**OLD, "dhcp4": {**plain, "client_id": "none"}})
+    assert refused["msg"] == (
+        "old-1: dhcp4: there is no DHCP client on this host (udhcpc) but systemd-networkd, which cannot do what is asked: "
+        "systemd-networkd never leaves the client identifier out. Write a client_id, such as mac, or install one "
+        "(Debian: apt install udhcpc)"
+    )
+    done = system.apply(MACVLAN, **{**OLD, "dhcp4": plain})
+    assert done["link"]["dhcp4"]["client"] == "networkd"
+    again = system.apply(MACVLAN, **{**OLD, "dhcp4": plain})
+    assert not again["changed"], again["operations"]
+    refused = system.run(
+        "patchbay.netdev.link", name="eth0", dhcp4={**plain, "table": "106", "rule_priority": 1106, "client": "networkd"}
+    )
+    assert refused["msg"] == (
+        "eth0: dhcp4: systemd-networkd manages the link already, as /etc/systemd/network/20-eth0.network says. "
+        "Have it serve the link there, leave dhcp4 out, or leave client out"
+    )
+
+
+def test_many(system: System) -> None:
+    """22 links on one device, each with a lease of its own."""
+    links = [
+        {
+            **{name: value for name, value in OLD.items() if name not in ("persist", "name")},
+            "name": f"old-{number}",
+            "address": f"00:16:3e:11:12:{number:02x}",
+            "dhcp4": {**OLD["dhcp4"], "table": str(200 + number), "rule_priority": 2000 + number},
+        }
+        for number in range(22)
+    ]
+    begun = time.monotonic()
+    done = system.apply("patchbay.netdev.topology", macvlan=links, persist="replay")
+    leases = {link["dhcp4"]["lease"]["address"].partition("/")[0] for link in done["links"] if link["name"].startswith("old-")}
+    assert len(leases) == 22
+    shown, took = system.dump(), time.monotonic() - begun
+    again = system.apply("patchbay.netdev.topology", macvlan=links, persist="replay")
+    assert not again["changed"], again["operations"]
+    begun = time.monotonic()
+    system.reboot()
+    wait_until(lambda: leases <= {rule.get("src") for rule in system.ip("-4", "rule")}, f"not all came back: {said(system)}")
+    print(f"22 links: {took:.1f} s, after a reboot {time.monotonic() - begun:.1f} s")
+    wait_until(lambda: check(system) == ("", 0), f"after the reboot: {check(system)}")
+    assert_equal(system.dump(), shown)

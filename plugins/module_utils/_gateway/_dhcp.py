@@ -72,6 +72,11 @@ def program_for(key: LinkKey, options: Dhcp4 | None) -> str | None:
             return str(name)
     names = ", ".join(PROGRAMS)
     packages = " or ".join(program.package for program in PROGRAMS.values())
+    if networkd.is_there():
+        raise Refused(
+            f"{key}: dhcp4: there is no DHCP client on this host ({names}) but systemd-networkd, which cannot do what is asked: "
+            f"{networkd.refusal(key, options)}, or install one (Debian: apt install {packages})"
+        )
     raise Refused(f"{key}: dhcp4: there is no DHCP client on this host ({names}). Install one (Debian: apt install {packages})")
 
 

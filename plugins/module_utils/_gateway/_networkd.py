@@ -59,18 +59,21 @@ def refusal(key: LinkKey, options: Dhcp4) -> str:
     return cannot_say(options)
 
 
+def is_there() -> bool:
+    """Whether networkd runs here, or will at the next boot."""
+    return any(_service()[:2])
+
+
 def cannot_say(options: Dhcp4) -> str:
     """What of the options networkd has no words for, and what to do; nothing when it has them all."""
     if options.client_id == "none":
-        return "systemd-networkd never leaves the client identifier out. Write a client_id, such as mac, or client: udhcpc"
+        return "systemd-networkd never leaves the client identifier out. Write a client_id, such as mac"
     if options.client_id not in ("mac", "duid") and _duid(bytes.fromhex(options.client_id.replace(":", ""))) is None:
         return f"systemd-networkd has no way to say the client identifier {options.client_id}. Write client: udhcpc"
     if options.table is None:
-        return "systemd-networkd has no way to leave out the route to the network of the lease. Write a table, or client: udhcpc"
+        return "systemd-networkd has no way to leave out the route to the network of the lease. Write a table"
     if options.hostname and "." in options.hostname:
-        return (
-            f"systemd-networkd has no way to say {options.hostname} in option 12. Leave the domain out, or write client: udhcpc"
-        )
+        return f"systemd-networkd has no way to say {options.hostname} in option 12. Leave the domain out"
     words = options.vendor_class or ""
     if words != words.strip() or words.endswith("\\"):
         return f"systemd-networkd has no way to say the vendor class {words!r}. Write client: udhcpc"
