@@ -192,8 +192,11 @@ def test_on_the_wire(system: System) -> None:
 
 
 def test_another_lease(system: System) -> None:
-    """It moves address, routes and rule. networkd hears of it when it asks everybody, and that is what is done here: the refusal of
-    a renewal is a broadcast, for which it does not listen while it has an address."""
+    """It moves address, routes and rule.
+
+    networkd hears of it when it asks everybody, and that is what is done here: the refusal of a renewal
+    is a broadcast, for which it does not listen while it has an address.
+    """
     first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     stop_serving()
     serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
