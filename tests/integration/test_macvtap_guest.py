@@ -167,7 +167,8 @@ def test_gateway(site: Site) -> None:
 def test_reboot(site: Site) -> None:
     """The example says persist: replay. What systemd would run here is what the unit says, once it is wanted."""
     disk = site.disk()
-    assert site.play("macvtap_guest", macvtap_guest_links=[]) > 0
+    told = site.play("macvtap_guest", "--check", macvtap_guest_links=[])
+    assert site.play("macvtap_guest", macvtap_guest_links=[]) == told
     hosts("restart", site.name)
     start(site)
     assert site.replay()[0] == 0
