@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.device_nodes import own_nodes
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, Host, assert_equal, dump, hosts, ip
 from ansible_collections.patchbay.netdev.tests.integration.playbooks import LAN, Site, changes, command_line, start_switch
-from ansible_collections.patchbay.netdev.tests.integration.test_macvtap import own_nodes
 
 MAC, ADDRESS = "52:54:00:12:34:01", "192.0.2.101"
 GUEST = {"name": "guest1", "lower_device": "eth0", "address": MAC, "device_owner": "nobody", "device_mode": "0600"}
