@@ -227,6 +227,15 @@ dhcp4:
           Each has a configuration of its own below C(/run/patchbay/dhcp), and runs nothing of the scripts that its package brings.
       type: str
       choices: [udhcpc, networkd, dhclient, dhcpcd]
+    use_dns:
+      description:
+        - >-
+          Whether the resolver is told of the DNS servers and the domain of the lease. Those go to systemd-resolved (as those of the
+          link, which asks them by the link itself), where there is none to C(resolvconf), and for a link in a namespace into
+          C(/etc/netns/NAME/resolv.conf), as C(ip netns exec) uses it. Where there is none of them, it is refused, and so it is with C(client=networkd).
+        - What was told is taken back when the lease or the client ends.
+      type: bool
+      default: false
     wait:
       description:
         - Seconds to wait for the lease, which then stands in the result. When there is none by then, the task fails, and all that

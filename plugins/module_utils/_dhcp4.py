@@ -29,6 +29,7 @@ ARGUMENT: dict[str, Any] = {
         "rule_priority": {"type": "int"},
         "metric": {"type": "int"},
         "use_routes": {"type": "bool"},
+        "use_dns": {"type": "bool", "default": False},
         "wait": {"type": "float"},
         "client": {"type": "str", "choices": list(CLIENTS)},
     },
@@ -76,6 +77,7 @@ def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
         metric or None,
         table is not None and use_routes is not False,
         params.get("client"),
+        bool(params.get("use_dns")),
     )
     return options, wait
 
@@ -127,6 +129,8 @@ def saved(options: Dhcp4) -> dict[str, Any]:
     if not options.enabled:
         return {"enabled": False}
     found = {name: value for name, value in vars(options).items() if value is not None and name not in ("enabled", "use_routes")}
+    if not options.use_dns:
+        del found["use_dns"]
     if options.table is not None:
         found.update(table=str(options.table), use_routes=options.use_routes)
     return found

@@ -30,14 +30,19 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if not matters(arguments, environment):  # and so not wait for a task that may be waiting for this client to start or end
         return 0
     leases.shorten_log(leases.beside(path, "log"))
+    untold = False
     try:
         with locked():
             record = leases.read(path)
             if record is not None:
                 before = restored(record["lease"])
-                _heard(path, record, told(arguments, environment, before is not None and leases.left(record) == 0))
+                untold = _heard(path, record, told(arguments, environment, before is not None and leases.left(record) == 0))
             elif os.path.exists(path):  # else its client ends at this moment
                 raise InvalidValue(f"{path} was written by another release. Run the task again that declared the client")
+        if untold and record is not None:
+            from ansible_collections.patchbay.netdev.plugins.module_utils._hook_plan import tell_resolver
+
+            tell_resolver(path, record)
     except NetdevError as error:
         _say(f"<3>failed: {error}")  # and no word by the status: dhclient would decline the lease
     return 0
@@ -65,21 +70,27 @@ def _of_networkd() -> int:
     return 1 if failed else 0
 
 
-def _heard(path: str, record: dict[str, Any], news: News) -> None:
+def _heard(path: str, record: dict[str, Any], news: News) -> bool:
+    """Make of the news what comes of them. Whether the resolver is to be told of them, which others need not wait for."""
     before, own = restored(record["lease"]), record["networkd"] is None
     if news.event == NOTHING or (news.lease is None and before is None and not record["former"]):
-        return
+        return False
     if news.lease is not None:
         record["expires"] = leases.end_of(news.lease.seconds) if own else None
         if own and news.lease.same_as(before) and record["settled"] and leases.prolong(record["link"], news.lease):
             leases.write(path, {**record, "lease": saved(news.lease)})
-            return
+            return bool(record["options"].get("use_dns") and not record["resolver"])
     # Written before it is done: whoever comes next, whatever happens here, knows what there may be.
     former = [*record["former"], *([record["lease"]] if before is not None and not before.same_as(news.lease) else [])]
     record.update(lease=saved(news.lease), former=former, settled=False)
     leases.write(path, record)
-    from ansible_collections.patchbay.netdev.plugins.module_utils._hook_plan import apply
+    from ansible_collections.patchbay.netdev.plugins.module_utils._hook_plan import apply, forget_resolver
 
     for sentence in apply(record):
         _say(f"<6>{sentence}")
-    leases.write(path, {**record, "former": [], "settled": news.lease is not None})
+    untold = bool(record["options"].get("use_dns") and news.lease is not None)
+    if record["resolver"] and news.lease is None:
+        forget_resolver(record)
+    record.update(former=[], settled=news.lease is not None and not untold)
+    leases.write(path, record)
+    return untold

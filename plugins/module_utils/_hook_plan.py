@@ -5,13 +5,22 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._errors import NetdevError
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _resolver as resolver
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import restored
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Dhcp4, LinkKey, Scope, State, Wanted
+
+_PAUSE, _TRIES = 0.5, 20  # for as long as a host takes to start
 
 
 class _Told(KernelGateway):
@@ -22,6 +31,34 @@ class _Told(KernelGateway):
         found = super().observe(scope)
         found.clients = {key: replace(client, lives=True, fits=True) for key, client in found.clients.items()}
         return found
+
+
+def tell_resolver(path: str, record: Mapping[str, Any]) -> None:
+    """Tell it of the lease. Early in the boot it may not listen yet: then it is told at the next renewal at the latest."""
+    lease, way = restored(record["lease"]), ""
+    for wait in (*[_PAUSE] * _TRIES, 0):
+        try:
+            way = resolver.way(record["netns"], record["link"])
+            resolver.tell(way, record["link"], lease)
+            break
+        except NetdevError as error:
+            way = ""
+            if not wait:
+                sys.stderr.write(f"<4>the resolver was not told: {error}\n")
+        time.sleep(wait)
+    with locked():
+        now = leases.read(path)
+        if now is not None and lease is not None and lease.same_as(restored(now["lease"])):
+            leases.write(path, {**now, "resolver": way, "settled": True})
+
+
+def forget_resolver(record: dict[str, Any]) -> None:
+    """Have it forget what it was told of a lease that is no more."""
+    try:
+        resolver.withdraw(record["resolver"], record["link"])
+    except NetdevError as error:
+        sys.stderr.write(f"<4>the resolver did not forget: {error}\n")
+    record["resolver"] = ""
 
 
 def apply(record: Mapping[str, Any]) -> list[str]:

@@ -219,7 +219,7 @@ class Dhcp4:
 
     client_id: `none`, `mac`, `duid`, or the bytes of one as `01:52:54:...`. hostname, vendor_class: None sends none.
     table: where the routes of the lease go, with a rule of that priority for packets from its address; None: the address only.
-    client: the program that does it; of a wanted one, None where that was not written.
+    client: the program that does it; of a wanted one, None where that was not written. use_dns: tell the resolver of its servers.
     """
 
     enabled: bool = True
@@ -231,6 +231,7 @@ class Dhcp4:
     metric: int | None = None
     use_routes: bool = True
     client: str | None = None
+    use_dns: bool = False
 
 
 @dataclass(frozen=True)

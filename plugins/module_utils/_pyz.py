@@ -62,6 +62,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import (
     _networkd,
     _programs,
     _reading,
+    _resolver,
     _socket,
     _writing,
 )
@@ -85,7 +86,7 @@ PARTS = (
     *(_model, _operations, _plan, _plan_dhcp, _plan_going, _plan_routing, _preconditions, _program, _replay, _requests),
     *(_sysctls, _values, _declarations, _files, _native, _networkd_files, _planning),
     *(_access, _announce, _clients, _codec, _devices, _dhcp, _disk, _kernel, _leases, _lock, _management, _managers, _messages),
-    *(_names, _namespaces, _networkd, _programs, _reading, _socket, _writing),
+    *(_names, _namespaces, _networkd, _programs, _reading, _resolver, _socket, _writing),
     *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _serving, _traffic),
 )
 _MAIN = f"import sys\nfrom {_program.__name__} import main\nsys.exit(main())\n"

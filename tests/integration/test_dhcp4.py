@@ -514,6 +514,63 @@ def test_another_client_serves(machine: Served) -> None:
     assert machine.clients() != []
 
 
+# --- the resolver ---
+
+
+def test_resolver_of_a_namespace(machine: Served) -> None:
+    """Its own file, which `ip netns exec` shows, as long as there is the lease; one that is not ours is left alone."""
+    topology: dict[str, Any] = {
+        "netns": [{"name": "blue"}],
+        "macvlan": [{**OLD, "netns": "blue", "dhcp4": {**FULL, "use_dns": True}}],
+    }
+    machine.sh("mkdir -p /etc/netns/blue; echo 'nameserver 192.0.2.9' >/etc/netns/blue/resolv.conf")
+    refused = machine.run("topology", **topology)
+    assert refused["msg"] == (
+        "old in netns blue: dhcp4: use_dns: /etc/netns/blue/resolv.conf is there, and not of the lease of old. "
+        "Delete it, or leave use_dns out and write it yourself"
+    )
+    machine.sh("rm -r /etc/netns")
+    disk = machine.disk()
+    own = machine.sh("cat /etc/resolv.conf").stdout
+    machine.apply("topology", **topology)
+    shown = "ip netns exec blue cat /etc/resolv.conf"
+    mark = "# Written by patchbay.netdev from the lease of old.\n"
+    assert machine.sh(shown).stdout == f"{mark}nameserver 192.0.2.53\n"
+    assert not machine.apply("topology", **topology)["changed"]
+    serve("dhcp-option=15,old.example")
+    machine.renew()
+    machine.until(lambda: machine.sh(shown).stdout == f"{mark}search old.example\nnameserver 192.0.2.53\n")
+    machine.until(lambda: not machine.hooks())
+    topology["macvlan"][0]["dhcp4"] = FULL
+    assert machine.apply("topology", **topology)["changed"]
+    assert machine.sh(shown).stdout == own
+    topology["macvlan"][0]["dhcp4"] = {**FULL, "use_dns": True}
+    machine.apply("topology", **topology)  # with the lease that there is
+    assert "192.0.2.53" in machine.sh(shown).stdout
+    machine.apply("topology", netns=[{"name": "blue", "state": "absent", "force": True}])
+    assert machine.disk() == disk
+    assert machine.sh("ls /etc/netns 2>&1 || :").stdout.startswith("ls: cannot access")
+
+
+def test_resolver_of_the_host(machine: Served) -> None:
+    """Through resolvconf, and back; without that it is refused."""
+    machine.sh("rm -f /etc/resolv.conf; echo nameserver 192.0.2.2 | resolvconf -a eth0.static")
+    before = machine.sh("cat /etc/resolv.conf").stdout
+    assert "192.0.2.2" in before
+    machine.apply("macvlan", **OLD, dhcp4={**FULL, "use_dns": True})
+    during = machine.sh("cat /etc/resolv.conf").stdout
+    assert "192.0.2.53" in during
+    assert "192.0.2.2" in during
+    machine.apply("macvlan", **OLD, dhcp4={"enabled": False})
+    assert machine.sh("cat /etc/resolv.conf").stdout == before
+    machine.sh("mount --bind /dev/null /usr/sbin/resolvconf")
+    refused = machine.run("macvlan", check=True, **OLD, dhcp4={"use_dns": True})
+    assert refused["msg"] == (
+        "old: dhcp4: use_dns: there is neither systemd-resolved nor resolvconf on this host, one of which puts /etc/resolv.conf "
+        "together from several links. Install one (Debian: apt install systemd-resolved or openresolv), or leave use_dns out"
+    )
+
+
 # --- elsewhere ---
 
 

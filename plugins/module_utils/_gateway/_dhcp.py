@@ -27,6 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import CLIE
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd as networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _resolver as resolver
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import let_go
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import (
     CLONE_NEWNET,
@@ -60,6 +61,11 @@ def program_for(key: LinkKey, options: Dhcp4 | None) -> str | None:
             f"{key}: dhcp4: client_id duid is made of {_MACHINE_ID}, which is empty or not there. "
             "Make one (systemd-machine-id-setup), or write another client_id"
         )
+    if options.use_dns:
+        try:
+            resolver.way(key.netns, key.name)
+        except Refused as error:
+            raise Refused(f"{key}: dhcp4: {error}") from error
     if options.client is not None:
         refusal = _refusal(options.client, key, options)
         if refusal:
@@ -143,11 +149,12 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         old = None
     if old is not None and old["index"] != index:
         old = None
+    before = leases.read(path)
     identifier = _identifier(wanted.options.client_id, address or "")
     known, anew = None, False
     if by_networkd:
-        before = old["networkd"] if old is not None else None
-        known, anew = networkd.prepared(link, index, wanted.options, identifier or b"", before)
+        files_before = old["networkd"] if old is not None else None
+        known, anew = networkd.prepared(link, index, wanted.options, identifier or b"", files_before)
     job = Job(link, wanted.options, identifier, f"{leases.VARIABLE}={path}", leases.beside(path, "conf"))
     program = PROGRAMS.get(wanted.options.client or "")
     record = {
@@ -165,7 +172,12 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         "settled": wanted.settled,
         "expires": None if by_networkd else leases.end_of(wanted.left),  # how long its leases hold, networkd knows
         "networkd": known,
+        "resolver": resolver.way(netns, link) if wanted.options.use_dns and wanted.lease else "",
     }
+    if before is not None and before["resolver"] not in ("", record["resolver"]):
+        resolver.withdraw(before["resolver"], link)
+    if record["resolver"]:
+        resolver.tell(record["resolver"], link, wanted.lease)
     leases.write(path, record)
     if program is None:
         networkd.start(link, index, known or {}, anew, old is not None and old["address"] != address)
@@ -193,6 +205,10 @@ def stop(netns: str, link: str, forget: bool) -> None:
             _systemctl("stop", _unit(path))
     _kill(path)
     if forget:
+        record = leases.read(path)
+        if record is not None and record["resolver"]:
+            with contextlib.suppress(RequestFailed):
+                resolver.withdraw(record["resolver"], link)
         leases.forget(path)
 
 

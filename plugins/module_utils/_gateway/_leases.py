@@ -24,7 +24,7 @@ VARIABLE = "PATCHBAY_CLIENT"  # of the environment of a client and its hook: the
 FORMAT = 1
 _KEYS = {
     *("netns", "link", "namespace", "index", "address", "options", "command", "folders", "places", "networkd"),
-    *("lease", "former", "settled", "expires"),
+    *("lease", "former", "settled", "expires", "resolver"),
 }
 _LOG_BYTES = 1 << 16
 _RTM_NEWADDR, _REPLACE = 20, 0x105  # with NLM_F_REQUEST and NLM_F_ACK

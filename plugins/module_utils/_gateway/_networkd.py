@@ -74,6 +74,8 @@ def cannot_say(options: Dhcp4) -> str:
         return "systemd-networkd has no way to leave out the route to the network of the lease. Write a table"
     if options.hostname and "." in options.hostname:
         return f"systemd-networkd has no way to say {options.hostname} in option 12. Leave the domain out"
+    if options.use_dns:
+        return "systemd-networkd keeps what a lease says of DNS to itself here. Write client: udhcpc"
     words = options.vendor_class or ""
     if words != words.strip() or words.endswith("\\"):
         return f"systemd-networkd has no way to say the vendor class {words!r}. Write client: udhcpc"

@@ -49,8 +49,11 @@ def test_all() -> None:
         use_routes=False,
         wait=2.5,
         client="dhcpcd",
+        use_dns=True,
     )
-    assert item.dhcp4 == Dhcp4(True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False, "dhcpcd")
+    assert item.dhcp4 == Dhcp4(
+        True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False, "dhcpcd", True
+    )
     assert item.wait_lease == 2.5
 
 
@@ -175,6 +178,7 @@ def test_result() -> None:
         "metric": None,
         "use_routes": True,
         "client": "udhcpc",
+        "use_dns": False,
         "lease": {
             "address": "192.0.2.7/24",
             "routers": ["192.0.2.1"],

@@ -32,6 +32,7 @@ FRESH: dict[str, Any] = {
     "networkd": None,
     "folders": [],
     "places": {},
+    "resolver": "",
     "lease": None,
     "former": [],
     "settled": False,
