@@ -35,6 +35,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     BootState,
     Connection,
+    Dhcp4,
     LinkKey,
     NetnsKey,
     RouteKey,
@@ -46,6 +47,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import ServeLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, merge, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, sources_again
 from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import DISABLE_IPV6, hint
@@ -309,6 +311,9 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
     """Take operations back, newest first; (sentences of what was done for it, of what differs from before)."""
     undone: list[str] = []
     refused: list[str] = []
+    for step in _leases_back(gateway, scope, begun):
+        refused += _attempt(gateway, step)
+        undone.append(str(step))
     for operation in reversed(begun):
         for inverse in operation.inverse():
             refused += _attempt(gateway, inverse)
@@ -329,6 +334,18 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
     except RequestFailed as error:
         return undone, [*refused, str(error)]
     return undone, [*refused, *left] if left else []
+
+
+def _leases_back(gateway: Gateway, scope: Scope, begun: Sequence[Operation]) -> Sequence[Operation]:
+    """What takes away that which clients, started a moment ago, may have brought meanwhile: no plan knew of it."""
+    started = [step for step in begun if isinstance(step, ServeLink) and step.before is None and step.after is not None]
+    if not started:
+        return ()
+    ends = [Wanted(step.key.link, None, True, {}, dhcp4=Dhcp4(enabled=False)) for step in started]
+    try:
+        return plan(ends, gateway.observe(scope)).operations
+    except NetdevError:  # what is there is not even a state to go on from
+        return ()
 
 
 def _attempt(gateway: Gateway, operation: Operation) -> list[str]:

@@ -469,6 +469,18 @@ def test_no_server(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
+def test_failure_after_the_lease(machine: Served) -> None:
+    """What it brought, which no plan knew of, goes with the rest."""
+    machine.sh("mkdir /etc/patchbay; mount -t tmpfs -o ro none /etc/patchbay")
+    disk, kernel = machine.disk(), machine.settled()
+    result = machine.run("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    assert "Read-only file system" in result["msg"]
+    assert result["not_undone"] == []
+    assert machine.clients() == []
+    assert machine.disk() == disk
+    assert_equal(machine.settled(), kernel)
+
+
 def test_without_a_client(machine: Served) -> None:
     """The sentence names the packages; nothing was done."""
     machine.sh("for program in udhcpc dhclient; do mount --bind /dev/null /usr/sbin/$program; done")
