@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import restored
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Dhcp4, LinkKey, Scope, State, Wanted
 
-_PAUSE, _TRIES = 0.5, 20  # for as long as a host takes to start
+_SECONDS, _PAUSE = 15.0, 0.5  # for as long as a host takes to start
 
 
 class _Told(KernelGateway):
@@ -36,16 +36,17 @@ class _Told(KernelGateway):
 def tell_resolver(path: str, record: Mapping[str, Any]) -> None:
     """Tell it of the lease. Early in the boot it may not listen yet: then it is told at the next renewal at the latest."""
     lease, way = restored(record["lease"]), ""
-    for wait in (*[_PAUSE] * _TRIES, 0):
+    end = time.monotonic() + _SECONDS
+    while not way:
         try:
             way = resolver.way(record["netns"], record["link"])
             resolver.tell(way, record["link"], lease)
-            break
         except NetdevError as error:
             way = ""
-            if not wait:
+            if time.monotonic() > end:
                 sys.stderr.write(f"<4>the resolver was not told: {error}\n")
-        time.sleep(wait)
+                break
+            time.sleep(_PAUSE)
     with locked():
         now = leases.read(path)
         if now is not None and lease is not None and lease.same_as(restored(now["lease"])):

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import SERVERS, DhcpServer
+from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import RESOLVER, SERVERS, DhcpServer
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4_clients import CLIENTS, LEAST_SECONDS
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, wait_until
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import CLONE, System, wait_until
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check
 
 OLD: dict[str, Any] = {
@@ -130,6 +131,29 @@ def test_without_persist(served: System) -> None:
     served.reboot()
     assert state_of(served, "ActiveState") == "inactive"
     assert "old-1" not in served.links()
+
+
+@pytest.mark.parametrize("manager", ["none"])
+def test_resolved(served: System, release: str) -> None:
+    """systemd-resolved is told of the lease's servers, also early in a boot, and forgets them."""
+    packages = served.root / "root/packages"
+    shutil.copytree(CLONE / f".work/debian/{release}/packages/systemd-resolved", packages)
+    served.enter("sh", "-c", "dpkg --install /root/packages/*.deb")
+    served.reboot()  # until then it is on no bus
+    task = {**OLD, "dhcp4": {**OLD["dhcp4"], "use_dns": True}}
+    served.apply("patchbay.netdev.macvlan", **task)
+
+    def told() -> str:
+        return served.enter("resolvectl", "dns", "old-1").partition(": ")[2].strip()
+
+    assert told() == RESOLVER
+    assert not served.apply("patchbay.netdev.macvlan", **task)["changed"]
+    served.reboot()
+    wait_until(
+        lambda: is_complete(served) and told() == RESOLVER, f"not told: {served.enter('journalctl', '-b', '-n', '60')}", 20
+    )
+    served.apply("patchbay.netdev.macvlan", **{**OLD, "dhcp4": {"enabled": False}})
+    assert told() == ""
 
 
 @pytest.mark.parametrize("client", CLIENTS)

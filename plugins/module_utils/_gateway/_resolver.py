@@ -100,7 +100,7 @@ def _there(program: str) -> str | None:
 def _run(program: str, *words: str, given: str = "") -> None:
     command = [_there(program) or program, *words]
     try:
-        done = subprocess.run(command, input=given, check=False, capture_output=True, text=True, timeout=20, env={"PATH": _PATH})
+        done = subprocess.run(command, input=given, check=False, capture_output=True, text=True, timeout=5, env={"PATH": _PATH})
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RequestFailed(f"{' '.join(command)} failed: {error}", 0, str(error)) from error
     if done.returncode:
