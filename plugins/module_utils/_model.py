@@ -343,6 +343,7 @@ class BootState:
     files: all that are ours, by path. init: `systemd`, `openrc`, `sysv`, or nothing. managers: `networkd`, `networkmanager`, as
     far as they are there. interpreter: the Python that runs at boot.
     release: that of the engine which is there, such as (1, 0, 0). clients: the files of the DHCP clients that were started.
+    known: whether all of that could be read, which only root can.
     versions: of the managers that run, as far as a task asks for their files. governed: links that networkd sets up: the
     .network file of each, and whether it has addresses that others use. netdevs: links that others' .netdev files make, by kind.
     """
@@ -354,6 +355,7 @@ class BootState:
     interpreter: str = "/usr/bin/python3"
     release: tuple[int, ...] = ()
     clients: frozenset[str] = frozenset()
+    known: bool = True
     versions: Mapping[str, int] = field(default_factory=dict)
     governed: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
     netdevs: Mapping[str, str] = field(default_factory=dict)

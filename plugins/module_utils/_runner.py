@@ -25,6 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import ENGINE
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import backend_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     ApplyFailed,
@@ -38,6 +39,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._probe im
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     Address,
+    BootState,
+    Client,
     ClientKey,
     Link,
     LinkKey,
@@ -98,6 +101,7 @@ def run_info(module: AnsibleModule) -> None:
             written = module.params["netns"]
             names = gateway.all_namespaces() if written == ALL_NAMESPACES else [gateway.canonical(_namespace_option(written))]
             state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
+            boot = gateway.boot_state()
             children: dict[LinkKey, list[dict[str, Any]]] = {}
             for link in state:
                 for upper in state.above(link.key):
@@ -107,6 +111,8 @@ def run_info(module: AnsibleModule) -> None:
                     **_described(link),
                     "addresses": [_found_address(one) for one in link.get("addresses") or ()],
                     "children": children.get(link.key, []),
+                    "dhcp4": _served(state.clients.get(ClientKey(link.key)), boot),
+                    "persist": backend_of(link.key, boot),
                 }
                 for link in sorted(state, key=lambda link: (names.index(link.key.netns), link.index or 0))
                 if module.params["name"] in (None, link.key.name, *(link.get("altnames") or ()))
@@ -132,6 +138,11 @@ def run_probe(module: AnsibleModule) -> None:
     except NetdevError as error:
         _fail(module, error)
     module.exit_json(changed=False, answers=[{"address": ip, "macs": macs} for ip, macs in found.items()])
+
+
+def _served(client: Client | None, boot: BootState) -> dict[str, Any] | None:
+    """The DHCP client of a link, and whether it runs; None where that cannot be read."""
+    return {**_dhcp4.returned(client), "running": client is not None and client.serves} if boot.known else None
 
 
 def _namespace_option(written: str | None) -> str:

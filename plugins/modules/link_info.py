@@ -102,6 +102,20 @@ links:
       type: list
       elements: dict
       returned: always
+    dhcp4:
+      description:
+        - >-
+          The DHCP client of this collection that serves the link, with the names of the suboptions of C(dhcp4), its lease in C(lease),
+          the program in C(client), and C(running). C(enabled) is V(false) where there is none.
+        - It is V(null) when the module does not run as root, for only root can read it.
+      type: dict
+      returned: always
+    persist:
+      description:
+        - What brings the link back at the next boot, as the option C(persist) names it, or V(none).
+        - It is V(null) when the module does not run as root, and there may be something that only root can read.
+      type: str
+      returned: always
     address:
       description: MAC address.
       type: str

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -524,6 +525,34 @@ def test_another_client_serves(machine: Served) -> None:
     result = machine.run("link", name="eth0", dhcp4={})
     assert re.match(r"eth0: dhcp4: udhcpc \(process \d+\) serves it already, and two clients", result["msg"]), result
     assert machine.clients() != []
+
+
+# --- what is told of it ---
+
+
+def test_info(machine: Served) -> None:
+    """The lease, the client, and what brings the link back; who is not root learns nothing of that, and nothing wrong."""
+    unserved = {"enabled": False, "client": None, "lease": None, "running": False}
+
+    def told(name: str, **how: Any) -> tuple[Any, Any]:
+        found = machine.run("link_info", name=name, **how)["links"][0]
+        return found["dhcp4"] and {key: found["dhcp4"][key] for key in unserved}, found["persist"]
+
+    def as_nobody() -> None:
+        os.setuid(65534)
+
+    assert told("eth0") == (unserved, "none")
+    assert told("eth0", inside=as_nobody) == (unserved, "none")
+    done = machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    served = {"enabled": True, "client": "udhcpc", "lease": done["link"]["dhcp4"]["lease"], "running": True}
+    assert told("old") == (served, "replay")
+    assert told("eth0") == (unserved, "none")
+    assert told("old", inside=as_nobody) == (None, None)
+    machine.sh(f"kill -KILL {machine.clients()[0]}")
+    machine.until(lambda: machine.clients() == [])
+    assert told("old") == ({**served, "running": False}, "replay")
+    machine.apply("veth", name="v0", peer={"name": "v1"}, persist="replay")
+    assert told("v1") == (unserved, "replay")
 
 
 # --- the resolver ---

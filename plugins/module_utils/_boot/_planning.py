@@ -9,6 +9,7 @@ crash in between leaves no link that comes back for ever. After it: the declarat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -330,6 +331,21 @@ def _completed(item: Wanted, fragment: Fragment, after: State) -> Fragment:
     link = after.get(item.key) if isinstance(item.key, LinkKey) else None
     end = after.get(link.get("peer")) if link is not None else None
     return declarations.completed(fragment, link, end)
+
+
+def backend_of(key: LinkKey, boot: BootState) -> str | None:
+    """What brings a link back at the next boot, as a value of the option `persist`; None where that cannot be read."""
+    if not boot.known:
+        return None
+    for path, file in boot.files.items():
+        backend = declarations.backend_of(path)
+        if backend and declarations.placed(path, REPLAY) == declarations.path_of(key):
+            return backend
+        if backend:
+            with contextlib.suppress(InvalidValue):  # a damaged one, of which the next task tells
+                if key in _ends(declarations.from_text(file.content.decode(errors="replace"), path)):
+                    return backend
+    return "none"
 
 
 def _in_namespace(key: NetnsKey, kept: Mapping[str, Fragment]) -> list[str]:

@@ -51,6 +51,7 @@ _OWN_FOLDERS = (
     "/etc/systemd/system/sys-subsystem-net-devices-",
     os.path.dirname(files.NETWORKD_CONF),
 )
+_CLOSED_FOLDERS = ("/etc/patchbay", leases.FOLDER)  # to all but root
 _PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
 _HAS_PYROUTE2 = "import importlib.util as u, sys; sys.exit(not u.find_spec('pyroute2'))"
 _COMMANDS = {
@@ -89,6 +90,7 @@ def boot_state(native: bool = False) -> BootState:
         _interpreter(found),
         _release(found.get(files.ENGINE)),
         frozenset(glob.glob(f"{leases.FOLDER}/*.json")),
+        not any(os.path.exists(folder) and not os.access(folder, os.R_OK | os.X_OK) for folder in _CLOSED_FOLDERS),
     )
     native = native or any(declarations.backend_of(path) in declarations.NATIVE for path in found)
     return managers.asked(state) if native else state

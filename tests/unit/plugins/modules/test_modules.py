@@ -500,7 +500,8 @@ def test_link_info(run: Run, gateway: FakeGateway, options: dict[str, Any], foun
 def test_link_info_has_what_the_modules_return(run: Run) -> None:
     """And the links on top of each; settings only where they are asked for, and here nobody asks."""
     (found,) = run("link_info", name="mv1")["links"]
-    assert without(found, "children") == run("macvlan", name="mv1", addresses=[])["link"]
+    assert without(found, "children", "dhcp4", "persist") == run("macvlan", name="mv1", addresses=[])["link"]
+    assert (found["dhcp4"]["enabled"], found["persist"]) == (False, "none")
     assert found["children"] == []
     (lower,) = run("link_info", name="eth0", netns="all")["links"]
     assert lower["children"] == [
