@@ -142,9 +142,9 @@ dhcp4:
       unit C(patchbay-dhcp@LINK.service) keeps a program alive.
     - >-
       What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
-      reaches the main table, the resolver or the host name. With a table of its own, the routes of the lease go there, with a
+      reaches the main table or the host name, nor the resolver unless that is written. With a table of its own, the routes of the lease go there, with a
       rule for packets from the address, and an unreachable default behind them, so that no packet from the address leaves by
-      another link. A lease that changes moves address, routes and rule.
+      another link. A lease that changes moves address, routes and rule. When it ends, they go, and the client goes on asking.
     - The client runs until the next boot, and after it where the link is declared for that.
     - A client that is not written about is left as it is. It ends when its link is deleted, and comes again when that is
       created again.

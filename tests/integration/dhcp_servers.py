@@ -36,7 +36,11 @@ def _kea(known: Mapping[str, str], seconds: int) -> tuple[str, str]:
         "reservations": [{"hw-address": mac, "ip-address": ip} for mac, ip in known.items()],
     }
     text = {
-        "interfaces-config": {"interfaces": ["br0"]},
+        "interfaces-config": {  # a bridge has no carrier before the first host is plugged in and up
+            "interfaces": ["br0"],
+            "service-sockets-max-retries": 1000,
+            "service-sockets-retry-wait-time": 200,
+        },
         "lease-database": {"type": "memfile", "name": "/run/leases", "lfc-interval": 0},
         "valid-lifetime": seconds,
         "renew-timer": seconds // 3,
