@@ -198,6 +198,11 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
     if options is None or not options.enabled or link is None:
         return
     check_link(link, state)
+    if options.client == NETWORKD and (item.attributes.get("sysctls") or {}).get("ipv6.accept_ra"):
+        raise Refused(
+            f"{item.key}: dhcp4: systemd-networkd takes router advertisements itself, and sets ipv6.accept_ra to 0. "
+            "Leave the setting out, or write client: udhcpc"
+        )
     moved = before is not None and link.get("address") != before.get("address")
     if there is None or not there.serves or there.options != options or moved:
         lease, known = held(item, observed), observed.clients.get(key)

@@ -101,7 +101,7 @@ def run_info(module: AnsibleModule) -> None:
             written = module.params["netns"]
             names = gateway.all_namespaces() if written == ALL_NAMESPACES else [gateway.canonical(_namespace_option(written))]
             state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
-            boot = gateway.boot_state()
+            boot = gateway.boot_state(native=False)
             children: dict[LinkKey, list[dict[str, Any]]] = {}
             for link in state:
                 for upper in state.above(link.key):

@@ -192,11 +192,8 @@ def test_on_the_wire(system: System) -> None:
 
 
 def test_another_lease(system: System) -> None:
-    """It moves address, routes and rule.
-
-    networkd hears of it when it asks everybody, and that is what is done here: the refusal of a renewal
-    is a broadcast, for which it does not listen while it has an address.
-    """
+    """It moves address, routes and rule. networkd asks everybody here: the refusal of a renewal is a broadcast, which it does not
+    hear while it has an address."""
     first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     stop_serving()
     serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
@@ -300,12 +297,13 @@ def test_link_gets_another_address(system: System) -> None:
 
 def test_which_client(system: System) -> None:
     """Where there is no other, it serves by itself what it can say; what it cannot, it is not told."""
+    system.enter("sh", "-c", "rm $(command -v udhcpc dhclient dhcpcd)")
     plain = {name: value for name, value in OLD["dhcp4"].items() if name != "client"}
     refused = system.run(MACVLAN, **{**OLD, "dhcp4": {**plain, "client_id": "none"}})
     assert refused["msg"] == (
-        "old-1: dhcp4: there is no DHCP client on this host (udhcpc) but systemd-networkd, which cannot do what is asked: "
-        "systemd-networkd never leaves the client identifier out. Write a client_id, such as mac, or install one "
-        "(Debian: apt install udhcpc)"
+        "old-1: dhcp4: there is no DHCP client on this host (udhcpc, dhclient, dhcpcd) but systemd-networkd, which cannot do "
+        "what is asked: systemd-networkd never leaves the client identifier out. Write a client_id, such as mac, or install one "
+        "(Debian: apt install udhcpc or isc-dhcp-client or dhcpcd-base)"
     )
     done = system.apply(MACVLAN, **{**OLD, "dhcp4": plain})
     assert done["link"]["dhcp4"]["client"] == "networkd"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,21 @@ def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> Non
 def test_what_it_can_say(client_id: str) -> None:
     """Nothing is wrong then."""
     assert cannot_say(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A phone"})) == ""
+
+
+def test_line_that_this_release_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    """networkd tells the journal and goes on without it: a failure, where it is of our file and of now."""
+    ours = "/run/systemd/network/04-patchbay-old-1.network"
+    said = f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring.\n/etc/other.network:1: Missing '='.\nold-1: Link UP\n"
+    asked: list[tuple[str, ...]] = []
+
+    def ran(*command: str) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 0, said if "-u" in command else "", "")
+
+    monkeypatch.setattr(_networkd, "_run", ran)
+    assert _networkd._complaints(ours, 1700000000.25) == f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring."
+    assert "--since=@1700000000.250000" in asked[-1]
 
 
 LEASE = Lease("192.0.2.7", 24, ("192.0.2.1",), server="192.0.2.1", seconds=120)
