@@ -47,6 +47,7 @@ ArgumentSpec = dict[str, dict[str, Any]]
 
 ALL_NAMESPACES = "all"
 INFO_ARGUMENTS: ArgumentSpec = {"name": {"type": "str"}, "kind": {"type": "str"}, "netns": {"type": "str"}}
+LISTENER_ARGUMENTS: ArgumentSpec = {"netns": {"type": "str"}}
 PROBE_ARGUMENTS: ArgumentSpec = {
     "link": {"type": "str", "required": True},
     "addresses": {"type": "list", "elements": "str", "required": True},

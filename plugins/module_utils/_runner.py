@@ -34,6 +34,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
     NetdevError,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._listening import Listener, listeners
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._probe import ask
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
@@ -98,8 +99,7 @@ def run_info(module: AnsibleModule) -> None:
     """What is there, without changing anything."""
     try:
         with _gateway(module) as gateway:
-            written = module.params["netns"]
-            names = gateway.all_namespaces() if written == ALL_NAMESPACES else [gateway.canonical(_namespace_option(written))]
+            names = _namespaces_to_read(gateway, module.params["netns"])
             state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
             boot = gateway.boot_state(native=False)
             children: dict[LinkKey, list[dict[str, Any]]] = {}
@@ -143,6 +143,34 @@ def run_probe(module: AnsibleModule) -> None:
 def _served(client: Client | None, boot: BootState) -> dict[str, Any] | None:
     """The DHCP client of a link, and whether it runs; None where that cannot be read."""
     return {**_dhcp4.returned(client), "running": client is not None and client.serves} if boot.known else None
+
+
+def run_listeners(module: AnsibleModule) -> None:
+    """Who waits for somebody."""
+    try:
+        with _gateway(module) as gateway:
+            found = listeners(gateway, _namespaces_to_read(gateway, module.params["netns"]))
+    except NetdevError as error:
+        _fail(module, error)
+    module.exit_json(changed=False, listeners=[_described_listener(one) for one in found])
+
+
+def _described_listener(one: Listener) -> dict[str, Any]:
+    process, name = next(iter(one.processes), (None, None))
+    return {
+        "netns": one.netns or None,
+        "protocol": one.protocol,
+        "families": [f"ipv{family}" for family in one.families],
+        "address": one.address or None,
+        "port": one.port,
+        "link": one.link or None,
+        "process": name,
+        "process_id": process,
+    }
+
+
+def _namespaces_to_read(gateway: KernelGateway, written: str | None) -> list[str]:
+    return gateway.all_namespaces() if written == ALL_NAMESPACES else [gateway.canonical(_namespace_option(written))]
 
 
 def _namespace_option(written: str | None) -> str:

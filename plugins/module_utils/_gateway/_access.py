@@ -15,7 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Ref
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespaces import Namespace, named
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError, NetlinkSocket
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
 
 RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
@@ -62,6 +62,14 @@ class Access:
     def packet_socket(self, key: LinkKey) -> contextlib.AbstractContextManager[socket.socket]:
         """A socket for whole frames on a link."""
         return self._namespace(key.netns).packet_socket(key.name)
+
+    def diagnostic_socket(self, netns: str) -> contextlib.AbstractContextManager[NetlinkSocket]:
+        """One that is asked about the sockets of a namespace."""
+        return self._namespace(netns).diagnostic_socket()
+
+    def name_by_index(self, netns: str, index: int) -> str | None:
+        """The name of the link with this number; None when there is none."""
+        return self._found_by_index(netns, index)
 
     def _forget(self, name: str) -> None:
         """Close a namespace, which lives on as long as anybody has it open."""

@@ -20,7 +20,11 @@ import struct
 from collections.abc import Iterator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import NetlinkError, NetlinkSocket
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._socket import (
+    NETLINK_SOCK_DIAG,
+    NetlinkError,
+    NetlinkSocket,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LEFT_BEHIND
 
 FOLDER = "/run/netns"  # where iproute2 keeps named namespaces
@@ -83,6 +87,16 @@ class Namespace:
             opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC)
         try:
             opened.bind((link, 0))
+            yield opened
+        finally:
+            opened.close()
+
+    @contextlib.contextmanager
+    def diagnostic_socket(self) -> Iterator[NetlinkSocket]:
+        """One that is asked about sockets."""
+        with self._inside():
+            opened = NetlinkSocket(NETLINK_SOCK_DIAG)
+        try:
             yield opened
         finally:
             opened.close()

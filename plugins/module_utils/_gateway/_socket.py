@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 
-NETLINK_ROUTE = 0
+NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_CAPPED, NLM_F_ACK_TLVS, NLM_F_DUMP_INTR = 0x100, 0x200, 0x10
@@ -37,9 +37,9 @@ class NetlinkError(Exception):
 class NetlinkSocket:
     """A socket in the network namespace of the thread that opens it; it stays there."""
 
-    def __init__(self) -> None:
-        """Open it; OSError when the kernel has no rtnetlink."""
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+    def __init__(self, protocol: int = NETLINK_ROUTE) -> None:
+        """Open it; OSError when the kernel does not have the protocol."""
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
         self._sequence = 0
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.settimeout(_SECONDS)
