@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
 
@@ -128,10 +128,20 @@ def consolidation_duplicates(claims: Mapping[str, Sequence[Mapping[str, Any]]]) 
     return [f"The {what} {value} is that of {' and of '.join(who)}" for (what, value), who in owners.items() if len(who) > 1]
 
 
-def consolidation_report(hosts: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What came of the old hosts, by what link_info found. See consolidation_report.yml."""
+HEADS = ("old host", "link", "MAC address", "address", "holds for", "who listens")
+DOUBTFUL = " (!)"
+
+
+def consolidation_report(
+    hosts: Sequence[Mapping[str, Any]],
+    links: Sequence[Mapping[str, Any]],
+    listeners: Sequence[Mapping[str, Any]] = (),
+    isolation: str = ROUTES,
+) -> dict[str, Any]:
+    """What came of the old hosts, by what link_info and listener_info found. See consolidation_report.yml."""
     there = {(link["netns"], link["name"]): link for link in links}
     faults, rows, missing = [], [HEADS], 0
+    doubtful: dict[str, None] = {}
     for host in hosts:
         link = there.get((host["netns"], host["name"]))
         if not host["present"]:
@@ -145,12 +155,38 @@ def consolidation_report(hosts: Sequence[Mapping[str, Any]], links: Sequence[Map
                 missing += 1
                 faults.append(_fault(host, ip, found))
         cells = [(host["host"], _called(host), host["address"]), *[("", "", "")] * (len(found) - 1)]
-        for ends, (ip, one) in zip(cells, found.items() or [("nobody's yet", {})]):
-            rows.append((*ends, ip, _until(one)))
-    return {"missing": missing, "faults": faults, "table": _table(rows)}
+        for ends, (ip, one) in zip(cells, found.items() or [("none yet", {})]):
+            who = _listening(host, ip, listeners, isolation)
+            doubtful.update(dict.fromkeys(name for name, is_doubtful in who if is_doubtful))
+            names = [name + (DOUBTFUL if is_doubtful else "") for name, is_doubtful in who]
+            rows.append((*ends, ip, _until(one), ", ".join(names) or "-"))
+    return {"missing": missing, "faults": faults, "table": [*_table(rows), *_advice(doubtful)]}
 
 
-HEADS = ("old host", "link", "MAC address", "address", "holds for")
+def _listening(
+    host: Mapping[str, Any], ip: str, listeners: Sequence[Mapping[str, Any]], isolation: str
+) -> list[tuple[str, bool]]:
+    """Who would answer on an address; and whether from another one, as datagrams of a socket that has no address do."""
+    family = "ipv6" if ":" in ip else "ipv4"
+    links = (host["name"], f"vrf-{host['name']}") if isolation == VRF else (host["name"], None)
+    found: dict[tuple[str, bool], None] = {}
+    for one in listeners:
+        everywhere = one["address"] is None and one["link"] in links
+        if one["netns"] == host["netns"] and family in one["families"] and (one["address"] == ip or everywhere):
+            name = f"{one['protocol']} {one['port']} {one['process'] or ''}".strip()
+            found[name, everywhere and isolation == ROUTES and one["protocol"] == "udp" and one["link"] is None] = None
+    return list(found)
+
+
+def _advice(doubtful: Iterable[str]) -> list[str]:
+    names = ", ".join(doubtful)
+    if not names:
+        return []
+    return [
+        "",
+        f"{DOUBTFUL.strip()} {names}: on all addresses, by UDP. Its answers leave from the new host's own address, not from",
+        "    the one that was asked. Bind it to the old address, or write host_consolidation_isolation: netns.",
+    ]
 
 
 def _called(host: Mapping[str, Any]) -> str:

@@ -201,6 +201,8 @@ def new() -> Iterator[NewHost]:
 
 SERVICE = f"""
 import socket
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+datagrams.bind(("", 5353))
 with socket.create_server(("::", {PORT}), family=socket.AF_INET6, dualstack_ipv6=True, backlog=99) as server:
     while True:
         with server.accept()[0] as one:
@@ -292,6 +294,9 @@ def test_two(new: NewHost) -> None:
     assert_answered({ip(1): mac(1), ip(3): mac(3), NEW: NEW_MAC})
     assert_replies({ip(1): mac(1), ip(3): mac(3), NEW: NEW_MAC})
     assert_replies({f"{NETWORK6}:3": mac(3)}, "2001:db8:6::9")
+    (line,) = [line for line in done.said.splitlines() if ip(3) in line and "ever" in line]
+    assert line.endswith(f'tcp {PORT} python3, udp 5353 python3 (!)",'), "a service on all addresses by UDP is not marked"
+    assert "(!) udp 5353 python3: on all addresses, by UDP" in done.said
     main = sh("newhost", "ip route show; ip -6 route show default")
     assert "dev link" not in main
     (line,) = [line for line in done.said.splitlines() if ip(1) in line and "s (dhcp)" in line]
@@ -320,15 +325,27 @@ def test_twenty(new: NewHost) -> None:
 
 
 def test_bound_to_the_device(new: NewHost) -> None:
-    """A socket that says its link, and no address, reaches what is behind the router from the old address, with the old MAC."""
+    """A datagram from a socket that says its link, and no address, reaches what is behind the router, from the old address."""
     new.go([old(1, expected_address=ip(1))])
-    serve("remote")
-    script = f"""
-import socket
-one = socket.socket(); one.settimeout(5); one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"link1")
-one.connect(("{REMOTE}", {PORT})); print(one.getsockname()[0])
+    script = """
+import socket, sys
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.settimeout(10)
+if sys.argv[1:]:
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"link1")
+    for _time in range(3):
+        one.sendto(b"?", (sys.argv[1], 5353))
+else:
+    one.bind(("", 5353))
+    print("ready", flush=True)
+    print(one.recvfrom(9)[1][0], flush=True)
 """
-    assert at("newhost", "/usr/bin/python3", "-c", script).strip() == ip(1)
+    words = [str(CLONE / "tests/hosts/host"), "enter", "remote", "/usr/bin/python3", "-c", script]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as remote:
+        assert remote.stdout is not None
+        assert remote.stdout.readline() == "ready\n"
+        at("newhost", "/usr/bin/python3", "-c", script, REMOTE)
+        assert remote.stdout.readline().strip() == ip(1)
 
 
 def test_announced_address(new: NewHost) -> None:
@@ -340,24 +357,34 @@ def test_announced_address(new: NewHost) -> None:
 
 def test_namespaces(new: NewHost) -> None:
     """Each old host has all ports to itself; away, and nothing is left."""
-    entries = [old(4, expected_address=ip(4)), old(5, addresses=[f"{ip(5)}/24"], gateway="192.0.2.1")]
+    entries = [
+        old(4, expected_address=ip(4)),
+        old(5, addresses=[f"{ip(5)}/24"], gateway="192.0.2.1", services=["web"]),
+    ]
+    more: dict[str, Any] = {"isolation": "netns", "restart_services": False}
+    drop_in = new.path("/etc/systemd/system/web.service.d/50-host-consolidation.conf")
     before = new.everything()
-    told = new.go(entries, "--check", isolation="netns")
+    told = new.go(entries, "--check", **more)
     new.untouched(before)
-    done = new.go(entries, isolation="netns", probe_from="localhost")
-    assert done.changed == told.changed
+    done = new.go(entries, probe_from="localhost", **more)
+    assert set(told.changed) <= set(done.changed)
+    assert "NetworkNamespacePath=/run/netns/old5\n" in drop_in.read_text()
     assert sorted(sh("newhost", "ls /run/netns").split()) == ["old4", "old5"]
     for netns in ("old4", "old5"):
         serve("newhost", netns)
     assert_answered({ip(4): mac(4), ip(5): mac(5), NEW: NEW_MAC})
     assert_replies({ip(4): mac(4), ip(5): mac(5), NEW: NEW_MAC})
-    assert new.go(entries, isolation="netns").recap["changed"] == 0
-    assert "processes live in it" in new.play(entries, isolation="netns", state="absent").why
+    again = new.go(entries, **more)
+    assert again.recap["changed"] == 0
+    assert f"tcp {PORT} python3" in next(line for line in again.said.splitlines() if ip(5) in line)
+    assert "processes live in it" in new.play(entries, state="absent", **more).why
     sh(
         "newhost",
         "for it in $(ip netns pids old4; ip netns pids old5); do ! grep -q service.py /proc/$it/cmdline || kill $it; done",
     )
-    new.go(entries, isolation="netns", state="absent")
+    new.go(entries, state="absent", **more)
+    assert not drop_in.exists()
+    drop_in.parent.rmdir()  # it may have had files of others
     new.untouched(before)
 
 

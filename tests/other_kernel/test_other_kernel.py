@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.filter.consolidation import consolidation
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
@@ -374,3 +376,42 @@ def test_probe_of_a_vlan(host: Host) -> None:
             talking.kill()
     finally:
         ip("link", "del", "v30", netns=wire)
+
+
+OLD_HOSTS = [
+    {"host": "mail", "name": "mail", "lower_device": "eth0", "address": "00:16:3e:11:11:01", "addresses": ["192.0.2.101/24"]},
+    {"host": "print", "name": "print", "lower_device": "eth0", "address": "00:16:3e:11:11:03", "addresses": ["192.0.2.103/24"]},
+]
+
+
+def test_old_hosts_in_vrfs(host: Host) -> None:
+    """What the role makes of its list is a topology that holds; each VRF has its own way out, and answers by it."""
+    asked = [{**one, "gateway": "192.0.2.1"} for one in OLD_HOSTS]
+    settings: dict[str, Any] = {
+        "isolation": "vrf",
+        "sysctls": {"ipv4.arp_ignore": 1},
+        "sysctls_afterwards": {"ipv4.arp_ignore": 0},
+    }
+    lists = consolidation(asked, **settings)["topology"]
+    host.apply("topology", **lists)
+    for check in (True, False):
+        again = host.run("topology", check=check, **lists)
+        assert again.get("operations") == [], again
+    wire = f"{host.netns}-wire"
+    ip("address", "add", "192.0.2.9/24", "dev", "eth0", netns=wire)
+    try:
+        for one in OLD_HOSTS:
+            assert shown(one["name"], "master")(host) == f"vrf-{one['name']}"
+            table = str(0x1000000 + int(one["address"].replace(":", "")[6:], 16))
+            assert f"default via 192.0.2.1 dev {one['name']}" in host.ip("route", "show", "table", table)
+            address = one["addresses"][0].partition("/")[0]
+            subprocess.run(["ip", "-n", wire, "neigh", "flush", "all"], check=True)
+            subprocess.run(["ip", "netns", "exec", wire, "ping", "-c1", "-W3", address], check=True, capture_output=True)
+            (seen,) = json.loads(ip("-j", "neigh", "show", address, netns=wire))
+            assert seen["lladdr"] == one["address"]
+    finally:
+        ip("address", "del", "192.0.2.9/24", "dev", "eth0", netns=wire)
+    gone = consolidation(asked, state="absent", **settings)["topology"]
+    host.apply("topology", **gone)
+    stay(host, "topology", **gone)
+    assert host.ip("route", "show", "table", "all").count("unreachable default") == 0

@@ -263,9 +263,45 @@ def test_report() -> None:
     found = report(PRINT, link)
     assert (found["faults"], found["missing"]) == ([], 0)
     assert found["table"][1:] == [
-        "print      old-print   00:16:3e:11:11:03   192.0.2.103   ever",
-        "                                           2001:db8::3   ever",
+        "print      old-print   00:16:3e:11:11:03   192.0.2.103   ever        -",
+        "                                           2001:db8::3   ever        -",
     ]
+
+
+def listener(protocol: str, port: int, process: str, **more: Any) -> dict[str, Any]:
+    """One as listener_info returns it."""
+    found = {"netns": None, "protocol": protocol, "families": ["ipv4"], "address": None, "port": port, "link": None}
+    return {**found, "process": process, **more}
+
+
+LISTENERS = [
+    listener("tcp", 22, "sshd", families=["ipv4", "ipv6"]),
+    listener("tcp", 25, "other", address="192.0.2.10"),
+    listener("tcp", 80, "web", address="192.0.2.103"),
+    listener("udp", 53, "names"),
+    listener("udp", 69, "files", link="old-print"),
+    listener("udp", 70, "vrf", link="vrf-old-print"),
+    listener("udp", 123, None, families=["ipv6"], address="2001:db8::3"),
+    listener("tcp", 99, "far", netns="print"),
+]
+
+
+@pytest.mark.parametrize(
+    ("isolation", "netns", "four", "six"),
+    [
+        ("routes", None, "tcp 22 sshd, tcp 80 web, udp 53 names (!), udp 69 files", "tcp 22 sshd, udp 123"),
+        ("vrf", None, "tcp 80 web, udp 69 files, udp 70 vrf", "udp 123"),
+        ("netns", "print", "tcp 99 far", "-"),
+    ],
+)
+def test_who_listens(isolation: str, netns: str | None, four: str, six: str) -> None:
+    """On which address, and what would answer from another one is marked, with the way out."""
+    short = FILTERS["consolidation"]([PRINT], isolation=isolation)["hosts"]
+    link = seen("old-print", ("192.0.2.103/24", "static", None, True), ("2001:db8::3/64", "static", None, True), netns=netns)
+    table = FILTERS["consolidation_report"](short, [link], LISTENERS, isolation)["table"]
+    assert [line.rpartition("ever        ")[2] for line in table[1:3]] == [four, six]
+    advice = [line for line in table[3:] if line]
+    assert (advice[0].startswith("(!) udp 53 names: ") and len(advice) == 2) if isolation == "routes" else not advice
 
 
 @pytest.mark.parametrize(
@@ -304,3 +340,15 @@ def test_no_option_is_lost() -> None:
     written = {name: options[name].get("default", 1) for name in options.keys() - own - {"state", "addresses", "sysctls"}}
     (link,) = made({**MAIL, **written, **{name: MAIL[name] for name in written.keys() & MAIL.keys()}, "priority": 9})["macvlan"]
     assert written.keys() - {"name"} <= link.keys()
+
+
+def test_defaults_are_documented() -> None:
+    """What the documentation of the role calls a default is the one that holds, and the README names every variable."""
+    arguments = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    assert arguments.keys() == defaults.keys()
+    assert {name: one["default"] for name, one in arguments.items() if "default" in one} == {
+        name: value for name, value in defaults.items() if name != "host_consolidation_compared_with"
+    }
+    readme = (ROLE / "README.md").read_text()
+    assert [name for name in arguments if f"`{name}`" not in readme] == []
