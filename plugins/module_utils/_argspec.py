@@ -60,7 +60,7 @@ _ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"t
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin", "persist")
 _STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
-_PERSIST = {"type": "str", "choices": ["none", "replay", "networkd"]}
+_PERSIST = {"type": "str", "choices": ["none", "replay", "networkd", "networkmanager"]}
 
 
 def guarded(spec: ArgumentSpec) -> ArgumentSpec:

@@ -167,9 +167,11 @@ def converge(
             undone, remains = _take_back(gateway, (*boot.first, *steps))
             what = f"the files of the next boot are not as they were written: {', '.join(path for path, _old, _new in left)}"
             raise ApplyFailed(_told(what, remains), undone, remains)
-    except ApplyFailed as error:
+    except NetdevError as error:
         undone, remains = _undo(gateway, todo, scope, todo.operations)
-        raise ApplyFailed(str(error), [*undone, *error.undone], [*remains, *error.left]) from error
+        if isinstance(error, ApplyFailed):
+            undone, remains = [*undone, *error.undone], [*remains, *error.left]
+        raise ApplyFailed(str(error), undone, remains) from error
     changes = {path: (path, before, new) for path, before, new in (*boot.changes, *last.changes)}
     for path, before, _new in boot.changes:
         changes[path] = (path, before, changes[path][2])

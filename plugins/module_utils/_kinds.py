@@ -81,7 +81,7 @@ class Spelled:
 
     created: of networkd, in the .netdev file, which makes the link; else in the .network file, which sets it up.
     words: for values that it does not write as the options do; one that is not among them it cannot say.
-    since: its first version that can.
+    since: its first version that can; of NetworkManager 1.44, 144.
     """
 
     section: str
@@ -117,7 +117,7 @@ class Attribute:
     derived: the kernel sets it by itself until it is written, so it is neither kept nor set back.
     usual: what a new link mostly has where that is not certain (initial None): not kept, for it comes again.
     since: the first kernel that has it; an older one ignores it without a word, which verification catches.
-    networkd: how systemd-networkd writes it; None where it cannot.
+    networkd, networkmanager: how systemd-networkd and NetworkManager write it; None where they cannot.
     """
 
     name: str
@@ -135,6 +135,7 @@ class Attribute:
     aliases: tuple[str, ...] = ()
     since: str = ""
     networkd: Spelled | None = None
+    networkmanager: Spelled | None = None
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,31 @@ def _unsafe_nopromisc(before: Attributes, after: Attributes) -> bool:
 
 
 _COMMON = (
-    Attribute("address", Mac(), Store.MESSAGE, "IFLA_ADDRESS", aliases=("mac",), networkd=_netdev("NetDev", "MACAddress")),
-    Attribute("mtu", Integer(68, 65535), Store.MESSAGE, "IFLA_MTU", networkd=Spelled("Link", "MTUBytes")),
-    Attribute("tx_queue_len", Integer(0, U32), Store.MESSAGE, "IFLA_TXQLEN", initial=1000),
+    Attribute(
+        "address",
+        Mac(),
+        Store.MESSAGE,
+        "IFLA_ADDRESS",
+        aliases=("mac",),
+        networkd=_netdev("NetDev", "MACAddress"),
+        networkmanager=Spelled("ethernet", "cloned-mac-address"),
+    ),
+    Attribute(
+        "mtu",
+        Integer(68, 65535),
+        Store.MESSAGE,
+        "IFLA_MTU",
+        networkd=Spelled("Link", "MTUBytes"),
+        networkmanager=Spelled("ethernet", "mtu"),
+    ),
+    Attribute(
+        "tx_queue_len",
+        Integer(0, U32),
+        Store.MESSAGE,
+        "IFLA_TXQLEN",
+        initial=1000,
+        networkmanager=Spelled("link", "tx-queue-length", since=144),
+    ),
     Attribute(
         "num_tx_queues",
         Integer(1, 4096),
@@ -219,6 +242,7 @@ _COMMON = (
         names_link=True,
         aliases=("master",),
         networkd=Spelled("Network", "Bridge"),
+        networkmanager=Spelled("connection", "master"),
     ),
     Attribute(
         "address_generation_mode",
@@ -230,7 +254,15 @@ _COMMON = (
     ),
     Attribute("altnames", SetOf(AltName()), Store.ALTNAME, at=At.AFTER, initial=(), since="5.5"),
     Attribute("sysctls", Sysctls(), Store.SYSCTL, at=At.AFTER),
-    Attribute("promiscuous", Boolean(), Store.FLAG, bit=IFF_PROMISC, initial=False, networkd=Spelled("Link", "Promiscuous")),
+    Attribute(
+        "promiscuous",
+        Boolean(),
+        Store.FLAG,
+        bit=IFF_PROMISC,
+        initial=False,
+        networkd=Spelled("Link", "Promiscuous"),
+        networkmanager=Spelled("ethernet", "accept-all-mac-addresses", {True: "1", False: "0"}),
+    ),
     Attribute("allmulticast", Boolean(), Store.FLAG, bit=IFF_ALLMULTI, initial=False, networkd=Spelled("Link", "AllMulticast")),
     Attribute(
         "admin_state",
@@ -239,9 +271,17 @@ _COMMON = (
         bit=IFF_UP,
         initial="down",
         networkd=Spelled("Link", "ActivationPolicy"),
+        networkmanager=Spelled("connection", "autoconnect", {"up": "true"}),
     ),
     Attribute(
-        "addresses", Addresses(), Store.ADDRESS, at=At.AFTER, initial=(), derived=True, networkd=Spelled("Address", "Address")
+        "addresses",
+        Addresses(),
+        Store.ADDRESS,
+        at=At.AFTER,
+        initial=(),
+        derived=True,
+        networkd=Spelled("Address", "Address"),
+        networkmanager=Spelled("ipv4", "address1"),
     ),
 )
 
@@ -257,6 +297,7 @@ PORT = (
         initial=False,
         aliases=("reflective_relay",),
         networkd=Spelled("Bridge", "HairPin"),
+        networkmanager=Spelled("bridge-port", "hairpin-mode"),
     ),
     Attribute(
         "learning", _FLAG, Store.PORT, "IFLA_BRPORT_LEARNING", at=At.AFTER, initial=True, networkd=Spelled("Bridge", "Learning")
@@ -413,9 +454,17 @@ PORT = (
         at=At.AFTER,
         initial=32,
         networkd=Spelled("Bridge", "Priority"),
+        networkmanager=Spelled("bridge-port", "priority"),
     ),
     Attribute(
-        "cost", Integer(1, 65535), Store.PORT, "IFLA_BRPORT_COST", at=At.AFTER, usual=2, networkd=Spelled("Bridge", "Cost")
+        "cost",
+        Integer(1, 65535),
+        Store.PORT,
+        "IFLA_BRPORT_COST",
+        at=At.AFTER,
+        usual=2,
+        networkd=Spelled("Bridge", "Cost"),
+        networkmanager=Spelled("bridge-port", "path-cost"),
     ),
     Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
     Attribute(
@@ -447,7 +496,11 @@ _LOWER_DEVICE = Attribute(
     recreate_if=always,
     aliases=("parent",),
     networkd=Spelled("Network", "VLAN"),
+    networkmanager=Spelled("vlan", "parent"),
 )
+
+
+_MODES = {"vepa": "1", "bridge": "2", "private": "3", PASSTHRU: "4", SOURCE: "5"}
 
 
 def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
@@ -464,6 +517,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             recreate_if=always,
             aliases=("parent",),
             networkd=Spelled("Network", section),
+            networkmanager=Spelled("macvlan", "parent"),
         ),
         Attribute(
             "mode",
@@ -473,6 +527,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             initial="vepa",
             recreate_if=_crosses_passthru,
             networkd=_netdev(section, "Mode"),
+            networkmanager=Spelled("macvlan", "mode", _MODES),
         ),
         Attribute(
             "nopromisc",
@@ -482,6 +537,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             bit=1,
             initial=False,
             recreate_if=_unsafe_nopromisc,
+            networkmanager=Spelled("macvlan", "promiscuous", _INVERTED),
         ),
         Attribute("nodst", Boolean(), Store.DATA_FLAG, prefix + "FLAGS", bit=2, initial=False, since="5.13"),
         # Above some 2,550 addresses the kernel's dumps are cut short, above 5,454 they are garbage.
@@ -554,6 +610,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             initial=False,
             aliases=("stp",),
             networkd=_netdev("Bridge", "STP"),
+            networkmanager=Spelled("bridge", "stp"),
         ),
         Attribute(
             "forward_delay",
@@ -562,6 +619,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_FORWARD_DELAY",
             initial=1500,
             networkd=_netdev("Bridge", "ForwardDelaySec"),
+            networkmanager=Spelled("bridge", "forward-delay"),
         ),
         Attribute(
             "hello_time",
@@ -570,9 +628,16 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_HELLO_TIME",
             initial=200,
             networkd=_netdev("Bridge", "HelloTimeSec"),
+            networkmanager=Spelled("bridge", "hello-time"),
         ),
         Attribute(
-            "max_age", Seconds(6, 40), Store.DATA, "IFLA_BR_MAX_AGE", initial=2000, networkd=_netdev("Bridge", "MaxAgeSec")
+            "max_age",
+            Seconds(6, 40),
+            Store.DATA,
+            "IFLA_BR_MAX_AGE",
+            initial=2000,
+            networkd=_netdev("Bridge", "MaxAgeSec"),
+            networkmanager=Spelled("bridge", "max-age"),
         ),
         Attribute(
             "ageing_time",
@@ -581,9 +646,16 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_AGEING_TIME",
             initial=30000,
             networkd=_netdev("Bridge", "AgeingTimeSec"),
+            networkmanager=Spelled("bridge", "ageing-time"),
         ),
         Attribute(
-            "priority", Integer(0, 65535), Store.DATA, "IFLA_BR_PRIORITY", initial=32768, networkd=_netdev("Bridge", "Priority")
+            "priority",
+            Integer(0, 65535),
+            Store.DATA,
+            "IFLA_BR_PRIORITY",
+            initial=32768,
+            networkd=_netdev("Bridge", "Priority"),
+            networkmanager=Spelled("bridge", "priority"),
         ),
         Attribute(
             "vlan_filtering",
@@ -592,6 +664,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_VLAN_FILTERING",
             initial=False,
             networkd=_netdev("Bridge", "VLANFiltering"),
+            networkmanager=Spelled("bridge", "vlan-filtering"),
         ),
         Attribute(
             "vlan_default_pvid",
@@ -600,6 +673,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_VLAN_DEFAULT_PVID",
             usual=1,
             networkd=_netdev("Bridge", "DefaultPVID"),
+            networkmanager=Spelled("bridge", "vlan-default-pvid"),
         ),
         Attribute(
             "multicast_snooping",
@@ -609,6 +683,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             initial=True,
             aliases=("mcast_snooping",),
             networkd=_netdev("Bridge", "MulticastSnooping"),
+            networkmanager=Spelled("bridge", "multicast-snooping"),
         ),
         Attribute(
             "multicast_querier",
@@ -618,6 +693,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             initial=False,
             aliases=("mcast_querier",),
             networkd=_netdev("Bridge", "MulticastQuerier"),
+            networkmanager=Spelled("bridge", "multicast-querier"),
         ),
         Attribute(
             "group_fwd_mask",
@@ -626,6 +702,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             "IFLA_BR_GROUP_FWD_MASK",
             initial=0,
             networkd=_netdev("Bridge", "GroupForwardMask"),
+            networkmanager=Spelled("bridge", "group-forward-mask"),
         ),
         *_bridge_common(),
     ),
@@ -635,7 +712,15 @@ BRIDGE = Kind(  # which cannot be a port itself
 VETH = Kind(  # with as many queues as the machine has processors
     "veth",
     (
-        Attribute("peer", Reference(), Store.PEER, at=At.CREATION, recreate_if=always, networkd=_netdev("Peer", "Name")),
+        Attribute(
+            "peer",
+            Reference(),
+            Store.PEER,
+            at=At.CREATION,
+            recreate_if=always,
+            networkd=_netdev("Peer", "Name"),
+            networkmanager=Spelled("veth", "peer"),
+        ),
         *_without_initial(_COMMON, "num_tx_queues", "num_rx_queues"),
     ),
     needs=("peer",),
@@ -650,7 +735,14 @@ VLAN = Kind(
     (
         _LOWER_DEVICE,
         Attribute(
-            "id", Integer(1, 4094), Store.DATA, "IFLA_VLAN_ID", at=At.CREATION, recreate_if=always, networkd=_netdev("VLAN", "Id")
+            "id",
+            Integer(1, 4094),
+            Store.DATA,
+            "IFLA_VLAN_ID",
+            at=At.CREATION,
+            recreate_if=always,
+            networkd=_netdev("VLAN", "Id"),
+            networkmanager=Spelled("vlan", "id"),
         ),
         Attribute(
             "protocol",
@@ -661,6 +753,7 @@ VLAN = Kind(
             initial="802.1q",
             recreate_if=always,
             networkd=_netdev("VLAN", "Protocol"),
+            networkmanager=Spelled("vlan", "protocol", {"802.1q": "802.1Q", "802.1ad": "802.1ad"}),
         ),
         *_COMMON,
     ),
@@ -682,6 +775,7 @@ VRF = Kind(
             at=At.CREATION,
             recreate_if=always,
             networkd=_netdev("VRF", "Table"),
+            networkmanager=Spelled("vrf", "table"),
         ),
         *_COMMON,
     ),
@@ -710,18 +804,55 @@ ROUTE = Kind(
             ),
             Store.ROUTE,
             networkd=Spelled("Route", "Type"),
+            networkmanager=Spelled("route", "type"),
         ),
-        Attribute("gateway", Ip(), Store.ROUTE, "RTA_GATEWAY", networkd=Spelled("Route", "Gateway")),
-        Attribute("link", LinkName(), Store.ROUTE, "RTA_OIF", names_link=True, networkd=Spelled("Match", "Name")),
-        Attribute("source", Ip(), Store.ROUTE, "RTA_PREFSRC", networkd=Spelled("Route", "PreferredSource")),
+        Attribute(
+            "gateway",
+            Ip(),
+            Store.ROUTE,
+            "RTA_GATEWAY",
+            networkd=Spelled("Route", "Gateway"),
+            networkmanager=Spelled("route", "gateway"),
+        ),
+        Attribute(
+            "link",
+            LinkName(),
+            Store.ROUTE,
+            "RTA_OIF",
+            names_link=True,
+            networkd=Spelled("Match", "Name"),
+            networkmanager=Spelled("connection", "interface-name"),
+        ),
+        Attribute(
+            "source",
+            Ip(),
+            Store.ROUTE,
+            "RTA_PREFSRC",
+            networkd=Spelled("Route", "PreferredSource"),
+            networkmanager=Spelled("route", "src"),
+        ),
         Attribute(
             "scope",
             Choice({"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255}),
             Store.ROUTE,
             networkd=Spelled("Route", "Scope"),
         ),
-        Attribute("onlink", Boolean(), Store.ROUTE, initial=False, networkd=Spelled("Route", "GatewayOnLink")),
-        Attribute("mtu", Integer(68, 65535), Store.ROUTE, "RTAX_MTU", networkd=Spelled("Route", "MTUBytes")),
+        Attribute(
+            "onlink",
+            Boolean(),
+            Store.ROUTE,
+            initial=False,
+            networkd=Spelled("Route", "GatewayOnLink"),
+            networkmanager=Spelled("route", "onlink"),
+        ),
+        Attribute(
+            "mtu",
+            Integer(68, 65535),
+            Store.ROUTE,
+            "RTAX_MTU",
+            networkd=Spelled("Route", "MTUBytes"),
+            networkmanager=Spelled("route", "mtu"),
+        ),
     ),
 )
 NEXT_HOP = ("gateway", "link")  # one thing: who writes one of them means all of it
@@ -731,11 +862,46 @@ REJECTS = ("blackhole", "unreachable", "prohibit", "throw")  # types that go now
 RULE = Kind(
     "rule",
     (
-        Attribute("from", Network(), Store.RULE, "FRA_SRC", networkd=Spelled("RoutingPolicyRule", "From")),
-        Attribute("to", Network(), Store.RULE, "FRA_DST", networkd=Spelled("RoutingPolicyRule", "To")),
-        Attribute("iif", LinkName(), Store.RULE, "FRA_IIFNAME", networkd=Spelled("RoutingPolicyRule", "IncomingInterface")),
-        Attribute("oif", LinkName(), Store.RULE, "FRA_OIFNAME", networkd=Spelled("RoutingPolicyRule", "OutgoingInterface")),
-        Attribute("fwmark", Fwmark(), Store.RULE, "FRA_FWMARK", networkd=Spelled("RoutingPolicyRule", "FirewallMark")),
+        Attribute(
+            "from",
+            Network(),
+            Store.RULE,
+            "FRA_SRC",
+            networkd=Spelled("RoutingPolicyRule", "From"),
+            networkmanager=Spelled("routing-rule", "from"),
+        ),
+        Attribute(
+            "to",
+            Network(),
+            Store.RULE,
+            "FRA_DST",
+            networkd=Spelled("RoutingPolicyRule", "To"),
+            networkmanager=Spelled("routing-rule", "to"),
+        ),
+        Attribute(
+            "iif",
+            LinkName(),
+            Store.RULE,
+            "FRA_IIFNAME",
+            networkd=Spelled("RoutingPolicyRule", "IncomingInterface"),
+            networkmanager=Spelled("routing-rule", "iif"),
+        ),
+        Attribute(
+            "oif",
+            LinkName(),
+            Store.RULE,
+            "FRA_OIFNAME",
+            networkd=Spelled("RoutingPolicyRule", "OutgoingInterface"),
+            networkmanager=Spelled("routing-rule", "oif"),
+        ),
+        Attribute(
+            "fwmark",
+            Fwmark(),
+            Store.RULE,
+            "FRA_FWMARK",
+            networkd=Spelled("RoutingPolicyRule", "FirewallMark"),
+            networkmanager=Spelled("routing-rule", "fwmark"),
+        ),
         Attribute(
             "uid_range",
             Range(0, U32 - 1),
@@ -743,9 +909,16 @@ RULE = Kind(
             "FRA_UID_RANGE",
             since="4.10",
             networkd=Spelled("RoutingPolicyRule", "User"),
+            networkmanager=Spelled("routing-rule", "uidrange"),
         ),
         Attribute(
-            "ip_protocol", PROTOCOL, Store.RULE, "FRA_IP_PROTO", since="4.17", networkd=Spelled("RoutingPolicyRule", "IPProtocol")
+            "ip_protocol",
+            PROTOCOL,
+            Store.RULE,
+            "FRA_IP_PROTO",
+            since="4.17",
+            networkd=Spelled("RoutingPolicyRule", "IPProtocol"),
+            networkmanager=Spelled("routing-rule", "ipproto"),
         ),
         Attribute(
             "source_port",
@@ -754,6 +927,7 @@ RULE = Kind(
             "FRA_SPORT_RANGE",
             since="4.17",
             networkd=Spelled("RoutingPolicyRule", "SourcePort"),
+            networkmanager=Spelled("routing-rule", "sport"),
         ),
         Attribute(
             "destination_port",
@@ -762,6 +936,7 @@ RULE = Kind(
             "FRA_DPORT_RANGE",
             since="4.17",
             networkd=Spelled("RoutingPolicyRule", "DestinationPort"),
+            networkmanager=Spelled("routing-rule", "dport"),
         ),
         Attribute(
             "action",
@@ -774,13 +949,21 @@ RULE = Kind(
                 "RoutingPolicyRule", "Type", {"blackhole": "blackhole", "unreachable": "unreachable", "prohibit": "prohibit"}
             ),
         ),
-        Attribute("table", TABLE, Store.RULE, "FRA_TABLE", networkd=Spelled("RoutingPolicyRule", "Table")),
+        Attribute(
+            "table",
+            TABLE,
+            Store.RULE,
+            "FRA_TABLE",
+            networkd=Spelled("RoutingPolicyRule", "Table"),
+            networkmanager=Spelled("routing-rule", "table"),
+        ),
         Attribute(
             "suppress_prefix_length",
             Integer(0, 128),
             Store.RULE,
             "FRA_SUPPRESS_PREFIXLEN",
             networkd=Spelled("RoutingPolicyRule", "SuppressPrefixLength"),
+            networkmanager=Spelled("routing-rule", "suppress_prefixlength"),
         ),
     ),
 )

@@ -40,7 +40,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils import (
     _sysctls,
     _values,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations, _files, _native, _planning
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import (
+    _declarations,
+    _files,
+    _native,
+    _networkmanager,
+    _planning,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as _networkd_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import (
@@ -84,7 +90,7 @@ RELEASE = (1, 0, 0)  # that of galaxy.yml
 PARTS = (
     *(_addresses, _argspec, _boot, _converge, _dhcp4, _errors, _gateway, _guard, _hook, _hook_plan, _ip, _kinds, _lease),
     *(_model, _operations, _plan, _plan_dhcp, _plan_going, _plan_routing, _preconditions, _program, _replay, _requests),
-    *(_sysctls, _values, _declarations, _files, _native, _networkd_files, _planning),
+    *(_sysctls, _values, _declarations, _files, _native, _networkd_files, _networkmanager, _planning),
     *(_access, _announce, _clients, _codec, _devices, _dhcp, _disk, _kernel, _leases, _lock, _management, _managers, _messages),
     *(_names, _namespaces, _networkd, _programs, _reading, _resolver, _socket, _writing),
     *(_along, _ipv6, _link_requests, _links, _netns, _next_boot, _operation, _outcome, _serving, _traffic),

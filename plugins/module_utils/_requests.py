@@ -282,9 +282,10 @@ class DropFile:
 
 @dataclass(frozen=True)
 class Tell:
-    """Have a program read its files again: `systemd`, `networkd`, `networkmanager`, `udev`, `sysv` or `openrc`.
+    """Have a program read its files again: `systemd`, `networkd`, `networkmanager` (its settings),
+    `profiles` (those of NetworkManager), `udev`, `sysv` or `openrc`.
 
-    paths: those that were written, of which it must have nothing to complain.
+    paths: those that were written or deleted, of which it must have nothing to complain.
     """
 
     program: str

@@ -207,6 +207,31 @@ def pinged(system: System) -> Iterator[list[int]]:
     answers += map(int, counted)
 
 
+def index(system: System, name: str) -> int:
+    """Another one is another link."""
+    return int(system.enter("cat", f"/sys/class/net/{name}/ifindex"))
+
+
+@contextlib.contextmanager
+def monitored(system: System, name: str) -> Iterator[list[str]]:
+    """Afterwards: what the kernel told of the addresses of a link in the meantime that went away, or of the link itself."""
+    lost: list[str] = []
+    command = "ip -o monitor link address >/root/monitor 2>&1 & echo $! >/root/monitor.pid"
+    system.enter("sh", "-c", command)
+    time.sleep(0.2)
+    yield lost
+    time.sleep(0.5)
+    system.enter("sh", "-c", "kill $(cat /root/monitor.pid)")
+    lines = (system.root / "root/monitor").read_text().splitlines()
+    lost += [line for line in lines if line.startswith("Deleted") and f" {name}" in line]
+
+
+def files(system: System) -> list[str]:
+    """Everything where configuration is."""
+    listed = "find /etc /usr/local -printf '%p %y %m %u:%g %l\\n'; find /etc /usr/local -type f -exec md5sum {} +"
+    return sorted(line for line in system.enter("sh", "-c", listed).splitlines() if "/etc/.pwd.lock" not in line)
+
+
 @contextlib.contextmanager
 def made_system(release: str, manager: str, name: str = "n1") -> Iterator[System]:
     """A new host with eth0 and eth1, plugged into the switch, that has started; the manager has done its work."""

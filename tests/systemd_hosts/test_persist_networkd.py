@@ -5,10 +5,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +13,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import rendered
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, pinged, wait_until
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, files, index, monitored, pinged, wait_until
 from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
 
 
@@ -105,25 +102,6 @@ def deferred(system: System) -> bool:
     return "patchbay-networkd-waits" in system.enter("ls", "/run").split()
 
 
-def index(system: System, name: str) -> int:
-    """Another one is another link."""
-    return int(system.enter("cat", f"/sys/class/net/{name}/ifindex"))
-
-
-@contextlib.contextmanager
-def monitored(system: System, name: str) -> Iterator[list[str]]:
-    """Afterwards: what the kernel told of the addresses of a link in the meantime that went away, or of the link itself."""
-    lost: list[str] = []
-    command = "ip -o monitor link address >/root/monitor 2>&1 & echo $! >/root/monitor.pid"
-    system.enter("sh", "-c", command)
-    time.sleep(0.2)
-    yield lost
-    time.sleep(0.5)
-    system.enter("sh", "-c", "kill $(cat /root/monitor.pid)")
-    lines = (system.root / "root/monitor").read_text().splitlines()
-    lost += [line for line in lines if line.startswith("Deleted") and f" {name}" in line]
-
-
 def test_reboot(ready: System) -> None:
     """Everything is equal; check mode told the same."""
     foretold = ready.run("patchbay.netdev.topology", check=True, **TOPOLOGY)
@@ -160,12 +138,6 @@ def test_adoption(ready: System, lower: str) -> None:
     ready.reboot()
     wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")
     assert_equal(compared(ready), before)
-
-
-def files(system: System) -> list[str]:
-    """Everything where configuration is."""
-    listed = "find /etc /usr/local -printf '%p %y %m %u:%g %l\\n'; find /etc /usr/local -type f -exec md5sum {} +"
-    return sorted(line for line in system.enter("sh", "-c", listed).splitlines() if "/etc/.pwd.lock" not in line)
 
 
 def test_absent(ready: System) -> None:

@@ -53,9 +53,9 @@ def sample(row: Attribute) -> Any:
     argument = row.type.argument()
     if argument["type"] == "bool":
         return not row.initial
-    words = row.networkd.words if row.networkd else None
     if argument.get("choices"):
-        return next(word for word in argument["choices"] if word != row.initial and (words is None or word in words))
+        words = [set(one.words) for one in (row.networkd, row.networkmanager) if one is not None and one.words is not None]
+        return next(word for word in argument["choices"] if word != row.initial and all(word in some for some in words))
     return row.type.low + 1  # type: ignore[attr-defined]
 
 
@@ -67,15 +67,18 @@ def declared(backend: str, version: int) -> dict[str, dict[str, Any]]:
         return {row.name: sample(row) for row, spelled in words if spelled is not None and spelled.since <= version}
 
     def entry(kind: Kind) -> dict[str, Any]:
-        but = ("controller", "peer") if kind.name != "dummy" else ("peer",)
-        return {"name": "br0" if kind.name == "bridge" else f"l-{kind.name}", **options(kind.options, but)}
+        found = options(kind.options, ("controller", "peer"))
+        if backend == "networkmanager":
+            found.update(addresses=["192.0.2.1/24", "2001:db8::1/64"], **({"mode": "passthru"} if "mode" in found else {}))
+        return {"name": "br0" if kind.name == "bridge" else f"l-{kind.name}", **found}
 
     found: dict[str, dict[str, Any]] = {kind.name: {kind.name: [entry(kind)]} for kind in KINDS.values()}
     (end,) = found["veth"]["veth"]
     end["peer"] = {"name": "l-peer", **{name: value for name, value in end.items() if name != "name"}}
     (lower,) = found["vlan"]["vlan"]
     lower["lower_device"] = "br0"
-    found["dummy"]["bridge_port"] = [{"port": "l-dummy", **options(PORT)}]
+    port = {"name": "l-port", "controller": "br0", "admin_state": "up"}
+    found["port"] = {"dummy": [port], "bridge_port": [{"port": "l-port", **options(PORT)}]}
     route = {"destination": "203.0.113.0/24", "family": "ipv4", "table": "107", "metric": 5, **options(ROUTE.options)}
     rule = {"priority": 107, "family": "ipv4", **options(RULE.options)}
     return {**found, "route": {"routes": [route]}, "rule": {"rules": [rule]}}

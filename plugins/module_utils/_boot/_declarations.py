@@ -39,7 +39,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import Ref
 
 OURS = "/etc/patchbay"
 FOLDER = f"{OURS}/replay.d"
-NATIVE = ("networkd",)  # backends that make files of a manager out of declarations; each has a folder of them
+NATIVE = ("networkd", "networkmanager")  # backends that make files of a manager out of declarations; each has a folder of them
 FORMAT = 1
 Fragment = dict[str, list[dict[str, Any]]]  # list of a topology -> entries
 _LISTS = {"netns", *KINDS, LINK.name, "bridge_port", "routes", "rules"}

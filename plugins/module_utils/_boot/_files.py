@@ -176,7 +176,7 @@ def hands_off(boot: BootState, links: Iterable[str]) -> dict[str, File]:
             )
             found[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
         if "networkmanager" in boot.managers:
-            match = f"interface-name:={_listed(name)}"
+            match = f"interface-name:={listed(name)}"
             text = f"# Written by patchbay.netdev, which makes this link.\n[keyfile]\nunmanaged-devices+={match}\n"
             found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(text.encode(), 0o644)
     return found
@@ -187,7 +187,7 @@ def literal(name: str) -> str:
     return "".join(f"\\\\{one}" if one in "*?[]!" else one.replace("\\", "\\" * 4) for one in name)
 
 
-def _listed(name: str) -> str:
+def listed(name: str) -> str:
     """A name in a list of NetworkManager, which reads each backslash twice."""
     return "".join(f"\\\\{one}" if one in ",;" else one.replace("\\", "\\" * 4) for one in name)
 

@@ -12,11 +12,22 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, BootState, LinkKey, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, BootState, File, LinkKey, RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference, SetOf
 
-PROGRAMS = {"networkd": "systemd-networkd"}  # by backend: what the manager is called
+PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
+_CREDIT = "# Written by patchbay.netdev, from what was declared with persist: "
 _WAY_OUT = "Write persist: replay, which brings back everything"
+
+
+def credit(backend: str) -> str:
+    """The first line of each of its files."""
+    return f"{_CREDIT}{backend}.\n"
+
+
+def is_native(file: File | None) -> bool:
+    """Whether it is a file of a manager's own, by which it makes or sets up a link."""
+    return file is not None and file.content.startswith(_CREDIT.encode())
 
 
 class CannotSay(InvalidValue):
@@ -101,13 +112,17 @@ class Backend:
             raise self.refuse(
                 place,
                 what,
-                f"{self.program} can set {row.name} from version {spelled.since} on, and this host has {self.version}",
+                f"{self.program} can set {row.name} from version {self._said(spelled.since)} on, and this host has "
+                f"{self._said(self.version)}",
             )
         if spelled.words is None:
             return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.say(value))
         if value not in spelled.words:
             raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.say(value)}")
         return spelled, spelled.words[value]
+
+    def _said(self, version: int) -> str:
+        return f"{version // 100}.{version % 100}" if self.name == "networkmanager" else str(version)
 
     def gather(self, declared: Mapping[str, Fragment]) -> dict[str, Declared]:
         """Links by name, each with its port, its routes and its rules. declared: by the place of the declaration."""

@@ -15,11 +15,11 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKD, literal
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, values, what
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, credit, values, what
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, ROUTE, RULE, VLAN, VRF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, BootState, File
 
-CREDIT = "# Written by patchbay.netdev, from what was declared with persist: networkd.\n"
+CREDIT = credit("networkd")
 SINCE_NO_GAP = 257  # an older one takes the addresses of a lower device off while it reads a new drop-in of it
 WAITS = "/run/patchbay-networkd-waits"
 _IPV6_MTU = 1280  # the kernel takes IPv6 off below it, and networkd would raise the MTU instead

@@ -10,7 +10,7 @@ crash in between leaves no link that comes back for ever. After it: the declarat
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Optional
@@ -20,8 +20,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wa
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, CannotSay
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, CannotSay, credit, is_native
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
@@ -40,9 +41,11 @@ _READERS = {
     f"{files.UNITS}/": "systemd",
     f"{files.NETWORKD}/": "networkd",  # its own settings it reads when it starts
     f"{files.NETWORKMANAGER}/": "networkmanager",
+    f"{networkmanager.FOLDER}/": networkmanager.PROFILES,
     f"{files.UDEV}/": "udev",
 }
 REPLAY = "replay"
+_RENDERERS = {"networkd": networkd.rendered, "networkmanager": networkmanager.rendered}
 _STARTED = (files.ENGINE, f"{files.UNITS}/{files.SERVICE}", files.SCRIPT)  # the program, and what names its interpreter
 
 
@@ -151,20 +154,34 @@ def _native(
                 f"{item.key}: persist: {item.persist}: {program} does not run on this host. Start it (systemctl enable --now "
                 f"{program}), or write persist: replay, which needs none"
             )
-    declared = {place: fragment for place, fragment in kept.items() if backends[place] in declarations.NATIVE}
+    found: dict[str, File] = {}
+    for backend, rendered in _RENDERERS.items():
+        declared = {place: fragment for place, fragment in kept.items() if backends[place] == backend}
+        if declared and backend not in boot.versions:  # it is stopped: its files stay
+            found.update({path: file for path, file in boot.files.items() if file.content.startswith(credit(backend).encode())})
+        else:
+            found.update(_rendered(rendered, declared, asked, boot, notes))
+    return found
+
+
+def _rendered(
+    rendered: Callable[[BootState, Mapping[str, Fragment]], dict[str, File]],
+    declared: dict[str, Fragment],
+    asked: Mapping[str, Wanted],
+    boot: BootState,
+    notes: list[str],
+) -> dict[str, File]:
     found: dict[str, File] = {}
     while declared:
-        if "networkd" not in boot.versions:
-            return {path: file for path, file in boot.files.items() if _is_native(file)}
         try:
-            return {**found, **networkd.rendered(boot, declared)}
+            return {**found, **rendered(boot, declared)}
         except CannotSay as error:
             if error.place in asked:
                 raise
             notes.append(str(error))
             fragment = declared.pop(error.place)
             for name in _names(fragment):
-                found.update({path: file for path, file in boot.files.items() if f"05-patchbay-{name}." in path})
+                found.update({path: file for path, file in boot.files.items() if f"patchbay-{name}." in path and is_native(file)})
     return found
 
 
@@ -178,14 +195,10 @@ def _peer_name(entry: Mapping[str, Any]) -> list[str]:
     return [entry["peer"]["name"]] if entry.get("peer") else []
 
 
-def _is_native(file: File | None) -> bool:
-    return file is not None and file.content.startswith(networkd.CREDIT.encode())
-
-
 def _lets_go(change: Change, native: Mapping[str, File]) -> bool:
     """Whether a manager no longer has this file of its own."""
     path, before, _after = change
-    return _is_native(before) and path not in native
+    return is_native(before) and path not in native
 
 
 def _hands_off_native(boot: BootState, kept: Mapping[str, Fragment], backends: Mapping[str, str]) -> dict[str, File]:
@@ -444,7 +457,7 @@ def _made(fragments: Iterable[Fragment]) -> list[str]:
 def _in_order(
     changes: Sequence[Change], boot: BootState, moved: set[str], native: Mapping[str, File], waits: tuple[Change, ...]
 ) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
-    told = partial(_told, boot=boot, deaf=bool(waits) or networkd.WAITS in boot.files)
+    told = partial(_told, boot=boot, native=native, deaf=bool(waits) or networkd.WAITS in boot.files)
     saved = [change for change in changes if declarations.backend_of(change[0])]
     let_go = [change for change in changes if _lets_go(change, native)]
     others = [change for change in changes if change not in saved and change not in let_go and change[0] not in native]
@@ -453,12 +466,12 @@ def _in_order(
     last: list[Operation] = []
     if waits:
         first.append(ChangeFiles("wait for the next boot", waits))
+    for program, some in _by_program(let_go):
+        first.append(ChangeFiles(f"have {program} let go", some, told(some)))
     if come:
         first.append(ChangeFiles("prepare the next boot", tuple(come), told(come)))
         if any(path in _STARTED for path, _before, _after in come):
             first.append(Prove(boot.interpreter))
-    if let_go:
-        first.append(ChangeFiles(f"have {_programs(let_go)} let go", tuple(let_go), told(let_go)))
     old = [change for change in saved if change[2] is None and declarations.placed(change[0], REPLAY) not in moved]
     if old:
         first.append(ChangeFiles("forget at the next boot", tuple(old)))
@@ -467,20 +480,30 @@ def _in_order(
         last.append(ChangeFiles("bring back at the next boot", tuple(new)))
     own = [change for change in changes if change[0] in native and not networkd.is_drop_in(change[0])]
     drop_ins = [change for change in changes if change[0] in native and networkd.is_drop_in(change[0])]
-    for some in (own, drop_ins):  # it has to know a link that is there before it is to make it, or it fails at that
-        if some:
-            last.append(ChangeFiles(f"have {_programs(some)} bring it back", tuple(some), told(some)))
+    for changed in (own, drop_ins):  # networkd has to know a link that is there before it is to make it, or it fails at that
+        for program, some in _by_program(changed):
+            last.append(ChangeFiles(f"have {program} bring it back", some, told(some)))
     if go:
         last.append(ChangeFiles("tidy up for the next boot", tuple(go), told(go)))
     return tuple(first), tuple(last)
 
 
-def _programs(_changes: Sequence[Change]) -> str:
-    return PROGRAMS["networkd"]
+def _by_program(changes: Sequence[Change]) -> list[tuple[str, tuple[Change, ...]]]:
+    """Changes by the manager whose files they are."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        backend = "networkd" if change[0].startswith(f"{files.NETWORKD}/") else "networkmanager"
+        found.setdefault(PROGRAMS[backend], []).append(change)
+    return [(program, tuple(some)) for program, some in found.items()]
 
 
-def _told(changes: Sequence[Change], boot: BootState, deaf: bool) -> tuple[str, ...]:
-    found = {program for folder, program in _READERS.items() for path, _b, _a in changes if path.startswith(folder)}
+def _told(changes: Sequence[Change], boot: BootState, native: Mapping[str, File], deaf: bool) -> tuple[str, ...]:
+    found = {
+        program
+        for folder, program in _READERS.items()
+        for path, _before, _after in changes
+        if path.startswith(folder) and not (path in native and program == "networkmanager")  # it would take what is there
+    }
     if any(path == files.SCRIPT for path, _before, _after in changes):
         found.add(boot.init)
     return tuple(sorted(found - ({"networkd"} if deaf else set())))

@@ -19,6 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as l
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _managers as managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
@@ -42,6 +43,7 @@ _OURS = (
     f"{networkd.stem('*')}.netdev",
     f"{files.NETWORKD}/*.network.d/05-patchbay-*.conf",
     networkd.WAITS,
+    f"{networkmanager.stem('*')}.nmconnection",
     f"{declarations.OURS}/*.d/*.json",
 )
 # Folders that go with their last file: they are ours, or there for links like ours.
@@ -138,6 +140,8 @@ def _release(engine: File | None) -> tuple[int, ...]:
 def execute(request: PutFile | DropFile | Tell | ProveEngine) -> None:
     """Do it; OSError or RequestFailed."""
     if isinstance(request, PutFile):
+        if request.path.startswith(networkmanager.FOLDER):
+            managers.check_profile(request.path, request.file.content)
         _put(request.path, request.file)
     elif isinstance(request, DropFile):
         with contextlib.suppress(FileNotFoundError):
@@ -219,6 +223,9 @@ def _tidy(folder: str) -> None:
 
 def _tell(request: Tell) -> None:
     program = request.program
+    if program == networkmanager.PROFILES:
+        managers.tell_of_profiles(request.paths)
+        return
     if program in ("sysv", "openrc") and not os.path.exists(files.SCRIPT):
         commands: tuple[list[str], ...] = (["update-rc.d", "patchbay-replay", "remove"],)
     else:

@@ -20,12 +20,13 @@ from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Tell
 
 SERVICES = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
-_VERSIONS = {"networkd": ["networkctl", "--version"]}
+_VERSIONS = {"networkd": ["networkctl", "--version"], "networkmanager": ["NetworkManager", "--version"]}
 _LINKS = "/run/systemd/netif/links"
 _NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 _JOURNAL = ["journalctl", "--unit", SERVICES["networkd"], "--quiet", "--no-pager", "--output", "cat"]
@@ -67,8 +68,10 @@ def asked(state: BootState) -> BootState:
 
 @functools.cache
 def _version(program: str) -> int:
-    found = re.search(r"\d+", run(_VERSIONS[program]))
-    return int(found[0]) if found else 0
+    found = re.search(r"(\d+)(?:\.(\d+))?", run(_VERSIONS[program]))
+    if not found:
+        return 0
+    return int(found[1]) * 100 + int(found[2]) if program == "networkmanager" else int(found[1])
 
 
 def _links() -> dict[str, dict[str, str]]:
@@ -98,18 +101,28 @@ def overheard(request: Tell) -> Iterator[None]:
     if request.program != "networkd":
         yield
         return
-    if not request.paths:
-        yield
-        _await_settled()
-        return
-    shown = run([*_JOURNAL, "--lines", "0", "--show-cursor"])
-    cursor = shown.rpartition("cursor: ")[2].strip()
+    listens = any(map(_sets_up, request.paths))
+    cursor = _journal("--lines", "0", "--show-cursor").rpartition("cursor: ")[2].strip() if listens else ""
     failed = _failed()
     yield
-    run(["journalctl", "--sync"])
-    said = run([*_JOURNAL, *(["--after-cursor", cursor] if cursor else ["--since", "-5s"])]).splitlines()
-    for line in said:
-        if line.startswith(tuple(f"{path}:" for path in request.paths)):
+    if listens:
+        _listen(request.paths, cursor, failed)
+    _await_settled()
+    _announce_links(request.paths)
+
+
+def _journal(*words: str) -> str:
+    """What networkd has said; nothing where there is no journal."""
+    with contextlib.suppress(RequestFailed):
+        return run([*_JOURNAL, *words])
+    return ""
+
+
+def _listen(paths: Sequence[str], cursor: str, failed: set[str]) -> None:
+    with contextlib.suppress(RequestFailed):
+        run(["journalctl", "--sync"])
+    for line in _journal(*(["--after-cursor", cursor] if cursor else ["--since", "-5s"])).splitlines():
+        if line.startswith(tuple(f"{path}:" for path in paths)):
             raise RequestFailed(f"systemd-networkd does not understand {line}", 0, line)
     for _step in range(_STEPS):
         new = sorted(_failed() - failed)
@@ -119,30 +132,92 @@ def overheard(request: Tell) -> Iterator[None]:
                 f"systemd-networkd could not set up {names} with these files (see: networkctl status {names})", 0, names
             )
         time.sleep(_STEP)
-    _await_settled()
-    _announce_links(request.paths)
 
 
 def _await_settled() -> None:
     """Until networkd has let go of the links that it has no file for any more: it answers before it does so."""
-    for _step in range(_STEPS_TO_SETTLE):
-        if not any(
-            said.get("ADMIN_STATE") != "unmanaged" and _is_past(said.get("NETWORK_FILE", "")) for said in _links().values()
-        ):
-            break
+    for step in range(_STEPS_TO_SETTLE):
+        past = (_is_past(said.get("NETWORK_FILE", "")) for said in _links().values() if said.get("ADMIN_STATE") != "unmanaged")
+        if not any(past):
+            time.sleep(_STEP * 4 if step else 0)  # what it said goes before what it does
+            return
         time.sleep(_STEP)
-    time.sleep(_STEP * 4)  # routes and rules of links that it keeps
+
+
+def _sets_up(path: str) -> bool:
+    """Whether it is a file by which networkd makes or sets up a link."""
+    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
+        return file.read().startswith(networkd.CREDIT)
+    return False
 
 
 def _is_past(path: str) -> bool:
     """Whether a file of ours is no longer there, or no longer one by which it sets up the link."""
-    if not path.startswith(networkd.stem("")):
-        return False
+    return path.startswith(networkd.stem("")) and not _sets_up(path)
+
+
+def check_profile(path: str, content: bytes) -> None:
+    """NetworkManager says nothing of what it does not understand, and leaves it out: so it is compared with what it has read."""
+    command = ["nmcli", "--offline", "connection", "modify", "connection.autoconnect", "yes"]
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return not file.read().startswith(networkd.CREDIT)
-    except OSError:
-        return True
+        done = subprocess.run(command, input=content, check=False, capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise RequestFailed(f"{' '.join(command)} failed: {error}", 0, str(error)) from error
+    if done.returncode:
+        text = done.stderr.decode(errors="replace").strip()
+        raise RequestFailed(f"NetworkManager does not take {path}: {text}", 0, text)
+    read = _lines(done.stdout.decode(errors="replace"))
+    lost = [
+        f"[{section}] {key}={value}"
+        for (section, key), value in _lines(content.decode()).items()
+        if _ordered(key, read.get((section, key), "")) != _ordered(key, value)
+    ]
+    if lost:
+        raise RequestFailed(f"NetworkManager does not understand of {path}: {', '.join(lost)}", 0, lost[0])
+
+
+def _lines(text: str) -> dict[tuple[str, str], str]:
+    """The values of a profile by section and key, but for one that stands for nothing written."""
+    found: dict[tuple[str, str], str] = {}
+    section = ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif "=" in line and not line.startswith("#") and line != "autoconnect=true":
+            key, _equals, value = line.partition("=")
+            found[(section, key)] = value
+    return found
+
+
+def _ordered(key: str, value: str) -> list[str]:
+    """The words of a rule come in another order."""
+    return sorted(value.split()) if key.startswith("routing-rule") else [value]
+
+
+def tell_of_profiles(paths: Sequence[str]) -> None:
+    """Have NetworkManager read profiles; links whose profiles are gone stay as they are, where it would delete them."""
+    if not runs("networkmanager"):
+        return
+    profiles = [path for path in paths if path.startswith(networkmanager.FOLDER)]
+    written = [path for path in profiles if os.path.exists(path)]
+    gone = [path for path in profiles if path not in written]
+    for path in gone:
+        name = path[len(networkmanager.stem("")) : -len(".nmconnection")]
+        if _profile_of(name) == os.path.basename(path).rpartition(".")[0]:
+            run(["nmcli", "device", "set", name, "managed", "no"])
+    if gone:
+        run(["nmcli", "connection", "reload"])
+    for path in written:
+        said = run(["nmcli", "connection", "load", path])
+        if path not in run(["nmcli", "--terse", "--escape", "no", "--fields", "FILENAME", "connection", "show"]).splitlines():
+            raise RequestFailed(f"NetworkManager does not load {path}: {said.strip()}", 0, said)
+
+
+def _profile_of(name: str) -> str:
+    """By which profile NetworkManager has made or set up a link; "" when by none."""
+    with contextlib.suppress(RequestFailed):  # there is no such link
+        return run(["nmcli", "--terse", "--escape", "no", "--get-values", "GENERAL.CONNECTION", "device", "show", name]).strip()
+    return ""
 
 
 def _failed() -> set[str]:

@@ -43,8 +43,8 @@ class ChangeFiles(Operation):
         found: list[Request] = [
             DropFile(path) if after is None else PutFile(path, after) for path, _before, after in self.changes
         ]
-        written = tuple(path for path, _before, after in self.changes if after is not None)
-        return found + [Tell(program, written) for program in self.told]
+        paths = tuple(path for path, _before, _after in self.changes)
+        return found + [Tell(program, paths) for program in self.told]
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setattr(_managers.subprocess, "run", run)
     monkeypatch.setattr(_managers, "_LINKS", str(tmp_path))
     monkeypatch.setattr(_managers, "_STEP", 0)
+    monkeypatch.setattr(_managers, "_sets_up", lambda path: path == OWN)
     (tmp_path / "1").write_text("# private\nADMIN_STATE=configured\nADDRESS_STATE=routable\nNETWORK_FILE=/etc/x.network\n")
     return lines
 
@@ -99,6 +100,7 @@ def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_managers, "_links", links)
+        patch.setattr(_managers, "_sets_up", lambda _path: False)
         _disk.execute(Tell("networkd"))
     assert len(looked) == 3
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
