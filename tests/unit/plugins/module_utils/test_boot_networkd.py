@@ -328,7 +328,7 @@ def test_to_another_backend_and_back() -> None:
     disk.run("networkd", macvlan=[ON_ETH1], rules=[{"priority": 105, "iif": "mv0", "table": "105"}])
     found = disk.run("replay", macvlan=[ON_ETH1])
     first = [str(step) for step in found.first]
-    assert f"have systemd-networkd let go: write {NETWORKD}/05-patchbay-mv0.network, " in first[-1]
+    assert f"have systemd-networkd let go: write {NETWORKD}/05-patchbay-mv0.network, " in first[0]
     assert found.let_go
     assert [str(item.key) for item in found.again] == ["mv0"]
     assert b"Unmanaged=yes" in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
