@@ -101,7 +101,7 @@ def run_info(module: AnsibleModule) -> None:
         with _gateway(module) as gateway:
             names = _namespaces_to_read(gateway, module.params["netns"])
             state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
-            boot = gateway.boot_state(native=False)
+            boot = gateway.boot_state(False)
             children: dict[LinkKey, list[dict[str, Any]]] = {}
             for link in state:
                 for upper in state.above(link.key):
