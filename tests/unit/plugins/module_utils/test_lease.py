@@ -14,6 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._lease import (
     FOREVER,
     Lease,
     News,
+    matters,
     restored,
     saved,
     told,
@@ -114,6 +115,17 @@ def test_other_events_are_no_news(event: str) -> None:
     """Nothing is gained and nothing lost."""
     assert told([], {"reason": event}, True) == News("nothing")
     assert told(["unheard-of"], {}, True) == News("nothing")
+
+
+def test_what_cannot_be_news() -> None:
+    """A client that starts, that ends, or that sees a carrier."""
+    for reason in ("PREINIT", "CARRIER", "NOCARRIER", "STOP", "STOPPED", "TIMEOUT"):
+        assert not matters([], {**DHCPCD, "reason": reason})
+        assert told([], {**DHCPCD, "reason": reason}, True) == News("nothing")
+    for reason in ("BOUND", "RENEW", "EXPIRE", "NAK", "FAIL"):
+        assert matters([], {**DHCPCD, "reason": reason})
+    assert matters(["deconfig"], {})
+    assert not matters(["unheard-of"], {})
 
 
 def test_routers_count_only_without_classless_routes() -> None:
