@@ -142,9 +142,10 @@ dhcp4:
       unit C(patchbay-dhcp@LINK.service) keeps a program alive.
     - >-
       What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
-      reaches the main table or the host name, nor the resolver unless that is written. With a table of its own, the routes of the lease go there, with a
-      rule for packets from the address, and an unreachable default behind them, so that no packet from the address leaves by
-      another link. A lease that changes moves address, routes and rule. When it ends, they go, and the client goes on asking.
+      reaches the main table or the host name, nor the resolver unless that is written. With a table of its own, the routes of
+      the lease go there, with a rule for packets from the address, and an unreachable default behind them, so that no packet from
+      the address leaves by another link. A lease that changes moves address, routes and rule. When it ends, they go, and the
+      client goes on asking.
     - The client runs until the next boot, and after it where the link is declared for that.
     - A client that is not written about is left as it is. It ends when its link is deleted, and comes again when that is
       created again.
@@ -206,7 +207,8 @@ dhcp4:
           one, in the order of the choices, that the host has and that can do what is asked.
         - >-
           C(udhcpc) (Debian's package of that name) says no more than it is told, leaves IPv6 to the kernel, and all
-          that it sends leaves by the link. It takes every lease to last two minutes at least.
+          that it sends leaves by the link. It takes every lease to last two minutes at least, so that shorter
+          ones end before it renews them.
         - >-
           C(networkd) is systemd-networkd, and needs no package. It serves links of the host's own namespace, which nothing else
           has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
@@ -232,8 +234,11 @@ dhcp4:
         - >-
           Whether the resolver is told of the DNS servers and the domain of the lease. Those go to systemd-resolved (as those of the
           link, which asks them by the link itself), where there is none to C(resolvconf), and for a link in a namespace into
-          C(/etc/netns/NAME/resolv.conf), as C(ip netns exec) uses it. Where there is none of them, it is refused, and so it is with C(client=networkd).
-        - What was told is taken back when the lease or the client ends.
+          C(/etc/netns/NAME/resolv.conf), as C(ip netns exec) uses it. Where there is none of them, it is refused,
+          and so it is with C(client=networkd).
+        - >-
+          What was told is taken back when the lease or the client ends. After a reboot the file of a namespace stays as it was
+          until the next lease, or, for a link that does not come back, until somebody deletes it.
       type: bool
       default: false
     wait:
