@@ -64,7 +64,8 @@ def forget_resolver(record: dict[str, Any]) -> None:
 
 def apply(record: Mapping[str, Any]) -> list[str]:
     """Make true what is known of a client's lease; what was done, as sentences."""
-    item = Wanted(LinkKey(record["netns"], record["link"]), None, True, {}, dhcp4=Dhcp4(**record["options"]))
+    key, options = LinkKey(record["netns"], record["link"]), Dhcp4(**record["options"])
+    item = Wanted(key, None, True, {}, dhcp4=options, client=options.client)  # it serves: whether it could is not asked
     with _Told() as gateway:
         done = converge(gateway, [item], apply=True, allow_lockout=True)
     return [str(operation) for operation in done.operations]

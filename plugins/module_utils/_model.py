@@ -304,7 +304,7 @@ class Wanted:
     wait_dad: how many seconds to wait for the end of duplicate address detection; announce: whether to announce addresses.
     persist: what is to be at the next boot: `none`, or by which backend it comes back (`replay`, `networkd`); None: as it is.
     dhcp4: what a DHCP client is to do for the link; wait_lease: how many seconds to wait for its lease. client: the program that
-    the gateway has found for that: what was written, what serves the link now, or what the host has.
+    serves, which the gateway finds where that is not known: what was written, what serves the link now, or what the host has.
     origin: where in the input it was written, for error messages.
     """
 

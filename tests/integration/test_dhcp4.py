@@ -579,9 +579,12 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     assert machine.sh(shown).stdout == f"{mark}nameserver 192.0.2.53\n"
     assert not machine.apply("topology", **topology)["changed"]
     serve("dhcp-option=15,old.example")
+    for program in ("udhcpc", "dhclient", "dhcpcd"):  # what serves goes on, also where nothing could be started any more
+        machine.sh(f"mount --bind /dev/null /usr/sbin/{program}")
     machine.renew()
     machine.until(lambda: machine.sh(shown).stdout == f"{mark}search old.example\nnameserver 192.0.2.53\n")
     machine.until(lambda: not machine.hooks())
+    machine.sh("umount /usr/sbin/udhcpc")
     topology["macvlan"][0]["dhcp4"] = FULL
     assert machine.apply("topology", **topology)["changed"]
     assert machine.sh(shown).stdout == own

@@ -58,7 +58,7 @@ class KernelGateway(Reading, Writing):
 
     def _resolved_item(self, item: Wanted) -> Wanted:
         key = self._one_name(item.key)
-        client = dhcp.program_for(key, item.dhcp4)
+        client = item.client or dhcp.program_for(key, item.dhcp4)
         return replace(item, key=key, attributes=self._resolved(item), dhcp4=_with_table(item), client=client)
 
     def _resolved(self, item: Wanted) -> dict[str, Any]:
