@@ -293,8 +293,8 @@ def _perform(gateway: Gateway, found: Plan, scope: Scope, operation: Operation, 
         try:
             gateway.execute(request)
         except Exception as error:  # whatever it was, nothing half-done may stay
-            # Only a change of a living link may leave something behind when its first request fails.
-            if position or isinstance(operation, UpdateLink):
+            # Only a change of a living link, or a client, may leave something behind when its first request fails.
+            if position or isinstance(operation, (UpdateLink, ServeLink)):
                 begun.append(operation)
             undone, remains = _undo(gateway, found, scope, begun)
             advice = hint(request, error.errno) if isinstance(error, RequestFailed) else ""

@@ -26,8 +26,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Route, Scope, State, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLink, RemoveLinks, Request, SetLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Dhcp4, LinkKey, Route, Scope, State, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+    NewLink,
+    RemoveLink,
+    RemoveLinks,
+    Request,
+    SetLink,
+    StartClient,
+)
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
 from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
@@ -300,6 +307,26 @@ def test_error_says_what_failed_and_what_was_undone() -> None:
     assert caught.value.undone == ["delete mv1", "delete mv0"]
     assert caught.value.left == []
     assert isinstance(caught.value.__cause__, RequestFailed)
+
+
+def test_client_that_fails_to_start() -> None:
+    """What it has left goes: its files, and what it had begun."""
+
+    class Dies(FakeGateway):
+        """Whose clients end at once."""
+
+        def execute(self, request: Request) -> None:
+            """Starts it, and says that it did not."""
+            super().execute(request)
+            if isinstance(request, StartClient):
+                raise RequestFailed("it does not run", 0, "")
+
+    gateway = eth0(Dies)
+    items = [Wanted(LinkKey(HERE, "eth0"), None, True, {}, dhcp4=Dhcp4())]
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, items, apply=True)
+    assert caught.value.undone == ["stop the DHCP client of eth0"]
+    assert gateway.clients == {}
 
 
 def test_failure_in_the_middle_of_an_operation() -> None:
