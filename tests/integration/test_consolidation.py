@@ -303,6 +303,11 @@ def test_two(new: NewHost) -> None:
     assert re.search(rf"old1 +link1 +{mac(1)} +{ip(1)} +\d+ s \(dhcp\)", line)
     again = new.go(entries, probe_from="localhost")
     assert again.recap["changed"] == 0
+    sh("newhost", f"ip address del {ip(3)}/24 dev link3")
+    assert (
+        new.play(entries, "--tags", "host_consolidation_proof").why
+        == f"link3 (old3): the link has lost {ip(3)}. Run the role again."
+    )
     gone = new.go(entries, "--check", state="absent")
     assert len(gone.changed) == 1
     gone = new.go(entries, state="absent")
