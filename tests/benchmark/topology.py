@@ -21,8 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.filter.consolidation import consolidation
+
 ROUNDS = 5
-LINKS, ADDRESSES, ROUTES = 200, 1000, 1000
+LINKS, ADDRESSES, ROUTES, OLD_HOSTS = 200, 1000, 1000, 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Work:
     task: dict[str, Any]
     batch: str
     shown: str
+    gone: str = ""  # what does not go with the lower device
 
 
 def links() -> Work:
@@ -73,9 +76,46 @@ def traffic() -> Work:
     )
 
 
-def ip(text: str) -> None:
+def old_hosts() -> Work:
+    """Old hosts as the role host_consolidation declares them; their per-link settings are topology's alone, for ip has none."""
+    entries = [
+        {
+            "host": f"old{number}",
+            "name": f"old{number}",
+            "lower_device": "eth0",
+            "address": f"00:16:3e:11:11:{number:02x}",
+            "addresses": [f"10.3.0.{number}/24"],
+            "gateway": "10.3.0.254",
+            "announce": False,
+        }
+        for number in range(1, OLD_HOSTS + 1)
+    ]
+    lists = consolidation(entries, ipv6=False, sysctls={"ipv4.arp_ignore": 1, "ipv4.arp_announce": 2})["topology"]
+    made = "link add link eth0 name {name} address {address} up type macvlan mode bridge\n"
+    rules = [" ".join(f"{name} {rule[name]}" for name in ("oif", "from") if name in rule) for rule in lists["rules"]]
+    ways = [
+        f"unreachable default metric {route['metric']}"
+        if "type" in route
+        else " ".join([route["destination"], *(["via", route["gateway"]] if "gateway" in route else []), "dev", route["link"]])
+        for route in lists["routes"]
+    ]
+    return Work(
+        f"{OLD_HOSTS} old hosts of the role host_consolidation",
+        lists,
+        "".join(
+            made.format(**entry) + f"address add {entry['addresses'][0]} dev {entry['name']} noprefixroute\n" for entry in entries
+        )
+        + "".join(f"route add table {route['table']} {way}\n" for route, way in zip(lists["routes"], ways))
+        + "".join(f"rule add pref {rule['priority']} {who} table {rule['table']}\n" for rule, who in zip(lists["rules"], rules)),
+        "address show\nroute show table all\nrule show\n",
+        "".join(f"rule del pref {rule['priority']}\n" for rule in lists["rules"])
+        + "".join(f"route flush table {table}\n" for table in dict.fromkeys(rule["table"] for rule in lists["rules"])),
+    )
+
+
+def ip(text: str, *options: str) -> None:
     """Run ip -batch on these lines."""
-    subprocess.run(["ip", "-batch", "-"], input=text, text=True, check=True, capture_output=True)
+    subprocess.run(["ip", *options, "-batch", "-"], input=text, text=True, check=not options, capture_output=True)
 
 
 def topology(task: dict[str, Any]) -> None:
@@ -95,8 +135,9 @@ def timed(work: Callable[[], None]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def clean() -> None:
-    """All goes with the lower device."""
+def clean(gone: str = "") -> None:
+    """Nearly all goes with the lower device."""
+    ip(gone, "-force")
     subprocess.run(["ip", "link", "del", "eth0"], check=False, capture_output=True)
     ip("link add eth0 type veth peer name wire0\nlink set wire0 up\nlink set eth0 up\n")
 
@@ -105,10 +146,10 @@ def measure(work: Work) -> None:
     """Both sides in turn; medians."""
     figures: dict[str, list[tuple[float, float]]] = {"create": [], "nothing to do": []}
     for _round in range(ROUNDS):
-        clean()
+        clean(work.gone)
         by_ip = timed(lambda: ip(work.batch))
         shown = timed(lambda: ip(work.shown))
-        clean()
+        clean(work.gone)
         ours = timed(lambda: topology(work.task))
         again = timed(lambda: topology(work.task))
         figures["create"].append((ours, by_ip))
@@ -127,7 +168,7 @@ def main() -> None:
         sys.exit("This makes and deletes links: run it as tests/sandbox python tests/benchmark/topology.py")
     clean()
     topology({"link": [{"name": "eth0", "admin_state": "up"}]})  # Python's caches are warm on both sides
-    for work in (links(), traffic()):
+    for work in (links(), traffic(), old_hosts()):
         measure(work)
 
 
