@@ -77,7 +77,8 @@ def _heard(path: str, record: dict[str, Any], news: News) -> bool:
         return False
     if news.lease is not None:
         record["expires"] = leases.end_of(news.lease.seconds) if own else None
-        if own and news.lease.same_as(before) and record["settled"] and leases.prolong(record["link"], news.lease):
+        as_known = own and news.lease.same_as(before) and record["settled"]
+        if as_known and leases.is_usable(news.lease, _ways(record)) and leases.prolong(record["link"], news.lease):
             leases.write(path, {**record, "lease": saved(news.lease)})
             return bool(record["options"].get("use_dns") and not record["resolver"])
     # Written before it is done: whoever comes next, whatever happens here, knows what there may be.
@@ -88,9 +89,16 @@ def _heard(path: str, record: dict[str, Any], news: News) -> bool:
 
     for sentence in apply(record):
         _say(f"<6>{sentence}")
+    if own and news.lease is not None and before is not None and str(news.lease) == str(before):
+        leases.prolong(record["link"], news.lease)  # to the plan an address that is there is the same, whatever its time
     untold = bool(record["options"].get("use_dns") and news.lease is not None)
     if record["resolver"] and news.lease is None:
         forget_resolver(record)
     record.update(former=[], settled=news.lease is not None and not untold)
     leases.write(path, record)
     return untold
+
+
+def _ways(record: Mapping[str, Any]) -> bool:
+    """Whether the client makes the routes of its leases."""
+    return record["options"].get("table") is not None and bool(record["options"].get("use_routes"))

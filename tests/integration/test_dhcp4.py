@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,31 @@ def test_renewal_changes_nothing_but_the_time(machine: Served) -> None:
     again = machine.apply("macvlan", **OLD, dhcp4=FULL)
     assert not again["changed"]
     assert again["link"]["dhcp4"]["lease"] == done["link"]["dhcp4"]["lease"]
+
+
+def test_renewal_that_is_planned_has_the_new_time(machine: Served) -> None:
+    """Another router, routes that went with the link, no way to the router at all: no address may end with the old time."""
+    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **{**OLD, "name": "alone"}, dhcp4={"wait": 20})
+    lasts, apart = (partial(_seconds_left, machine, link) for link in ("old", "alone"))
+    client, other = (json.loads(machine.sh(f"cat /run/patchbay/dhcp/{link}.pid").stdout.split()[0]) for link in ("old", "alone"))
+    time.sleep(3)
+    machine.renew(other)  # nothing leads to its router
+    assert apart() > 118
+    serve(f"dhcp-option=3,{OTHER_ROUTER}")
+    machine.renew(client)
+    assert machine.routes()[0]["gateway"] == OTHER_ROUTER
+    assert lasts() > 118
+    time.sleep(3)
+    machine.sh("ip link set old down; ip link set old up")
+    machine.renew(client)
+    assert machine.routes()[0]["gateway"] == OTHER_ROUTER
+    assert lasts() > 118
+
+
+def _seconds_left(machine: Served, link: str) -> int:
+    (shown,) = machine.ip(f"-4 address show dev {link}")[0]["addr_info"]
+    return int(shown["valid_life_time"])
 
 
 def test_renewal_leaves_by_its_own_link(machine: Served) -> None:

@@ -85,9 +85,7 @@ def left(record: Mapping[str, Any]) -> int:
 
 
 def prolong(link: str, lease: Lease) -> bool:
-    """Give the address of a lease its new lifetime; False when not all is as the lease once brought it."""
-    if not _is_usable(lease):
-        return False
+    """Give the address of a lease its new lifetime; False when it is not there."""
     seconds = min(lease.seconds, FOREVER - 1)
     ip = socket.inet_pton(socket.AF_INET, lease.ip)
     attributes = b"".join(
@@ -114,9 +112,12 @@ def prolong(link: str, lease: Lease) -> bool:
     return True
 
 
-def _is_usable(lease: Lease) -> bool:
-    """Whether the address is there, and leads to the gateways of the lease: a link that was down has lost its routes."""
-    for gateway in {gateway for _destination, gateway in lease.ways} - {ON_LINK} | {""}:
+def is_usable(lease: Lease, with_ways: bool) -> bool:
+    """Whether the address is there, and leads to the gateways of the lease: a link that was down has lost its routes.
+
+    with_ways: whether there are to be routes to them at all.
+    """
+    for gateway in {gateway for _destination, gateway in lease.ways if with_ways} - {ON_LINK} | {""}:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
             try:
                 probe.bind((lease.ip, 0))

@@ -51,6 +51,7 @@ class Host:
     usable: bool = True
     planned: list[dict[str, Any]] = field(default_factory=list)
     prolonged: list[Lease] = field(default_factory=list)
+    asked_for_ways: list[bool] = field(default_factory=list)
     refuses: bool = False
 
     def known(self) -> dict[str, Any]:
@@ -67,10 +68,15 @@ class Host:
             raise Refused("no")
         return ["set ve1"]
 
+    def is_usable(self, _lease: Lease, with_ways: bool) -> bool:
+        """What the kernel says of an address, and of routes from it."""
+        self.asked_for_ways.append(with_ways)
+        return self.usable
+
     def prolong(self, _link: str, lease: Lease) -> bool:
         """What the kernel is told of an address."""
         self.prolonged.append(lease)
-        return self.usable
+        return True
 
     def hears(self, event: str, **changes: str) -> int:
         """The exit status after one event."""
@@ -82,6 +88,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     """See Host."""
     made = Host(tmp_path / "ve1.json")
     monkeypatch.setattr(_leases, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(_leases, "is_usable", made.is_usable)
     monkeypatch.setattr(_leases, "prolong", made.prolong)
     monkeypatch.setattr(_leases.time, "clock_gettime", lambda _clock: made.now)
     monkeypatch.setattr(_hook, "locked", contextlib.nullcontext)
@@ -110,10 +117,11 @@ def test_renewal(host: Host) -> None:
 
 
 def test_renewal_where_something_is_gone(host: Host) -> None:
-    """All is planned again; nothing is former."""
+    """All is planned again; nothing is former, and the address that is there gets the new time."""
     _leases.write(str(host.path), BOUND)
     host.usable = False
-    assert host.hears("renew") == 0
+    assert host.hears("renew", lease="600") == 0
+    assert [lease.seconds for lease in host.prolonged] == [600]
     (planned,) = host.planned
     assert planned["former"] == []
     assert host.known()["settled"] is True
@@ -123,8 +131,25 @@ def test_renewal_of_what_was_never_done(host: Host) -> None:
     """It is tried again."""
     _leases.write(str(host.path), {**BOUND, "settled": False})
     assert host.hears("renew") == 0
-    assert host.prolonged == []
     assert len(host.planned) == 1
+
+
+def test_renewal_with_another_router(host: Host) -> None:
+    """It is planned, and the address that stays gets the new time."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("renew", router="192.0.2.9", lease="600") == 0
+    assert len(host.planned) == 1
+    assert [lease.seconds for lease in host.prolonged] == [600]
+
+
+def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
+    """Without a table, or without routes, nothing has to lead to a gateway."""
+    table = {"table": 101, "rule_priority": 1101}
+    for options in ({"table": None}, {**table, "use_routes": False}, {**table, "use_routes": True}):
+        _leases.write(str(host.path), {**BOUND, "options": {"enabled": True, **options}})
+        assert host.hears("renew") == 0
+    assert host.asked_for_ways == [False, False, True]
+    assert host.planned == []
 
 
 def test_another_lease(host: Host) -> None:
@@ -132,6 +157,7 @@ def test_another_lease(host: Host) -> None:
     _leases.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2.9") == 0
     (planned,) = host.planned
+    assert host.prolonged == []  # it is there since now
     assert [restored(one) for one in planned["former"]] == [LEASE]
     assert planned["lease"]["ip"] == "192.0.2.9"
     assert (host.known()["former"], host.known()["settled"]) == ([], True)
