@@ -258,4 +258,5 @@ def stem(netns: str, link: str) -> str:
 
 
 def _quoted(name: str) -> str:
-    return name.replace("%", "%25").replace("@", "%40")
+    """Without what has a meaning in the name of a file here, or in the command of a unit."""
+    return name.replace("%", "%25").replace("@", "%40").replace("$", "%24")

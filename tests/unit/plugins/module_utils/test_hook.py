@@ -235,8 +235,8 @@ def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str])
 
 def test_files_are_named_after_links() -> None:
     """Each has its own."""
-    names = [path_of(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"))]
-    assert names == [f"/run/patchbay/dhcp/{name}.json" for name in ("a%40b", "a@b", "a%2540b", "a%40b@c")]
+    names = [path_of(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"), ("", "${a}"))]
+    assert names == [f"/run/patchbay/dhcp/{name}.json" for name in ("a%40b", "a@b", "a%2540b", "a%40b@c", "%24{a}")]
 
 
 def test_renewal_loads_next_to_nothing() -> None:
