@@ -50,7 +50,9 @@ def read(path: str) -> Record | None:
 
 def write(path: str, record: Mapping[str, Any]) -> None:
     """Whole, or not at all; for root alone."""
-    os.makedirs(FOLDER, mode=0o700, exist_ok=True)
+    for folder in (os.path.dirname(FOLDER), FOLDER):  # whatever the umask is: what is run as root, only root may write
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, mode=0o755 if folder != FOLDER else 0o700)
     new = beside(path, "new")
     write_text(new, json.dumps({"format": FORMAT, **record}))
     os.replace(new, path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -231,6 +232,18 @@ def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str])
         assert host.path.read_text(encoding="utf-8") == text
     _leases.write(str(host.path), FRESH)
     assert host.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever the umask is: who may write there, says what root runs."""
+    monkeypatch.setattr(_leases, "FOLDER", str(tmp_path / "patchbay/dhcp"))
+    umask = os.umask(0)
+    try:
+        _leases.write(f"{_leases.FOLDER}/ve1.json", FRESH)
+    finally:
+        os.umask(umask)
+    modes = [(tmp_path / place).stat().st_mode & 0o777 for place in ("patchbay", "patchbay/dhcp", "patchbay/dhcp/ve1.json")]
+    assert modes == [0o755, 0o700, 0o600]
 
 
 def test_files_are_named_after_links() -> None:
