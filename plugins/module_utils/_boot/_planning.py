@@ -10,6 +10,7 @@ crash in between leaves no link that comes back for ever. After it: the declarat
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -181,7 +182,9 @@ def _rendered(
             notes.append(str(error))
             fragment = declared.pop(error.place)
             for name in _names(fragment):
-                found.update({path: file for path, file in boot.files.items() if f"patchbay-{name}." in path and is_native(file)})
+                for path, file in boot.files.items():
+                    if is_native(file) and os.path.basename(path).rpartition(".")[0].partition("patchbay-")[2] == name:
+                        found[path] = file
     return found
 
 

@@ -399,6 +399,18 @@ def test_what_cannot_be_said_any_more() -> None:
         disk.plan("networkd", macvlan=[ON_ETH1])
 
 
+def test_what_cannot_be_said_keeps_its_own_files_alone() -> None:
+    """Not those of a link whose name goes on behind a dot, which is deleted."""
+    disk = host()
+    lan10 = {"name": "lan.10", "lower_device": "eth0", "mode": "bridge"}
+    disk.run("networkd", macvlan=[{**ON_ETH1, "name": "lan"}, lan10])
+    gone = {name: file for name, file in BOOT.governed.items() if name != "eth1"}
+    disk.boot = BootState(**{**vars(disk.boot), "governed": gone})
+    disk.run(None, macvlan=[{"name": "lan.10", "state": "absent"}])
+    assert [path for path in disk.boot.files if "lan.10" in path] == []
+    assert f"{NETWORKD}/05-patchbay-lan.netdev" in disk.boot.files
+
+
 def test_other_manager_keeps_its_hands_off() -> None:
     """Of what networkd makes."""
     disk = host()
