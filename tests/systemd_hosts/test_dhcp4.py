@@ -123,6 +123,25 @@ def test_lower_device_comes_and_goes(served: System) -> None:
     assert_equal(served.dump(), shown)
 
 
+@pytest.mark.parametrize("manager", ["networkd"])
+def test_manager_is_restarted(served: System) -> None:
+    """It leaves the rule of a lease where it is, and the unreachable default, which are no link's."""
+    served.apply("patchbay.netdev.macvlan", **OLD)
+    shown = served.dump()
+    served.enter("systemctl", "restart", "systemd-networkd")
+    served.enter("networkctl", "reload")
+    time.sleep(2)
+    assert_equal(served.dump(), shown)
+    assert check(served) == ("", 0)
+
+
+@pytest.mark.parametrize("manager", ["none"])
+def test_name_with_a_dollar(served: System) -> None:
+    """It is no variable of the unit's."""
+    done = served.apply("patchbay.netdev.macvlan", **{**OLD, "name": "old${HOME}"})
+    assert done["link"]["dhcp4"]["lease"] is not None
+
+
 @pytest.mark.parametrize("manager", ["none"])
 def test_without_persist(served: System) -> None:
     """It ends with the boot."""

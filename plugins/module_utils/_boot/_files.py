@@ -149,8 +149,12 @@ def general(boot: BootState, engine: bytes) -> dict[str, File]:
 
 
 def of_clients(boot: BootState, engine: bytes) -> dict[str, File]:
-    """The files that DHCP clients need: what they run, and under systemd what runs them."""
-    found = {ENGINE: File(engine), HOOK: File(_HOOK.format(command=command(boot.interpreter)).encode(), 0o755)}
+    """The files that DHCP clients need: what they run, and under systemd what runs them; their leases have routes and rules."""
+    found = {
+        **keep_routing(boot),
+        ENGINE: File(engine),
+        HOOK: File(_HOOK.format(command=command(boot.interpreter)).encode(), 0o755),
+    }
     if boot.init == "systemd":
         found[f"{UNITS}/{CLIENT}"] = File(_CLIENT.format(command=command(boot.interpreter)).encode())
         found[f"{UNITS}/{LEASES}"] = File(_LEASES.format(command=command(boot.interpreter)).encode())

@@ -751,6 +751,14 @@ def test_client_under_systemd() -> None:
     assert [str(request) for request in change.requests()][-1] == "have systemd read its files"
 
 
+def test_client_beside_networkd() -> None:
+    """Which leaves the rule of a lease alone from its next start on, be the link declared or not."""
+    for persist in (None, "replay"):
+        disk = Disk(BootState(init="systemd", managers=frozenset({"networkd"})))
+        disk.run(persist=persist, macvlan=[{**MV0, "dhcp4": {}}])
+        assert "/etc/systemd/networkd.conf.d/90-patchbay.conf" in disk.boot.files
+
+
 @pytest.mark.parametrize(
     "entry", [{"name": "mv0", "state": "absent"}, {"name": "mv0", "dhcp4": {"enabled": False}}], ids=["absent", "disabled"]
 )
