@@ -149,6 +149,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     spaces = [item for item in merged if isinstance(item.key, NetnsKey)]
     old = {item.key.name for item in spaces if not item.present}
     going |= {link.key for link in state if link.key.netns in old}
+    going |= {client.key.link for client in state.clients.values() if client.key.link.netns in old}  # if others deleted it before
     for item in coming.values():
         if not isinstance(item.key, NetnsKey) and item.key.netns in old:
             raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")

@@ -670,6 +670,20 @@ def test_in_a_namespace(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
+def test_namespace_that_others_deleted(machine: Served) -> None:
+    """Its client has it live on, until a task says that it is to be absent."""
+    disk = machine.disk()
+    machine.apply("topology", netns=[{"name": "blue"}], macvlan=[{**OLD, "netns": "blue", "dhcp4": FULL}])
+    machine.sh("ip netns del blue")
+    assert len(machine.clients()) == 1
+    told = machine.run("topology", check=True, netns=[{"name": "blue", "state": "absent"}])
+    done = machine.apply("topology", netns=[{"name": "blue", "state": "absent"}])
+    assert done["operations"] == told["operations"]
+    assert machine.clients() == []
+    assert machine.disk() == disk
+    assert not machine.apply("topology", netns=[{"name": "blue", "state": "absent"}])["changed"]
+
+
 def test_one_name_in_two_namespaces(machine: Served) -> None:
     """Each has its own client, which knows nothing of the other; nor does the hook, for which each namespace is the first one."""
     topology = {

@@ -9,7 +9,17 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Client,
+    ClientKey,
+    Dhcp4,
+    LinkKey,
+    NetnsKey,
+    State,
+    Wanted,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Restore
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import AwaitAddresses
@@ -64,6 +74,14 @@ def test_inverses_lead_back(case: Case) -> None:
     passing = any(isinstance(operation, (AwaitAddresses, Restore)) for operation in found.operations)
     if not found.endangered and not passing:  # what is lost, if only for a moment, the loop restores
         assert routed_differently(before, state) == []
+
+
+def test_client_of_a_namespace_that_others_deleted() -> None:
+    """It lives on there, with nobody else to end it."""
+    lease = Lease("192.0.2.7", 24, ("192.0.2.1",))
+    client = Client(ClientKey(LinkKey("blue", "mv0")), Dhcp4(table=105, rule_priority=1105), lease, lives=False, fits=False)
+    gone = Wanted(NetnsKey("blue"), None, False, {})
+    assert list(map(str, plan([gone], State([], clients=[client])).operations)) == ["stop the DHCP client of mv0 in netns blue"]
 
 
 @pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
