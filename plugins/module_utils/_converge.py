@@ -34,6 +34,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     HERE,
     BootState,
+    ClientKey,
     Connection,
     Dhcp4,
     LinkKey,
@@ -117,9 +118,9 @@ def converge(
     # Where a client ends, what its lease brought is looked at once more afterwards.
     served = {key.link.netns for key in found.before.clients if key.link in scope.links}
     scope = replace(scope, traffic=scope.traffic | served)
-    renamed = _settings_by_old_names(found, scope)
-    if renamed:
-        scope = replace(scope, sysctls={**scope.sysctls, **renamed})
+    renamed, moved = _settings_by_old_names(found, scope), _with_clients_by_old_names(found)
+    if renamed or moved - scope.traffic:
+        scope = replace(scope, sysctls={**scope.sysctls, **renamed}, traffic=scope.traffic | moved)
         found = plan(resolved, gateway.observe(scope))
     if found.endangered:  # read what would be lost, and plan with it
         everywhere = frozenset(gateway.all_namespaces())  # what sits on a link may be in any of them
@@ -248,6 +249,12 @@ def _settings_by_old_names(found: Plan, scope: Scope) -> dict[LinkKey, frozenset
     renames = [operation for operation in found.operations if isinstance(operation, Rename)]
     new = {rename.key: replace(rename.key, name=rename.name) for rename in renames}
     return {key: scope.sysctls[new[key]] for key in new if new[key] in scope.sysctls}
+
+
+def _with_clients_by_old_names(found: Plan) -> frozenset[str]:
+    """The namespaces of links that get another name and have a DHCP client: under the new one, their traffic is looked at."""
+    renames = [operation.key for operation in found.operations if isinstance(operation, Rename)]
+    return frozenset(key.netns for key in renames if ClientKey(key) in found.before.clients)
 
 
 def _is_about_traffic(item: Wanted) -> bool:

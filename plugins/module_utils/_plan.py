@@ -55,6 +55,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan_dhcp import 
     former_addresses,
     leased_address,
     leased_routing,
+    renamed,
     service,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_going import can_come_again, delete, initial, recreate
@@ -365,7 +366,7 @@ def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
         link = state.get(end)
         if link is not None and end is not None and end != other and end.netns == other.netns and state.get(other) is None:
             check_name(other, state)
-            yield Rename(link, other.name)
+            yield from renamed(link.key, other, [Rename(link, other.name)], state)
 
 
 def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:

@@ -213,6 +213,16 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
         yield AwaitLease(item.key, item.wait_lease)
 
 
+def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State) -> Iterator[Operation]:
+    """The client of a link that gets another name knows it by its old one: it ends before that, and comes again afterwards."""
+    client = state.clients.get(ClientKey(old))
+    if client is not None:
+        yield ServeLink(client, None)
+    yield from steps
+    if client is not None:
+        yield ServeLink(None, replace(client, key=ClientKey(new), lives=True, fits=True))
+
+
 def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
     """The clients of links that are to be made anew end before that, and come again afterwards."""
     for link in links:

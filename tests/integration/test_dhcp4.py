@@ -483,6 +483,20 @@ def test_other_mac(machine: Served) -> None:
 # --- failures ---
 
 
+def test_other_name(machine: Served) -> None:
+    """The client goes along: nothing is left of the one under the old name."""
+    machine.apply("veth", name="ve0", admin_state="up", peer={"name": "ve1", "admin_state": "up", "dhcp4": {}})
+    before = machine.clients()
+    changed = {"name": "ve0", "peer": {"name": "ve2"}}
+    told, done = machine.run("veth", check=True, **changed), machine.apply("veth", **changed)
+    assert done["operations"] == told["operations"]
+    (after,) = machine.clients()
+    assert [after] != before
+    assert machine.sh(f"tr '\\0' ' ' </proc/{after}/cmdline").stdout.split()[:4] == ["udhcpc", "-f", "-i", "ve2"]
+    assert "ve1" not in machine.known()
+    assert not machine.apply("veth", name="ve0", peer={"name": "ve2", "dhcp4": {}})["changed"]
+
+
 def test_no_server(machine: Served) -> None:
     """The task fails after the time that it was given, and nothing of it is left."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
