@@ -326,7 +326,8 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
     for operation in reversed(begun):
         for inverse in operation.inverse():
             refused += _attempt(gateway, inverse)
-            undone.append(str(inverse))
+            if str(inverse) not in undone:  # a client may have been ended for its leases already
+                undone.append(str(inverse))
     touched = _touched(found)
     details = replace(scope, links=scope.links | touched, settings=found.endangered)
     try:

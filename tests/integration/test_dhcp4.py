@@ -522,6 +522,12 @@ def test_failure_after_the_lease(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
+def test_name_that_looks_like_an_option(machine: Served) -> None:
+    """dhclient would release its lease for it."""
+    result = machine.run("macvlan", check=True, **{**OLD, "name": "-r"}, dhcp4={"client": "dhclient"})
+    assert result["msg"] == "-r: dhcp4: dhclient takes -r for an option. Write client: udhcpc, or leave client out"
+
+
 def test_without_a_client(machine: Served) -> None:
     """The sentence names the packages; nothing was done."""
     machine.sh("for program in udhcpc dhclient; do mount --bind /dev/null /usr/sbin/$program; done")

@@ -95,6 +95,8 @@ def _refusal(name: str, key: LinkKey, options: Dhcp4) -> str:
         return f"{name} does not serve links in this release. Write another client"
     if _path_of(name) is None:
         return f"there is no {name} on this host. Install it (Debian: apt install {program.package})"
+    if key.name.startswith("-") and not program.has_option_for_link:
+        return f"{name} takes {key.name} for an option. Write client: udhcpc"
     return ""
 
 

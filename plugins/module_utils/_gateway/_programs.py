@@ -36,6 +36,7 @@ class Program:
     """What is asked of each."""
 
     package = ""  # of Debian
+    has_option_for_link = False  # else its name stands bare, where words that begin with a hyphen are options
     folders: tuple[str, ...] = ()
 
     def configuration(self, _job: Job, /) -> str:
@@ -55,6 +56,7 @@ class Udhcpc(Program):
     """BusyBox. All that it is told stands in its command line, and its hook finds what is in its own environment."""
 
     package = "udhcpc"
+    has_option_for_link = True
 
     def command(self, job: Job, /) -> list[str]:
         """-f: in the foreground; -C: without the client id that it has by itself; option 121 by its number, for names differ."""
