@@ -3,7 +3,7 @@ MAKEFLAGS += --no-print-directory
 # for the steps that are commands of their own: the tools of .venv come first
 tools = PATH=$(CURDIR)/.venv/bin:$$PATH
 
-.PHONY: help demo demo-voip test unit integration lint sanity test-hosts benchmark clean
+.PHONY: help demo demo-voip test unit integration lint molecule sanity test-hosts benchmark clean
 
 help: ## shows this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -27,6 +27,10 @@ unit: environment ## runs the unit tests
 
 integration: environment ## runs the tests on this machine's kernel, in namespaces of their own
 	@tests/run integration playbooks
+
+molecule: environment ## makes ready for molecule, and runs two of its scenarios
+	@tests/run molecule
+	@echo 'Now "source .venv/bin/activate" and "molecule test -s SCENARIO": see CONTRIBUTING.md.'
 
 sanity: environment ## runs ansible-test sanity on every Python found
 	@tests/run sanity

@@ -3,6 +3,7 @@
 prove.py nobody    nobody answers on their addresses
 prove.py moved     each address answers with the old MAC address alone, has its old lease, and leads to the new host
 prove.py call      calls the service on each address, from wherever it is run
+prove.py answers   each address answers with the MAC addresses, and leads to the host, that its JSON argument says
 prove.py sent      what the new host sent from each address left with the old MAC address alone
 
 Standard input of "moved" is the lease file of dnsmasq, that of "sent" is what tcpdump shows of the new host's port on the switch.
@@ -12,6 +13,7 @@ What is expected comes from the inventory that the demo runs with: it says which
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import socket
 import subprocess
@@ -145,6 +147,25 @@ def moved(own_address: str, own_mac: str) -> list[str]:
     return faults
 
 
+def answers(expected: str) -> list[str]:
+    """Faults: addresses that others answer for than expected: JSON, a list of {address, macs, host}; host may be missing."""
+    items = json.loads(expected)
+    with ThreadPoolExecutor() as threads:
+        found = list(threads.map(lambda item: answering(item["address"]), items))
+        said = list(threads.map(lambda item: greeting(item["address"]) if "host" in item else "", items))
+    faults = []
+    for item, macs, words in zip(items, found, said):
+        address = item["address"]
+        print(f"    {address:14} answers ARP: {', '.join(macs) or 'nobody'}. TCP: {words or '-'}")
+        if macs != item["macs"]:
+            faults.append(
+                f"{' '.join(item['macs']) or 'nobody'} should answer ARP for {address}: {' '.join(macs) or 'nobody'} did"
+            )
+        if "host" in item and words != f"{item['host']} {address}":
+            faults.append(f"the service on {address} should answer from {item['host']}: it was {words or 'silent'}")
+    return faults
+
+
 def call(own_address: str) -> list[str]:
     """Call the service on each address; faults: where it is silent."""
     _new_host, hosts = old_hosts()
@@ -182,13 +203,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("nobody")
+    commands.add_parser("answers").add_argument("expected", help="JSON: a list of {address, macs, host}")
     for name in ("moved", "call", "sent"):
         command = commands.add_parser(name)
         command.add_argument("--own-address", required=True, help="the new host's own address")
         if name != "call":
             command.add_argument("--own-mac", required=True, help="the new host's own MAC address")
     options = vars(parser.parse_args())
-    faults = {"nobody": nobody, "moved": moved, "call": call, "sent": sent}[options.pop("command")](**options)
+    faults = {"nobody": nobody, "moved": moved, "answers": answers, "call": call, "sent": sent}[options.pop("command")](**options)
     for fault in faults:
         print(f"    FAULT: {fault}")
     return 1 if faults else 0
