@@ -199,14 +199,14 @@ def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str
         try:
             os.close(reader)
             sys.stdout = os.fdopen(writer, "w")
-            if isinstance(place, str):
-                enter(place)
-            else:
-                place()
-            if check:
-                lose_the_means_to_write()
             settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_no_log": False}
-            with patch_module_args({**params, **settings}):
+            with patch_module_args({**params, **settings}):  # first, for it imports what a place may make unreadable
+                if isinstance(place, str):
+                    enter(place)
+                else:
+                    place()
+                if check:
+                    lose_the_means_to_write()
                 MODULES[name].main()
         except SystemExit as leave:
             sys.stdout.flush()
