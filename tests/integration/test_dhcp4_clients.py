@@ -117,6 +117,7 @@ def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -
         assert strange == (set() if client == "udhcpc" else {(mac(0), "192.0.2.11")})
 
 
+@pytest.mark.minutes
 @only_kea
 def test_renewals_in_a_namespace_of_its_own(machine: Served, server: DhcpServer, client: str) -> None:
     """Leave as they should, whichever client it is; and so nothing is warned of."""
@@ -134,6 +135,7 @@ def test_renewals_in_a_namespace_of_its_own(machine: Served, server: DhcpServer,
     assert (again["changed"], again.get("warnings", [])) == (False, [])
 
 
+@pytest.mark.minutes
 @only_kea
 def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     """The ladder; another client takes the lease over; and nothing stays."""
@@ -174,6 +176,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     assert_equal(machine.settled(), kernel)
 
 
+@pytest.mark.minutes
 @only_kea
 def test_another_address_within_one_renewal(machine: Served, server: DhcpServer, client: str) -> None:
     """Address, routes and rule move."""
@@ -188,6 +191,7 @@ def test_another_address_within_one_renewal(machine: Served, server: DhcpServer,
     assert not machine.apply("macvlan", **OLD, address=mac(9), dhcp4={**FULL, "client": client})["changed"]
 
 
+@pytest.mark.minutes
 @only_kea
 def test_server_that_goes_away(machine: Served, server: DhcpServer, client: str) -> None:
     """The lease ends, and all with it but the unreachable default; with the server, it comes again."""
