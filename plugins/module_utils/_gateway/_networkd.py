@@ -41,6 +41,7 @@ _CHANGES = 0x80 | 0x200 | 0x100  # linux/inotify.h: moved to, deleted, created; 
 _SETTINGS = {"ipv6": ("accept_ra",), "ipv4": ("promote_secondaries",)}
 _METRIC = 2048  # with that of others (1024), networkd would make one route of both, and half of the host's packets left here
 _DUIDS = {1: "link-layer-time", 2: "vendor", 3: "link-layer", 4: "uuid"}
+_UNSAFE = frozenset("\"'\\")  # it ignores a text that has one of them
 _GENERATIONS = {0: "eui64", 1: "none", 2: "stable-privacy", 3: "random"}  # IN6_ADDR_GEN_MODE_*
 
 
@@ -77,7 +78,7 @@ def cannot_say(options: Dhcp4) -> str:
     if options.use_dns:
         return "systemd-networkd keeps what a lease says of DNS to itself here. Write client: udhcpc"
     words = options.vendor_class or ""
-    if words != words.strip() or words.endswith("\\"):
+    if words != words.strip() or set(words) & _UNSAFE:
         return f"systemd-networkd has no way to say the vendor class {words!r}. Write client: udhcpc"
     return ""
 

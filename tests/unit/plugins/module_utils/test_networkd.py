@@ -111,7 +111,9 @@ def test_name_that_is_a_pattern() -> None:
         ({"table": None}, "has no way to leave out the route to the network of the lease. Write a table"),
         ({"hostname": "a.b"}, "has no way to say a.b in option 12. Leave the domain out"),
         ({"vendor_class": "a "}, "has no way to say the vendor class 'a '. Write client: udhcpc"),
-        ({"vendor_class": "a\\"}, "has no way to say the vendor class 'a\\\\'. Write client: udhcpc"),
+        ({"vendor_class": "a\\b"}, "has no way to say the vendor class 'a\\\\b'. Write client: udhcpc"),
+        ({"vendor_class": 'a "b"'}, "has no way to say the vendor class 'a \"b\"'. Write client: udhcpc"),
+        ({"vendor_class": "a'b"}, 'has no way to say the vendor class "a\'b". Write client: udhcpc'),
     ],
 )
 def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> None:
@@ -122,7 +124,7 @@ def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> Non
 @pytest.mark.parametrize("client_id", ["mac", "duid", "ff:3e:11:11:01:00:04:00:01:02:03"])
 def test_what_it_can_say(client_id: str) -> None:
     """Nothing is wrong then."""
-    assert cannot_say(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A phone"})) == ""
+    assert cannot_say(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A #4; 9%=[a]"})) == ""
 
 
 def test_line_that_this_release_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
