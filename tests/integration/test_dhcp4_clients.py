@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.tests.integration.test_persist import _
 CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
 # udhcpc takes every lease to last 122 seconds at least. What Kea answers to the renewals of dhclient goes to the MAC address that
 # they come from, where dhclient does not hear it: it is renewed only by its later broadcast.
-LEAST_SECONDS = {"udhcpc": 150, "dhclient": 24, "dhcpcd": 12}
+LEAST_SECONDS = {"udhcpc": 150, "dhclient": 24, "dhcpcd": 12, "networkd": 12}
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 
 

@@ -29,6 +29,19 @@ OLD: dict[str, Any] = {
     "persist": "replay",
     "dhcp4": {"hostname": "oldhost", "table": "105", "rule_priority": 1105, "wait": 30},
 }
+SAID: list[dict[str, Any]] = [
+    {},
+    {"client_id": "mac", "hostname": "old-1.example.org"},
+    {"client_id": "duid"},
+    {"client_id": "ff:3e:11:11:01:00:01", "vendor_class": 'Poly "VVX"'},
+]
+# It always says an identifier, and one of RFC 4361 to its end, and neither a domain nor quotation marks.
+SAID_BY_NETWORKD: list[dict[str, Any]] = [
+    {"client_id": "mac"},
+    {"client_id": "mac", "hostname": "old-1"},
+    {"client_id": "duid"},
+    {"client_id": "ff:3e:11:11:01:00:01:00:01:2a:2b:2c:2d:52:54:00:12:34:56", "vendor_class": "Poly #4; 9%i=[VVX]"},
+]
 UNIT = r"patchbay-dhcp@old\x2d1.service"
 
 
@@ -175,21 +188,18 @@ def test_resolved(served: System, release: str) -> None:
     assert told() == ""
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(("client", "manager"), [*((client, "none") for client in CLIENTS), ("networkd", "networkd")])
 @pytest.mark.parametrize("server", SERVERS, indirect=True)
-@pytest.mark.parametrize("manager", ["none"])
 def test_each_client_and_each_server(served: System, server: DhcpServer, client: str) -> None:
     """What was asked for is on the wire and nothing else; the leases are the same after a reboot; what is warned of is so."""
     server.stop()
     server.seconds = LEAST_SECONDS[client]
     server.start()
-    served.enter("sh", "-c", "echo 0123456789abcdef0123456789abcdef >/etc/machine-id; ip address add 192.0.2.11/24 dev eth1")
-    said: list[dict[str, Any]] = [
-        {},
-        {"client_id": "mac", "hostname": "old-1.example.org"},
-        {"client_id": "duid"},
-        {"client_id": "ff:3e:11:11:01:00:01", "vendor_class": 'Poly "VVX"'},
-    ]
+    said = SAID
+    if client == "networkd":
+        said = SAID_BY_NETWORKD
+    else:
+        served.enter("sh", "-c", "echo 0123456789abcdef0123456789abcdef >/etc/machine-id; ip address add 192.0.2.11/24 dev eth1")
     macs = [f"00:16:3e:11:11:2{number}" for number in range(len(said))]
     links: list[dict[str, Any]] = [
         {
@@ -207,8 +217,15 @@ def test_each_client_and_each_server(served: System, server: DhcpServer, client:
     served.reboot()
     wait_until(lambda: [served.addresses(link["name"]) for link in links] == [[one] for one in leases], "other leases")
     wait_until(lambda: check(served) == ("", 0), f"something is amiss: {check(served)}")
-    if server.name == "dhcpd":  # whose leases are short
-        served.enter("ip", "address", "add", "192.0.2.11/24", "dev", "eth1")  # dhcpcd takes another way where none leads there
+    for number, lease in enumerate(leases):
+        rules = [(rule["src"], rule["table"]) for rule in served.ip("-4", "rule") if rule["priority"] == 1200 + number]
+        assert rules == [(lease.partition("/")[0], str(200 + number))]
+        routes = served.ip("-4", "route", "show", "table", str(200 + number))
+        assert {"192.0.2.0/24", "default"} <= {route["dst"] for route in routes if route.get("dev") == f"old{number}"}
+    if server.name != "dnsmasq":  # whose leases are too long to wait for that
+        if client != "networkd":
+            # dhcpcd takes another way where none leads there; networkd has given it to eth0
+            served.enter("ip", "address", "add", "192.0.2.11/24", "dev", "eth1")
         time.sleep(1)
         first = len(server.heard())
         if client == "udhcpc":
@@ -223,16 +240,16 @@ def test_each_client_and_each_server(served: System, server: DhcpServer, client:
         )
         senders = {(one.mac == one.speaks_for, one.ip) for one in server.heard()[first:] if one.is_renewal}
         right = {(True, address.partition("/")[0]) for address in leases}
-        assert senders == (right if client == "udhcpc" else {(False, "192.0.2.11")})
+        assert senders == (right if client in ("udhcpc", "networkd") else {(False, "192.0.2.11")})
         wait_until(lambda: check(served) == ("", 0), f"something is amiss: {check(served)}")
-    tails = [mac.replace(":", "") for mac in macs]
-    ids = ["", f"01{tails[1]}", f"ff{tails[2][-8:]}0004[0-9a-f]{{32}}", "ff3e1111010001"]
     for message in server.heard():
-        one = macs.index(message.speaks_for)
+        one, tail = said[macs.index(message.speaks_for)], message.speaks_for.replace(":", "")
+        ids = {"none": "", "mac": f"01{tail}", "duid": f"ff{tail[-8:]}0004[0-9a-f]{{32}}"}
         found = {option: message.options.get(option, b"") for option in (12, 60, 61)}
-        assert found[12] == said[one].get("hostname", "").encode()
-        assert found[60] == said[one].get("vendor_class", "").encode()
-        assert re.fullmatch(ids[one], found[61].hex()), found[61].hex()
+        assert found[12] == one.get("hostname", "").encode()
+        assert found[60] == one.get("vendor_class", "").encode()
+        client_id = one.get("client_id", "none")
+        assert re.fullmatch(ids.get(client_id, client_id.replace(":", "")), found[61].hex()), found[61].hex()
     assert not served.apply("patchbay.netdev.topology", macvlan=links)["changed"]
     served.apply("patchbay.netdev.topology", macvlan=[{"name": link["name"], "state": "absent"} for link in links])
-    assert served.enter("sh", "-c", f"pidof {client} || echo none") == "none\n"
+    assert served.enter("sh", "-c", f"pidof {client} || ls /run/systemd/network/* || echo none") == "none\n"
