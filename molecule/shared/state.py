@@ -28,6 +28,7 @@ VOLATILE = {
         "forward_delay_timer",
         "message_age_timer",
         "hold_timer",
+        "fdb_n_learned",
     ),
 }
 FLAGS = {"LOWER_UP", "NO-CARRIER", "linkdown", "dead"}
