@@ -15,16 +15,26 @@ from pathlib import Path
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, hosts
 
 ROUTER, RESOLVER = "192.0.2.1", "192.0.2.53"
+# What every dnsmasq here is told: it serves its switch, knows nothing of this machine, and asks nobody before it leases.
+DNSMASQ = """\
+port=0
+interface=br0
+bind-interfaces
+no-resolv
+no-hosts
+user=root
+dhcp-authoritative
+no-ping
+"""
 
 
 def _dnsmasq(known: Mapping[str, str], _seconds: int) -> tuple[str, str]:
     lines = [
-        *("port=0", "interface=br0", "bind-interfaces", "no-resolv", "no-hosts", "user=root", "dhcp-authoritative", "no-ping"),
         *("keep-in-foreground", "dhcp-leasefile=/run/leases", "dhcp-range=192.0.2.100,192.0.2.199,255.255.255.0,2m"),
         *(f"dhcp-option={number},{value}" for number, value in ((3, ROUTER), (6, RESOLVER))),
         *(f"dhcp-host={mac},{ip}" for mac, ip in known.items()),
     ]
-    return "\n".join(lines) + "\n", "dnsmasq --conf-file=/run/server.conf --pid-file"
+    return DNSMASQ + "\n".join(lines) + "\n", "dnsmasq --conf-file=/run/server.conf --pid-file"
 
 
 def _kea(known: Mapping[str, str], seconds: int) -> tuple[str, str]:

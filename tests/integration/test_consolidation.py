@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import DNSMASQ
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, lasting
 from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
 
@@ -28,16 +29,7 @@ PORT = 7000
 MANY = 20
 ROUTER6 = "fe80::1"
 NETWORK6 = "2001:db8:5:"
-DNSMASQ = f"""
-port=0
-interface=br0
-bind-interfaces
-no-resolv
-no-hosts
-user=root
-dhcp-authoritative
-no-ping
-log-facility=/run/dnsmasq.log
+CONFIGURATION = f"""{DNSMASQ}log-facility=/run/dnsmasq.log
 pid-file=/run/dnsmasq.pid
 dhcp-leasefile=/run/dnsmasq.leases
 dhcp-range=192.0.2.0,static,255.255.255.0,10m
@@ -91,7 +83,7 @@ def network() -> Iterator[None]:
     hosts("cable", "switch", "client", f"{CLIENT}/24")
     hosts("cable", "switch", "remote", f"{REMOTE}/24")
     reserved = "".join(f"dhcp-host={mac(number)},{ip(number)}\n" for number in range(1, MANY + 1))
-    hosts("enter", "switch", "sh", "-c", "cat >/run/dnsmasq.conf", given=DNSMASQ + reserved)
+    hosts("enter", "switch", "sh", "-c", "cat >/run/dnsmasq.conf", given=CONFIGURATION + reserved)
     sh(
         "switch",
         f"""ip link set remote nomaster; ip address add 198.51.100.1/24 dev remote

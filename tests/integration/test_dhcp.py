@@ -14,21 +14,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import DNSMASQ
 from ansible_collections.patchbay.netdev.tests.integration.test_guard import Managed, hosts
 
 SERVER = "lan"
 # dnsmasq has leases of two minutes at the least, of which a client asks for a new one after one: so T1 (option 58) says four
 # seconds, which dhclient believes. udhcpc renews when it is told to.
-DNSMASQ = """
-port=0
-interface=br0
-bind-interfaces
-no-resolv
-no-hosts
-user=root
-dhcp-authoritative
-no-ping
-log-dhcp
+CONFIGURATION = f"""{DNSMASQ}log-dhcp
 log-facility=/run/dnsmasq.log
 pid-file=/run/dnsmasq.pid
 dhcp-leasefile=/run/dnsmasq.leases
@@ -51,7 +43,7 @@ def server() -> Iterator[None]:
     hosts("enter", SERVER, "ip", "address", "add", "2001:db8:5::1/64", "dev", "br0", "nodad")
     # It says that it is a router whenever it is asked who it is, or its neighbours take their routes by it away.
     hosts("enter", SERVER, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
-    hosts("enter", SERVER, "sh", "-c", "cat >/run/dnsmasq.conf", given=DNSMASQ)
+    hosts("enter", SERVER, "sh", "-c", "cat >/run/dnsmasq.conf", given=CONFIGURATION)
     hosts("enter", SERVER, "dnsmasq", "--conf-file=/run/dnsmasq.conf")
     yield
     hosts("stop", SERVER)

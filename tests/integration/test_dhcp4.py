@@ -17,20 +17,12 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import DNSMASQ
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, ip_batch
 from ansible_collections.patchbay.netdev.tests.integration.test_persist import FOLDER, Machine, _numbers, mac
 
 SERVER = "dhcp-server"
-CONFIGURATION = """
-port=0
-interface=br0
-bind-interfaces
-no-resolv
-no-hosts
-user=root
-dhcp-authoritative
-no-ping
-log-dhcp
+CONFIGURATION = f"""{DNSMASQ}log-dhcp
 log-facility=/run/dnsmasq.log
 pid-file=/run/dnsmasq.pid
 dhcp-leasefile=/run/dnsmasq.leases

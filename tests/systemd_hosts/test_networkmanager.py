@@ -20,6 +20,7 @@ from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
     pinged,
     wait_until,
 )
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist_networkd import TOPOLOGY as OF_NETWORKD
 from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
 
 OLD = {
@@ -33,24 +34,8 @@ OLD = {
 }
 TOPOLOGY: dict[str, Any] = {
     "persist": "networkmanager",
-    "bridge": [
-        {
-            "name": "br0",
-            "address": "02:00:00:00:b0:00",
-            "admin_state": "up",
-            "priority": 4096,
-            "forward_delay": 4,
-            "addresses": ["10.0.0.1/24"],
-        }
-    ],
-    "veth": [
-        {
-            "name": "va",
-            "controller": "br0",
-            "admin_state": "up",
-            "peer": {"name": "vb", "addresses": ["10.1.0.2/24", "2001:db8::2/64"], "admin_state": "up"},
-        }
-    ],
+    "bridge": OF_NETWORKD["bridge"],
+    "veth": OF_NETWORKD["veth"],
     "macvlan": [
         *({"name": f"mv-{mode}", "lower_device": "eth1", "mode": mode, "admin_state": "up"} for mode in ("private", "vepa")),
         OLD,
