@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, PROGRAMS
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Spelled
 
 PAGE = Path(__file__).parents[1] / "docs/docsite/rst/boot_backends.rst"
+_SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
 _HEAD = """\
 .. Copyright: Contributors to the patchbay.netdev project
    GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -36,6 +38,8 @@ What both take, and what they do not
 - A route stands in the file of its ``link``, a rule in that of the link that it names, that has its address, or whose routes
   are in its table. A route that leads nowhere (``unreachable`` and its like) stands with the routes of its table. What has no
   such place is refused.
+- ``sysctls`` of a link stand in ``/etc/sysctl.d/90-patchbay-NAME.conf``, which udev has read whenever the link appears, and the
+  owner of a device node in a rule of udev, ``/etc/udev/rules.d/90-patchbay-NAME.rules``. Both are for links that others make too.
 - To change from one backend to another, write another ``persist``. The link stays the same one. systemd-networkd takes
   addresses, routes and rules of a link that it is to forget off, and they are set again at once; NetworkManager gives such a
   link the MAC address that it was made with, which is mended at once too.
@@ -50,7 +54,10 @@ systemd-networkd
 - Before systemd 257, a lower device loses its addresses for a moment when networkd reads a new drop-in for it. Where it has
   some, networkd is not told: what is written takes effect at the next boot, with a warning.
 - Of a link that it does not make, it takes what a port has, MTU, flags, routes and rules, in a drop-in.
-- It sets ``accept_ra`` and ``promote_secondaries`` of each link itself, and accepts router advertisements in the kernel's stead.
+- Of each link it sets these settings itself, and other values are refused:
+{networkd}
+- It accepts router advertisements in the kernel's stead, and heeds ``accept_ra``, ``accept_ra_defrtr``, ``accept_ra_pinfo`` and
+  ``autoconf`` where they are declared to be 0.
 
 NetworkManager
 --------------
@@ -63,13 +70,16 @@ NetworkManager
 - It makes the routes to the networks of addresses itself, one for each address, and so has each address with
   ``noprefixroute`` and a broadcast address; and it does IPv6 itself on links that have an IPv6 address. A port of a bridge
   has no IPv6 address at all.
+- Of a link that has an IPv6 address it sets these settings itself, and other values are refused for any link:
+{networkmanager}
 - Routes and rules need an address of their family on the link.
 """
 
 
 def page() -> str:
     """The text."""
-    return _HEAD + "\n" + "\n".join(_tables())
+    own = {backend: "\n".join(f"  ``{name}: {value}``," for name, value in sets.items())[:-1] for backend, sets in _SETS.items()}
+    return _HEAD.format_map(own) + "\n" + "\n".join(_tables())
 
 
 def _tables() -> Iterator[str]:
@@ -92,12 +102,18 @@ def _words(row: Attribute) -> tuple[Spelled | None, ...]:
 def _table(title: str, rows: list[Attribute]) -> Iterator[str]:
     yield f"{title}\n{'-' * len(title)}\n"
     yield ".. list-table::\n   :header-rows: 1\n"
-    for cells in (["Option", *PROGRAMS.values()], *([f"``{row.name}``", *map(_cell, PROGRAMS, _words(row))] for row in rows)):
+    for cells in (
+        ["Option", *PROGRAMS.values()],
+        *([f"``{row.name}``", *(_cell(row, backend) for backend in PROGRAMS)] for row in rows),
+    ):
         yield "\n".join(f"   {'* -' if number == 0 else '  -'} {cell}" for number, cell in enumerate(cells))
     yield ""
 
 
-def _cell(backend: str, spelled: Spelled | None) -> str:
+def _cell(row: Attribute, backend: str) -> str:
+    spelled: Spelled | None = getattr(row, backend)
+    if row.store in BESIDE:
+        return "by udev"
     if spelled is None:
         return "no"
     folder = ".netdev " if spelled.created else ""

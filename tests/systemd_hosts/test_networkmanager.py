@@ -202,7 +202,7 @@ def test_refusals(system: System) -> None:
     """Nothing is written and nothing made."""
     before, listed = system.dump(), files(system)
     for sentence, options in {
-        "has no setting for sysctls": {**OLD, "sysctls": {"ipv4.arp_ignore": 1}},
+        "itself sets ipv6.accept_ra to 0": {**OLD, "sysctls": {"ipv6.accept_ra": 2}},
         "takes admin_state: up alone": {**OLD, "admin_state": "down"},
     }.items():
         for check in (True, False):

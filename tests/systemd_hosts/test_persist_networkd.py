@@ -216,7 +216,7 @@ def test_refusals(system: System) -> None:
     before, listed = system.dump(), files(system)
     refused = {
         "its lower device eth1 is not set up by systemd-networkd": ON_ETH1,
-        "has no setting for sysctls": {**OLD, "sysctls": {"ipv4.arp_ignore": 1}},
+        "itself sets ipv6.accept_ra to 0": {**OLD, "sysctls": {"ipv6.accept_ra": 2}},
         "bc_cutoff": {**OLD, "bc_cutoff": 5},
     }
     for sentence, options in refused.items():

@@ -18,7 +18,7 @@ def test_page_names_every_word() -> None:
     shown = page()
     for line in (
         "   * - ``mode``\n     - ``.netdev [MACVTAP] Mode``\n     - ``[macvlan] mode``, for vepa, bridge, private, ",
-        "   * - ``sysctls``\n     - no\n     - no",
+        "   * - ``sysctls``\n     - by udev\n     - by udev",
         "   * - ``bc_cutoff``\n     - ``.netdev [MACVLAN] BroadcastQueueThreshold``, from 256 on\n     - no",
         "   * - ``tx_queue_len``\n     - no\n     - ``[link] tx-queue-length``, from 1.44 on",
     ):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
 
@@ -16,7 +16,8 @@ CLIENT, LEASES = "patchbay-dhcp@.service", "patchbay-leases.service"
 SERVICE, INSTANCE = "patchbay-replay.service", "patchbay-replay@.service"
 SCRIPT = "/etc/init.d/patchbay-replay"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
-NETWORKD, NETWORKMANAGER, UDEV = "/etc/systemd/network", "/etc/NetworkManager/conf.d", "/etc/udev/rules.d"
+NETWORKD, NETWORKMANAGER = "/etc/systemd/network", "/etc/NetworkManager/conf.d"
+UDEV, SYSCTL = "/etc/udev/rules.d", "/etc/sysctl.d"
 
 _SERVICE = """\
 # Written by patchbay.netdev: everything that can be made now is made now, before any network manager starts.
@@ -217,6 +218,20 @@ def node(boot: BootState, name: str, options: dict[str, object]) -> dict[str, Fi
     match = f'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="{_pattern(name)}"'
     text = f"# Written by patchbay.netdev: the number of the node changes with each boot.\n{', '.join([match, *settings])}\n"
     return {f"{UDEV}/90-patchbay-{name}.rules": File(text.encode(), 0o644)}
+
+
+def settings(name: str, values: Mapping[str, int]) -> dict[str, File]:
+    """What udev has systemd-sysctl set on a link as soon as it appears. values: as the option `sysctls` has them."""
+    if not values:
+        return {}
+    # A slash first: then the dots of names are none that divide.
+    lines = [
+        f"net/{family}/conf/{name}/{key} = {value}"
+        for setting, value in sorted(values.items())
+        for family, key in [setting.split(".")]
+    ]
+    text = "\n".join(["# Written by patchbay.netdev: udev has this read whenever the link appears.", *lines, ""])
+    return {f"{SYSCTL}/90-patchbay-{name}.conf": File(text.encode(), 0o644)}
 
 
 def escape(name: str) -> str:

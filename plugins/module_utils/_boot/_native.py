@@ -11,13 +11,15 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, BootState, File, LinkKey, RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference, SetOf
 
 PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
 _CREDIT = "# Written by patchbay.netdev, from what was declared with persist: "
 _WAY_OUT = "Write persist: replay, which brings back everything"
+# What no manager has words for, but udev does, beside it: it has files of its own for a link, whoever makes that.
+BESIDE = (Store.SYSCTL, Store.NODE)
 
 
 def credit(backend: str) -> str:
@@ -83,10 +85,12 @@ def values(kind: Kind, options: Mapping[str, Any]) -> list[tuple[Attribute, Any]
 class Backend:
     """Of one manager: what it can say, and the sentences where it cannot."""
 
-    def __init__(self, name: str, boot: BootState) -> None:
-        """name: as `persist` has it."""
+    def __init__(self, name: str, boot: BootState, sets: Mapping[str, int]) -> None:
+        """name: as `persist` has it. sets: the settings of each of its links that it sets itself, with its values."""
         self.name = name
         self.program = PROGRAMS[name]
+        self.sets = sets
+        self.udev = boot.udev
         self.version = boot.versions.get(name, 0)
 
     def refuse(self, place: str, what: object, why: str) -> CannotSay:
@@ -99,7 +103,13 @@ class Backend:
         return found
 
     def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[Spelled, str] | None:
-        """An attribute as it stands in the file; None for what a new link has by itself."""
+        """An attribute as it stands in the file; None for what a new link has by itself, or udev gives it."""
+        if row.store in BESIDE:
+            if not self.udev:
+                raise self.refuse(place, what, f"udev, which would make {row.name} at each boot, does not run on this host")
+            if row.store is Store.SYSCTL:
+                self._check_settings(place, what, value)
+            return None
         spelled = self.spelled(row)
         usual = row.initial is not None and value == row.initial
         if spelled is None:
@@ -120,6 +130,13 @@ class Backend:
         if value not in spelled.words:
             raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.say(value)}")
         return spelled, spelled.words[value]
+
+    def _check_settings(self, place: str, what: object, settings: Mapping[str, int]) -> None:
+        for name, value in settings.items():
+            if self.sets.get(name, value) != value:
+                raise self.refuse(place, what, f"{self.program} itself sets {name} to {self.sets[name]}")
+        if isinstance(what, LinkKey) and set(what.name) & set("=*?["):
+            raise self.refuse(place, what, "systemd-sysctl, which makes the settings, cannot tell a link of this name")
 
     def _said(self, version: int) -> str:
         return f"{version // 100}.{version % 100}" if self.name == "networkmanager" else str(version)

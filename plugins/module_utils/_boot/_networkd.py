@@ -22,6 +22,20 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import Addr
 CREDIT = credit("networkd")
 SINCE_NO_GAP = 257  # an older one takes the addresses of a lower device off while it reads a new drop-in of it
 WAITS = "/run/patchbay-networkd-waits"
+# What it sets of each link itself; all other settings that a link has stay.
+SETS = {
+    "ipv4.promote_secondaries": 1,
+    "ipv6.accept_ra": 0,
+    "ipv6.disable_ipv6": 0,
+    "ipv6.proxy_ndp": 0,
+    "ipv6.use_tempaddr": 0,
+}
+# It accepts router advertisements in the kernel's stead: what a setting forbids the kernel is forbidden to it by a word.
+_FORBIDS = {
+    "ipv6.accept_ra_defrtr": "UseGateway",
+    "ipv6.accept_ra_pinfo": "UseAutonomousPrefix",
+    "ipv6.autoconf": "UseAutonomousPrefix",
+}
 _IPV6_MTU = 1280  # the kernel takes IPv6 off below it, and networkd would raise the MTU instead
 Lines = list[tuple[str, str]]
 Sections = list[tuple[str, Lines]]
@@ -50,7 +64,7 @@ def lower_of_drop_in(boot: BootState, path: str) -> list[str]:
 
 class _Renderer(Backend):
     def __init__(self, boot: BootState, declared: Mapping[str, Fragment]) -> None:
-        super().__init__("networkd", boot)
+        super().__init__("networkd", boot, SETS)
         self.boot = boot
         self.links = self.gather(declared)
 
@@ -60,9 +74,10 @@ class _Renderer(Backend):
             if link.is_made:
                 self._made(link, texts)
             else:
-                name, where = link.name, self._file_of(link, link.name, "it")
-                texts[f"{where}.d/05-patchbay-{name}.conf"] = self._set_up(link)
-        return {path: File(_text(sections).encode(), 0o644) for path, sections in texts.items() if sections}
+                sections = self._set_up(link)
+                if sections:
+                    texts[f"{self._file_of(link, link.name, 'it')}.d/05-patchbay-{link.name}.conf"] = sections
+        return {path: File(_text(sections).encode(), 0o644) for path, sections in texts.items()}
 
     def _made(self, link: Declared, texts: dict[str, Sections]) -> None:
         name = link.name
@@ -117,6 +132,8 @@ class _Renderer(Backend):
     def _set_up(self, link: Declared) -> Sections:
         found: Sections = []
         with_ipv6 = int(link.options.get("mtu") or _IPV6_MTU) >= _IPV6_MTU
+        settings = link.options.get("sysctls") or {}
+        accepts = with_ipv6 and settings.get("ipv6.accept_ra") != 0
         if link.is_made:
             # Unwritten, its state stays as it was made: a file alone brings nothing up, and no boot waits for it.
             state = link.options.get("admin_state") or "manual"
@@ -126,7 +143,7 @@ class _Renderer(Backend):
                     ("ConfigureWithoutCarrier", "true"),
                     ("KeepConfiguration", "static"),  # or what it has would leave it for a moment when this file is read
                     ("LinkLocalAddressing", "ipv6" if with_ipv6 else "no"),
-                    ("IPv6AcceptRA", "true" if with_ipv6 else "false"),
+                    ("IPv6AcceptRA", "true" if accepts else "false"),
                 ]
             )
         else:
@@ -135,9 +152,11 @@ class _Renderer(Backend):
         controller = link.options.get("controller")
         if controller:
             _of("Network", found).append((self._kind_of_controller(link, controller), controller))
-        if link.is_made and with_ipv6:
+        if link.is_made and accepts:
             # As the kernel does by itself. The sections of a DHCP client belong here too: [DHCPv4], and DHCP= in [Network].
-            found.append(("IPv6AcceptRA", [("UseDNS", "false"), ("UseDomains", "false"), ("DHCPv6Client", "false")]))
+            forbidden = dict.fromkeys(word for name, word in _FORBIDS.items() if settings.get(name) == 0)
+            words = ("UseDNS", "UseDomains", "DHCPv6Client", *forbidden)
+            found.append(("IPv6AcceptRA", [(word, "false") for word in words]))
         found += [("Address", _address(one)) for row, value in link.rows if row.name == "addresses" for one in value]
         found += [("Route", self._route(place, entry)) for place, entry in link.routes]
         return found + [("RoutingPolicyRule", self._rule(place, entry)) for place, entry in link.rules]

@@ -12,11 +12,13 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKMANAGER, listed
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, credit, values, what
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, Backend, Declared, credit, values, what
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Mac, Seconds
 
+# What it sets of a link that has an IPv6 address.
+SETS = {"ipv6.accept_ra": 0, "ipv6.disable_ipv6": 0, "ipv6.forwarding": 0, "ipv6.use_tempaddr": 0}
 FOLDER = "/etc/NetworkManager/system-connections"
 PROFILES = "profiles"  # what is told to read them
 _NAMES = uuid.UUID("f6ea44dc-6d3b-5a0f-9a4f-0f4bd5f0a9a1")  # with the name of a link, the same profile each time
@@ -56,17 +58,23 @@ def rendered(boot: BootState, declared: Mapping[str, Fragment]) -> dict[str, Fil
 
 class _Renderer(Backend):
     def __init__(self, boot: BootState, declared: Mapping[str, Fragment]) -> None:
-        super().__init__("networkmanager", boot)
+        super().__init__("networkmanager", boot, SETS)
         self.links = self.gather(declared)
 
     def files(self) -> dict[str, File]:
-        found = {
-            f"{stem(link.name)}.nmconnection": File(_text(self._profile(link)).encode(), 0o600) for link in self.links.values()
-        }
+        found = {}
+        for link in self.links.values():
+            if link.is_made or not self._has_settings_alone(link):
+                found[f"{stem(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
         for name in (link.name for link in self.links.values() if link.kind is VETH):  # which its rule for udev leaves alone
             settings = {f"device-patchbay-{name}": {"match-device": f"interface-name:={listed(name)}", "managed": "1"}}
             found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text(settings).encode(), 0o644)
         return found
+
+    def _has_settings_alone(self, link: Declared) -> bool:
+        """Of one that others make: whether their profile is none of our business."""
+        said = [self.said(link.place, link.key, row, value) for row, value in link.rows if row.store in BESIDE]
+        return len(said) == len(link.rows) and not link.routes and not link.rules
 
     def _profile(self, link: Declared) -> Profile:
         if not link.is_made:

@@ -118,6 +118,7 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
     if _served(items, boot) or _serve_at_boot(replayed):
         around.update(files.of_clients(boot, content))
     native = _native(items, kept, backends, boot, notes)
+    around.update(_beside(boot, [fragment for place, fragment in kept.items() if backends[place] != REPLAY]))
     around.update(_hands_off_native(boot, kept, backends))
     if unread:  # what it needs around it nobody knows: so all stays that is there
         around = {**{path: file for path, file in boot.files.items() if not declarations.backend_of(path)}, **around}
@@ -260,8 +261,7 @@ def _served(items: Sequence[Wanted], boot: BootState) -> bool:
 
 def _serve_at_boot(fragments: Sequence[Fragment]) -> bool:
     """Whether a DHCP client is declared, be it that it runs by now or not."""
-    entries = [entry for fragment in fragments for some in fragment.values() for entry in some]
-    ends = [end for entry in entries for end in (entry, entry.get("peer") or {})]
+    ends = _ends_of(fragments, *KINDS, LINK.name)
     return any(end["dhcp4"].get("enabled", True) for end in ends if end.get("dhcp4") is not None)
 
 
@@ -439,22 +439,29 @@ def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     found.update(files.hands_off(boot, _made(fragments)))
     if any(not entry.get("netns") for fragment in fragments for name in ("routes", "rules") for entry in fragment.get(name, ())):
         found.update(files.keep_routing(boot))
-    for fragment in fragments:
-        for entry in fragment.get("macvtap", ()):
-            found.update(files.node(boot, entry["name"], entry))
+    for entry in _ends_of(fragments, "macvtap"):
+        found.update(files.node(boot, entry["name"], entry))
     return found
+
+
+def _beside(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
+    """What udev gives the links of managers, who have no words for it."""
+    found: dict[str, File] = {}
+    for entry in _ends_of(fragments, *KINDS, LINK.name):
+        found.update(files.settings(entry["name"], entry.get("sysctls") or {}))
+        found.update(files.node(boot, entry["name"], entry))
+    return found
+
+
+def _ends_of(fragments: Iterable[Fragment], *kinds: str) -> list[dict[str, Any]]:
+    """The links of these kinds that are declared; of a pair, both ends."""
+    entries = [entry for fragment in fragments for kind in kinds for entry in fragment.get(kind, ())]
+    return [end for entry in entries for end in (entry, entry.get("peer")) if end]
 
 
 def _made(fragments: Iterable[Fragment]) -> list[str]:
     """The links that declarations make, in the namespace of the host itself."""
-    return [
-        entry["name"]
-        for fragment in fragments
-        for kind in KINDS
-        for made in fragment.get(kind, ())
-        for entry in (made, made.get("peer") or {})
-        if entry.get("name") and not entry.get("netns")
-    ]
+    return [end["name"] for end in _ends_of(fragments, *KINDS) if not end.get("netns")]
 
 
 def _in_order(

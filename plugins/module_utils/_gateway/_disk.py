@@ -40,6 +40,7 @@ _OURS = (
     f"{files.NETWORKD}/05-patchbay-*.network",
     f"{files.NETWORKMANAGER}/90-patchbay-*.conf",
     f"{files.UDEV}/90-patchbay-*.rules",
+    f"{files.SYSCTL}/90-patchbay-*.conf",
     f"{networkd.stem('*')}.netdev",
     f"{files.NETWORKD}/*.network.d/05-patchbay-*.conf",
     networkd.WAITS,

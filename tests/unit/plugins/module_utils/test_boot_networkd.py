@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +74,34 @@ def test_below_the_mtu_of_ipv6() -> None:
     """Or the manager would raise the MTU."""
     found = texts(macvlan=[{**MV0, "mtu": 1200}])
     assert found["05-patchbay-mv0.network"] == network("mv0", "MTUBytes=1200\n", state="up", ipv6=False)
+
+
+SETTINGS = {"ipv6.accept_ra": 0, "ipv6.ndisc_notify": 1}
+
+
+def test_settings() -> None:
+    """Its words say nothing of them but whether it may accept what routers announce."""
+    boot = replace(BOOT, udev=True)
+    found = texts(boot, macvlan=[{**MV0, "sysctls": SETTINGS}], link=[{"name": "nobodys", "sysctls": {"ipv4.arp_ignore": 1}}])
+    assert "IPv6AcceptRA=false" in found["05-patchbay-mv0.network"]
+    assert "[IPv6AcceptRA]" not in found["05-patchbay-mv0.network"]
+    assert not any("nobodys" in path for path in found)
+    found = texts(boot, macvlan=[{**MV0, "sysctls": {"ipv6.accept_ra_defrtr": 0, "ipv6.accept_ra_pinfo": 0, "ipv6.autoconf": 0}}])
+    assert f"{IPV6}\nUseGateway=false\nUseAutonomousPrefix=false\n" in found["05-patchbay-mv0.network"]
+
+
+@pytest.mark.parametrize(
+    ("udev", "name", "settings", "sentence"),
+    [
+        (False, "mv0", SETTINGS, "udev, which would make sysctls at each boot, does not run on this host"),
+        (True, "mv0", {"ipv6.accept_ra": 2}, "systemd-networkd itself sets ipv6.accept_ra to 0"),
+        (True, "mv*", SETTINGS, "systemd-sysctl, which makes the settings, cannot tell a link of this name"),
+    ],
+)
+def test_settings_that_cannot_be(udev: bool, name: str, settings: dict[str, int], sentence: str) -> None:
+    """A sentence."""
+    with pytest.raises(InvalidValue, match=re.escape(f"{name}: persist: networkd: {sentence}. Write persist: replay")):
+        texts(replace(BOOT, udev=udev), macvlan=[{**MV0, "name": name, "sysctls": settings}])
 
 
 def test_pair() -> None:
@@ -171,11 +201,13 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
 @pytest.mark.parametrize(
     ("lists", "sentence"),
     [
-        ({"macvlan": [{**MV0, "sysctls": {"ipv4.arp_ignore": 1}}]}, f"{NO_SETTING} sysctls"),
         ({"macvlan": [{**MV0, "alias": "x"}]}, f"{NO_SETTING} alias"),
         ({"macvlan": [{**MV0, "tx_queue_len": 5}]}, f"{NO_SETTING} tx_queue_len"),
         ({"macvlan": [{**MV0, "nopromisc": True}]}, f"{NO_SETTING} nopromisc"),
-        ({"macvtap": [{**MV0, "device_owner": 7}]}, f"{NO_SETTING} device_owner"),
+        (
+            {"macvtap": [{**MV0, "device_owner": 7}]},
+            "mv0: persist: networkd: udev, which would make device_owner at each boot, does not run on this host",
+        ),
         ({"macvtap": [{**MV0, "bc_queue_len": 7}]}, f"{NO_SETTING} bc_queue_len"),
         (
             {"dummy": [{"name": "mv0", "controller": "br9"}], "bridge_port": [{"port": "mv0", "locked": True}]},
@@ -286,6 +318,27 @@ ENGINE_FILES = "/usr/local/lib/patchbay/replay.pyz"
 ON_ETH1 = {"name": "mv0", "lower_device": "eth1", "mode": "bridge"}
 OWN = f"write {NETWORKD}/05-patchbay-mv0.netdev, write {NETWORKD}/05-patchbay-mv0.network"
 DROP_IN = f"{NETWORKD}/20-eth1.network.d/05-patchbay-mv0.conf"
+
+
+def test_what_udev_makes() -> None:
+    """Its files are there before the link is, so that nothing appears without; also for a link that nobody's file sets up."""
+    disk = host()
+    disk.boot = replace(disk.boot, udev=True)
+    eth7 = {"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}
+    tap = {"name": "mt.0", "lower_device": "eth1", "device_mode": "0660", "sysctls": {"ipv6.accept_dad": 2, "ipv4.arp_notify": 1}}
+    found = disk.run("networkd", macvtap=[tap], link=[eth7])
+    udev, sysctl = "/etc/udev/rules.d/90-patchbay-mt.0.rules", "/etc/sysctl.d/90-patchbay-{}.conf".format
+    assert sentences(found)[0] == f"prepare the next boot: write {sysctl('mt.0')}, write {udev}, write {sysctl('eth7')}"
+    assert disk.boot.files[sysctl("mt.0")].content.decode().splitlines()[1:] == [
+        "net/ipv4/conf/mt.0/arp_notify = 1",
+        "net/ipv6/conf/mt.0/accept_dad = 2",
+    ]
+    assert disk.boot.files[sysctl("eth7")].content.decode().splitlines()[1:] == ["net/ipv4/conf/eth7/arp_ignore = 1"]
+    assert 'MODE="0660"' in disk.boot.files[udev].content.decode()
+    found = disk.run("replay", macvtap=[tap])
+    assert sentences(found)[-1] == f"tidy up for the next boot: delete {sysctl('mt.0')}"
+    disk.run("none", macvtap=[tap], link=[eth7])
+    assert disk.boot.files == {}
 
 
 def test_its_own_files_are_read_first() -> None:

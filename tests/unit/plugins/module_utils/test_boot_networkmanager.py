@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,12 +131,22 @@ WAY_OUT = ". Write persist: replay, which brings back everything"
 SAYS = "mv0: persist: networkmanager: NetworkManager"
 
 
+def test_settings_of_a_link_of_others() -> None:
+    """Its profile stays theirs, for udev makes them; but what NetworkManager sets itself cannot be."""
+    boot = replace(BOOT, udev=True)
+    assert rendered(boot, {"eth7": {"link": [{"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}]}}) == {}
+    with pytest.raises(InvalidValue, match=r"NetworkManager itself sets ipv6\.forwarding to 0"):
+        rendered(boot, {"eth7": {"link": [{"name": "eth7", "sysctls": {"ipv6.forwarding": 1}}]}})
+
+
 @pytest.mark.parametrize(
     ("lists", "sentence"),
     [
-        ({"macvlan": [{**MV0, "sysctls": {"ipv4.arp_ignore": 1}}]}, f"{SAYS} has no setting for sysctls"),
         ({"macvlan": [{**MV0, "source_addresses": [OTHER_MAC]}]}, f"{SAYS} has no setting for source_addresses"),
-        ({"macvtap": [{**MV0, "device_mode": "0660"}]}, f"{SAYS} has no setting for device_mode"),
+        (
+            {"macvtap": [{**MV0, "device_mode": "0660"}]},
+            "mv0: persist: networkmanager: udev, which would make device_mode at each boot, does not run on this host",
+        ),
         ({"macvlan": [MV0], "bridge_port": [{"port": "mv0", "isolated": True}]}, f"{SAYS} has no setting for isolated"),
         (
             {"macvlan": [{**MV0, "admin_state": "down"}]},
