@@ -1,4 +1,4 @@
-"""Prints what a host is like now, as JSON.
+"""[BACKEND]: prints what a host is like now, as JSON. What that backend makes its own way is left out.
 
 kernel: links, addresses, routes, rules and settings, of all namespaces
 files:  those that could be of this collection
@@ -11,11 +11,13 @@ import hashlib
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 # What changes by itself: counters, timers, and what follows the carrier
+BACKEND = sys.argv[1] if len(sys.argv) > 1 else ""
 VOLATILE = {
     *("ifindex", "link_index", "link_netnsid", "operstate", "promiscuity", "allmulti", "num_tx_queues", "num_rx_queues"),
     *(
@@ -32,6 +34,12 @@ VOLATILE = {
     ),
 }
 FLAGS = {"LOWER_UP", "NO-CARRIER", "linkdown", "dead"}
+# What network managers have their own way, whatever their files say: settings of links, and words for addresses and routes
+THEIR_SETTINGS = {
+    "networkd": ("promote_secondaries", "accept_ra", "proxy_ndp", "use_tempaddr"),
+    "networkmanager": ("accept_ra", "use_tempaddr", "addr_gen_mode", "forwarding"),
+}
+THEIR_WORDS = {"networkmanager": {"noprefixroute", "inet6_addr_gen_mode", "broadcast", "metric", "scope"}}
 COMMANDS = ("link show", "address show", "-4 route show table all", "-6 route show table all", "-4 rule show", "-6 rule show")
 KEPT = ("/etc", "/usr/local", "/var/lib/patchbay", "/var/lib/dhcp")
 FLEETING = ("/run",)
@@ -46,9 +54,10 @@ def run(*command: str) -> str:
 
 
 def lasting(value: Any) -> Any:
-    """Without what changes by itself."""
+    """Without what changes by itself, or is the backend's own."""
     if isinstance(value, dict):
-        return {key: lasting(inner) for key, inner in value.items() if key not in VOLATILE}
+        volatile = VOLATILE | THEIR_WORDS.get(BACKEND, set())
+        return {key: lasting(inner) for key, inner in value.items() if key not in volatile}
     if isinstance(value, list):
         return [lasting(inner) for inner in value if not (isinstance(inner, str) and inner in FLAGS)]
     return value
@@ -73,7 +82,9 @@ def kernel() -> dict[str, Any]:
             items = [lasting(item) for item in shown if item.get("type") != "multicast"]
             found[f"{name} {command}".strip()] = sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
         settings = run(*way, "sh", "-c", "cd /proc/sys/net; grep -s '' ipv4/conf/*/* ipv6/conf/*/* ipv4/ip_forward || true")
-        found[f"{name} settings".strip()] = sorted(line for line in settings.splitlines() if "stable_secret" not in line)
+        left_out = ("stable_secret", *THEIR_SETTINGS.get(BACKEND, ()))
+        lines = [line for line in settings.splitlines() if not line.partition(":")[0].endswith(left_out)]
+        found[f"{name} settings".strip()] = sorted(lines)
     return found
 
 

@@ -239,12 +239,23 @@ def _again(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) 
     for fragment in left.values():
         for name, entries in fragment.items():
             lists.setdefault(name, []).extend(entries)
-    there = {item.key for item in items if not item.present}
+    named = {item.key: item for item in items}
     return tuple(
-        item
+        _said_anew(item, named[item.key]) if item.key in named else item
         for item in (wanted_topology(lists) if lists else ())
-        if item.key not in there and (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
+        if item.key not in named or named[item.key].present
+        if (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
     )
+
+
+def _said_anew(before: Wanted, now: Wanted) -> Wanted:
+    """What was declared earlier, as far as the task says nothing else."""
+    if not isinstance(now.key, LinkKey):
+        return now
+    attributes = {**before.attributes, **now.attributes}
+    if "sysctls" in now.attributes:
+        attributes["sysctls"] = {**before.attributes.get("sysctls", {}), **now.attributes["sysctls"]}
+    return replace(before, attributes=attributes)
 
 
 def _served(items: Sequence[Wanted], boot: BootState) -> bool:

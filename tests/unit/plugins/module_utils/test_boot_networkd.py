@@ -341,6 +341,19 @@ def test_what_udev_makes() -> None:
     assert disk.boot.files == {}
 
 
+def test_what_networkd_forgets_is_made_again_as_the_task_says() -> None:
+    """Not as it was declared before."""
+    disk = host()
+    disk.boot = replace(disk.boot, udev=True)
+    before = {**ON_ETH1, "mtu": 1400, "addresses": ["192.0.2.1/24"], "sysctls": {"ipv4.arp_ignore": 1, "ipv4.arp_notify": 1}}
+    disk.run("networkd", macvlan=[before])
+    found = disk.run("none", macvlan=[{"name": "mv0", "mtu": 1300, "sysctls": {"ipv4.arp_ignore": 0}}])
+    [again] = found.again
+    assert again.attributes["mtu"] == 1300
+    assert [str(address) for address in again.attributes["addresses"]] == ["192.0.2.1/24"]
+    assert again.attributes["sysctls"] == {"ipv4.arp_ignore": 0, "ipv4.arp_notify": 1}
+
+
 def test_its_own_files_are_read_first() -> None:
     """Or networkd would try to make a link that is there; and no program of ours is needed."""
     found = host().run("networkd", macvlan=[ON_ETH1])
