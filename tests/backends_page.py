@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, PROGRAMS
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Spelled
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Spelled, Store
 
 PAGE = Path(__file__).parents[1] / "docs/docsite/rst/boot_backends.rst"
 _SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
@@ -70,6 +70,8 @@ NetworkManager
 - It makes the routes to the networks of addresses itself, one for each address, and so has each address with
   ``noprefixroute`` and a broadcast address; and it does IPv6 itself on links that have an IPv6 address. A port of a bridge
   has no IPv6 address at all.
+- Addresses with ``noprefixroute`` are taken where the routes to their networks are declared in a table of their own: there it
+  makes them.
 - Of a link that has an IPv6 address it sets these settings itself, and other values are refused for any link:
 {networkmanager}
 - Routes and rules need an address of their family on the link.
@@ -114,6 +116,8 @@ def _cell(row: Attribute, backend: str) -> str:
     spelled: Spelled | None = getattr(row, backend)
     if row.store in BESIDE:
         return "by udev"
+    if row.store is Store.INET6 and backend == "networkmanager":
+        return "by udev, for a link without IPv6 addresses"
     if spelled is None:
         return "no"
     folder = ".netdev " if spelled.created else ""

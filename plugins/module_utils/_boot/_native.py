@@ -11,8 +11,17 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import BITS
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, BootState, File, LinkKey, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+    HERE,
+    Address,
+    BootState,
+    File,
+    LinkKey,
+    RouteKey,
+    RuleKey,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference, SetOf
 
 PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
@@ -70,6 +79,17 @@ class Declared:
     def rows(self) -> list[tuple[Attribute, Any]]:
         """What is declared of it, in the order of the table: rows with values in normal form."""
         return values(self.kind, self.options)
+
+    @property
+    def hosts(self) -> list[str]:
+        """Its addresses as a rule names them."""
+        return [f"{one.ip}/{BITS[one.family]}" for one in self.addresses]
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Those that are declared."""
+        found: tuple[Address, ...] = next((value for row, value in self.rows if row.name == "addresses"), ())
+        return found
 
 
 def values(kind: Kind, options: Mapping[str, Any]) -> list[tuple[Attribute, Any]]:
@@ -205,7 +225,7 @@ class Backend:
         table = entry.get("table")
         found = [
             *named,
-            *(link for link in links.values() for word in ("from", "to") if entry.get(word) in _hosts(link)),
+            *(link for link in links.values() for word in ("from", "to") if entry.get(word) in link.hosts),
             *(
                 links[route["link"]]
                 for fragment in declared.values()
@@ -220,12 +240,6 @@ class Backend:
         else:
             way = "it names no link, and neither an address nor a table of a link that is declared so"
         raise self.refuse(place, what(kind, entry), f"{self.program} keeps it in the file of a link; {way}")
-
-
-def _hosts(link: Declared) -> list[str]:
-    """Its addresses as a rule names them."""
-    found = [one if isinstance(one, str) else one["ip"] for one in link.options.get("addresses") or ()]
-    return [f"{one.partition('/')[0]}/{128 if ':' in one else 32}" for one in found]
 
 
 def what(kind: str, entry: Mapping[str, Any]) -> object:

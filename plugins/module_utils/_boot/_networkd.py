@@ -157,7 +157,7 @@ class _Renderer(Backend):
             forbidden = dict.fromkeys(word for name, word in _FORBIDS.items() if settings.get(name) == 0)
             words = ("UseDNS", "UseDomains", "DHCPv6Client", *forbidden)
             found.append(("IPv6AcceptRA", [(word, "false") for word in words]))
-        found += [("Address", _address(one)) for row, value in link.rows if row.name == "addresses" for one in value]
+        found += [("Address", _address(one)) for one in link.addresses]
         found += [("Route", self._route(place, entry)) for place, entry in link.routes]
         return found + [("RoutingPolicyRule", self._rule(place, entry)) for place, entry in link.rules]
 

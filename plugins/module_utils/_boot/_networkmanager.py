@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKMANAGER, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._ip import network
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import Mac, Seconds
 
@@ -23,6 +24,7 @@ FOLDER = "/etc/NetworkManager/system-connections"
 PROFILES = "profiles"  # what is told to read them
 _NAMES = uuid.UUID("f6ea44dc-6d3b-5a0f-9a4f-0f4bd5f0a9a1")  # with the name of a link, the same profile each time
 _NEW_WORDS = 146
+MAIN = "254"
 _METRICS = {4: "0", 6: "256"}  # of the routes to the networks of addresses, as the kernel has them
 # What it has where nothing is written, and so leaves out when it writes a profile itself.
 _UNWRITTEN = {
@@ -99,6 +101,9 @@ class _Renderer(Backend):
         for row, value in link.rows:
             if row.name in ("addresses", "controller", "admin_state"):
                 continue
+            if row.store is Store.INET6:
+                self._check_generation(link, value)
+                continue
             if isinstance(row.type, Seconds) and value % 100:
                 raise self.refuse(link.place, link.key, f"{self.program} takes whole seconds for {row.name}")
             said = self.said(link.place, link.key, row, value)
@@ -111,6 +116,16 @@ class _Renderer(Backend):
             section: {key: value for key, value in keys.items() if _UNWRITTEN.get(section, {}).get(key) != value}
             for section, keys in found.items()
         }
+
+    def _check_generation(self, link: Declared, mode: str) -> None:
+        """udev sets it, but for a link on which the manager does IPv6 itself, and a secret."""
+        if mode == "stable_secret" or any(one.family == 6 for one in link.addresses):
+            raise self.refuse(
+                link.place,
+                link.key,
+                f"{self.program} itself makes the link-local address of a link that has an IPv6 address, and has no word for "
+                f"address_generation_mode: {mode}",
+            )
 
     def _attach(self, link: Declared, found: Profile) -> bool:
         """Whether it is a port of a bridge, which has no addresses."""
@@ -135,15 +150,19 @@ class _Renderer(Backend):
         return True
 
     def _traffic(self, link: Declared, found: Profile) -> None:
-        addresses = next((value for row, value in link.rows if row.name == "addresses"), ())
         for family in (4, 6):
             section: dict[str, str] = {}
-            own = [one for one in addresses if one.family == family]
+            own = [one for one in link.addresses if one.family == family]
             for number, address in enumerate(own, 1):
                 section[f"address{number}"] = self._address(link, address)
             routes = [(place, entry) for place, entry in link.routes if entry["family"] == f"ipv{family}"]
-            for number, (place, entry) in enumerate(routes, 1):
-                section.update(self._route(place, entry, number))
+            table = self._table_of_networks(link, own, [entry for _place, entry in routes])
+            if table != MAIN:
+                section["route-table"] = table
+            networks = {_network(one) for one in own}
+            made = [(place, entry) for place, entry in routes if entry["table"] != table or entry["destination"] not in networks]
+            for number, (place, entry) in enumerate(made, 1):
+                section.update(self._route(place, entry, number, table))
             rules = [(place, entry) for place, entry in link.rules if entry["family"] == f"ipv{family}"]
             for number, (place, entry) in enumerate(rules, 1):
                 section[f"routing-rule{number}"] = self._rule(place, entry)
@@ -157,12 +176,28 @@ class _Renderer(Backend):
                 section = {"method": "disabled" if family == 4 else "ignore"}
             found[f"ipv{family}"] = section
 
+    def _table_of_networks(self, link: Declared, addresses: Sequence[Address], routes: Sequence[Mapping[str, Any]]) -> str:
+        """Where the routes to the networks of its addresses are, which it always makes itself, and in one table."""
+        elsewhere = [one for one in addresses if one.flags & NOPREFIXROUTE]
+        if not elsewhere:
+            return MAIN
+        declared = {entry["destination"]: entry["table"] for entry in routes if not entry.get("gateway") and not entry["metric"]}
+        tables = {declared.get(_network(one)) if one in elsewhere else MAIN for one in addresses}
+        table = tables.pop()
+        if tables or table is None:
+            raise self.refuse(
+                link.place,
+                link.key,
+                f"{self.program} makes a route to the network of each address, and all in one table. With noprefixroute, declare "
+                "these routes for all its addresses of a family, in one table",
+            )
+        return table
+
     def _address(self, link: Declared, address: Address) -> str:
         more = {
             "peer_ip": address.peer_ip,
             "label": address.label,
             "metric": address.metric,
-            "noprefixroute": address.flags & NOPREFIXROUTE,
             "nodad": address.flags & NODAD,
         }
         for name, value in more.items():
@@ -170,12 +205,13 @@ class _Renderer(Backend):
                 raise self.refuse(link.place, link.key, f"{self.program} has no setting for {name} of an address")
         return str(address)
 
-    def _route(self, place: str, entry: Mapping[str, Any], number: int) -> dict[str, str]:
+    def _route(self, place: str, entry: Mapping[str, Any], number: int, usual: str) -> dict[str, str]:
+        """usual: the table of a route of which nothing is said."""
         key = what("routes", entry)
         words = dict(self._parts(place, key, values(ROUTE, entry)))
         gateway = words.pop("gateway", "0.0.0.0" if entry["family"] == "ipv4" else "::")
         options = {"table": entry["table"], **words}
-        if options["table"] == "254":
+        if options["table"] == usual:
             del options["table"]
         if options.get("type") == "unicast":
             del options["type"]
@@ -202,6 +238,10 @@ class _Renderer(Backend):
             if said is not None:
                 found.append((said[0].key, said[1]))
         return found
+
+
+def _network(address: Address) -> str:
+    return network(address.ip, address.prefix_length)
 
 
 def _text(profile: Profile) -> str:

@@ -25,7 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _netw
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, CannotSay, credit, is_native
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     BootState,
     File,
@@ -46,6 +46,7 @@ _READERS = {
     f"{files.UDEV}/": "udev",
 }
 REPLAY = "replay"
+_PORT = {row.name for row in PORT}
 _RENDERERS = {"networkd": networkd.rendered, "networkmanager": networkmanager.rendered}
 _STARTED = (files.ENGINE, f"{files.UNITS}/{files.SERVICE}", files.SCRIPT)  # the program, and what names its interpreter
 
@@ -240,22 +241,27 @@ def _again(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) 
         for name, entries in fragment.items():
             lists.setdefault(name, []).extend(entries)
     named = {item.key: item for item in items}
+    before = wanted_topology(lists) if lists else ()
+    controllers = {item.key: item.attributes["controller"] for item in (*before, *items) if "controller" in item.attributes}
+    gone = {item.key for item in items if not item.present}
+    detached = {key for key, name in controllers.items() if not name or LinkKey(key.netns, name) in gone}
     return tuple(
-        _said_anew(item, named[item.key]) if item.key in named else item
-        for item in (wanted_topology(lists) if lists else ())
-        if item.key not in named or named[item.key].present
-        if (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
+        _said_anew(item, named.get(item.key, item), item.key in detached)
+        for item in before
+        if item.key not in gone and (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
     )
 
 
-def _said_anew(before: Wanted, now: Wanted) -> Wanted:
-    """What was declared earlier, as far as the task says nothing else."""
+def _said_anew(before: Wanted, now: Wanted, detached: bool) -> Wanted:
+    """What was declared earlier, as far as the task says nothing else. detached: it is no port any more."""
     if not isinstance(now.key, LinkKey):
         return now
     attributes = {**before.attributes, **now.attributes}
     if "sysctls" in now.attributes:
         attributes["sysctls"] = {**before.attributes.get("sysctls", {}), **now.attributes["sysctls"]}
-    return replace(before, attributes=attributes)
+    if detached:
+        attributes = {name: value for name, value in attributes.items() if name != "controller" and name not in _PORT}
+    return replace(before, attributes=attributes, asserted={})
 
 
 def _served(items: Sequence[Wanted], boot: BootState) -> bool:
@@ -459,9 +465,15 @@ def _beside(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     """What udev gives the links of managers, who have no words for it."""
     found: dict[str, File] = {}
     for entry in _ends_of(fragments, *KINDS, LINK.name):
-        found.update(files.settings(entry["name"], entry.get("sysctls") or {}))
+        found.update(files.settings(entry["name"], {**(entry.get("sysctls") or {}), **_generation(entry)}))
         found.update(files.node(boot, entry["name"], entry))
     return found
+
+
+def _generation(entry: Mapping[str, Any]) -> dict[str, int]:
+    """How the link-local address comes about, which is a setting of its own."""
+    mode = entry.get("address_generation_mode")
+    return {} if mode is None else {"ipv6.addr_gen_mode": LINK["address_generation_mode"].type.encoded(mode)}
 
 
 def _ends_of(fragments: Iterable[Fragment], *kinds: str) -> list[dict[str, Any]]:

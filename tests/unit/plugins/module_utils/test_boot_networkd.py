@@ -354,6 +354,22 @@ def test_what_networkd_forgets_is_made_again_as_the_task_says() -> None:
     assert again.attributes["sysctls"] == {"ipv4.arp_ignore": 0, "ipv4.arp_notify": 1}
 
 
+@pytest.mark.parametrize(
+    "way",
+    [{"link": [{"name": "v0", "controller": ""}]}, {"bridge": [{"name": "br0", "state": "absent"}]}],
+    ids=["let go", "gone"],
+)
+def test_port_whose_bridge_goes(way: dict[str, Any]) -> None:
+    """What networkd forgets of it is made again without its bridge, and without what a port has."""
+    disk = host()
+    pair = {"name": "v0", "controller": "br0", "mtu": 1400, "peer": {"name": "v1"}}
+    disk.run("networkd", bridge=[{"name": "br0"}], veth=[pair], bridge_port=[{"port": "v0", "hairpin": True}])
+    found = disk.plan("none", **{"link": [{"name": "v0"}], **way})
+    ports = [item.attributes for item in found.again if str(item.key) == "v0"]
+    assert {"mtu": 1400}.items() <= {key: value for one in ports for key, value in one.items()}.items()
+    assert not {"controller", "hairpin"} & {name for one in ports for name in one}
+
+
 def test_its_own_files_are_read_first() -> None:
     """Or networkd would try to make a link that is there; and no program of ours is needed."""
     found = host().run("networkd", macvlan=[ON_ETH1])

@@ -131,6 +131,52 @@ WAY_OUT = ". Write persist: replay, which brings back everything"
 SAYS = "mv0: persist: networkmanager: NetworkManager"
 
 
+NETWORK = {"destination": "192.0.2.0/24", "family": "ipv4", "metric": 0, "link": "mv0"}
+BARE = {**MV0, "addresses": [{"ip": "192.0.2.1/24", "noprefixroute": True}]}
+
+
+def test_route_to_its_network_in_another_table() -> None:
+    """The manager makes it itself, where it is told to, and it is not made twice."""
+    main = {"destination": "203.0.113.0/24", "family": "ipv4", "metric": 0, "link": "mv0", "gateway": "192.0.2.9", "table": "254"}
+    found = texts(macvlan=[BARE], routes=[{**NETWORK, "table": "105"}, main])
+    ipv4 = found["patchbay-mv0.nmconnection"].partition("[ipv4]\n")[2].partition("\n\n")[0].splitlines()
+    assert ipv4 == [
+        "method=manual",
+        "route-metric=0",
+        "address1=192.0.2.1/24",
+        "route-table=105",
+        "route1=203.0.113.0/24,192.0.2.9,0",
+        "route1_options=table=254",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "tables"),
+    [
+        (["192.0.2.1/24"], []),
+        (["192.0.2.1/24", "198.51.100.1/24"], ["105"]),
+        (["192.0.2.1/24", "198.51.100.1/24"], ["105", "106"]),
+    ],
+    ids=["none", "one of two", "two tables"],
+)
+def test_routes_to_its_networks_that_cannot_be(addresses: list[str], tables: list[str]) -> None:
+    """A sentence."""
+    link = {**MV0, "addresses": [{"ip": ip, "noprefixroute": True} for ip in addresses]}
+    networks = ["192.0.2.0/24", "198.51.100.0/24"]
+    routes = [{**NETWORK, "destination": network, "table": table} for network, table in zip(networks, tables)]
+    with pytest.raises(InvalidValue, match="NetworkManager makes a route to the network of each address, and all in one table"):
+        texts(macvlan=[link], routes=routes)
+
+
+def test_generation_of_the_link_local_address() -> None:
+    """By udev, unless the manager makes it itself."""
+    assert texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"], "address_generation_mode": "eui64"}])
+    with pytest.raises(
+        InvalidValue, match="NetworkManager itself makes the link-local address of a link that has an IPv6 address"
+    ):
+        texts(macvlan=[{**MV0, "addresses": ["2001:db8::1/64"], "address_generation_mode": "eui64"}])
+
+
 def test_settings_of_a_link_of_others() -> None:
     """Its profile stays theirs, for udev makes them; but what NetworkManager sets itself cannot be."""
     boot = replace(BOOT, udev=True)
