@@ -117,7 +117,7 @@ def _cell(row: Attribute, backend: str) -> str:
     if row.store in BESIDE:
         return "by udev"
     if row.store is Store.INET6 and backend == "networkmanager":
-        return "by udev, for a link without IPv6 addresses"
+        return "``eui64`` as by itself, without IPv6 addresses"
     if spelled is None:
         return "no"
     folder = ".netdev " if spelled.created else ""

@@ -39,7 +39,7 @@ THEIR_SETTINGS = {
     "networkd": ("promote_secondaries", "accept_ra", "proxy_ndp", "use_tempaddr"),
     "networkmanager": ("accept_ra", "use_tempaddr", "addr_gen_mode", "forwarding"),
 }
-THEIR_WORDS = {"networkmanager": {"noprefixroute", "inet6_addr_gen_mode", "broadcast", "metric", "scope"}}
+THEIR_WORDS = {"networkmanager": {"noprefixroute", "inet6_addr_gen_mode", "broadcast", "metric", "scope", "protocol", "prefsrc"}}
 COMMANDS = ("link show", "address show", "-4 route show table all", "-6 route show table all", "-4 rule show", "-6 rule show")
 KEPT = ("/etc", "/usr/local", "/var/lib/patchbay", "/var/lib/dhcp")
 FLEETING = ("/run",)

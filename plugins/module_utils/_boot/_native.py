@@ -222,7 +222,7 @@ class Backend:
         if entry.get("link"):
             return links.setdefault(entry["link"], Declared(place, entry["link"], LINK, {}))
         named = [links[entry[word]] for word in ("iif", "oif") if entry.get(word) in links]
-        table = entry.get("table")
+        table = str(entry.get("table"))
         found = [
             *named,
             *(link for link in links.values() for word in ("from", "to") if entry.get(word) in link.hosts),
@@ -230,7 +230,7 @@ class Backend:
                 links[route["link"]]
                 for fragment in declared.values()
                 for route in fragment.get("routes", ())
-                if route.get("link") in links and route.get("table") == table and table not in (None, "254")
+                if route.get("link") in links and route["table"] == table and table != "254"
             ),
         ]
         if found:

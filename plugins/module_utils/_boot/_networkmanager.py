@@ -118,13 +118,12 @@ class _Renderer(Backend):
         }
 
     def _check_generation(self, link: Declared, mode: str) -> None:
-        """udev sets it, but for a link on which the manager does IPv6 itself, and a secret."""
-        if mode == "stable_secret" or any(one.family == 6 for one in link.addresses):
+        """The kernel makes it on a link on which the manager does no IPv6, in the way that it begins with."""
+        if mode != "eui64" or any(one.family == 6 for one in link.addresses):
             raise self.refuse(
                 link.place,
                 link.key,
-                f"{self.program} itself makes the link-local address of a link that has an IPv6 address, and has no word for "
-                f"address_generation_mode: {mode}",
+                f"{self.program} can leave address_generation_mode at eui64, on a link without IPv6 addresses, and no more",
             )
 
     def _attach(self, link: Declared, found: Profile) -> bool:

@@ -465,15 +465,9 @@ def _beside(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     """What udev gives the links of managers, who have no words for it."""
     found: dict[str, File] = {}
     for entry in _ends_of(fragments, *KINDS, LINK.name):
-        found.update(files.settings(entry["name"], {**(entry.get("sysctls") or {}), **_generation(entry)}))
+        found.update(files.settings(entry["name"], entry.get("sysctls") or {}))
         found.update(files.node(boot, entry["name"], entry))
     return found
-
-
-def _generation(entry: Mapping[str, Any]) -> dict[str, int]:
-    """How the link-local address comes about, which is a setting of its own."""
-    mode = entry.get("address_generation_mode")
-    return {} if mode is None else {"ipv6.addr_gen_mode": LINK["address_generation_mode"].type.encoded(mode)}
 
 
 def _ends_of(fragments: Iterable[Fragment], *kinds: str) -> list[dict[str, Any]]:

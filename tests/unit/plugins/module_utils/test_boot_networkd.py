@@ -174,7 +174,7 @@ RULE = {"priority": 107, "family": "ipv4"}
             "[RoutingPolicyRule]\nPriority=107\nFamily=ipv4\nFrom=192.0.2.1/32\nTable=7",
         ),
         (
-            {"routes": [{**ROUTE, "link": "mv0"}], "rules": [{**RULE, "fwmark": "0x1", "table": "107"}]},
+            {"routes": [{**ROUTE, "link": "mv0"}], "rules": [{**RULE, "fwmark": "0x1", "table": 107}]},
             "[RoutingPolicyRule]\nPriority=107\nFamily=ipv4\nFirewallMark=0x1\nTable=107",
         ),
     ],

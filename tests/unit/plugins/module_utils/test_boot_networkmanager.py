@@ -169,12 +169,11 @@ def test_routes_to_its_networks_that_cannot_be(addresses: list[str], tables: lis
 
 
 def test_generation_of_the_link_local_address() -> None:
-    """By udev, unless the manager makes it itself."""
+    """What the kernel does by itself, where the manager lets it."""
     assert texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"], "address_generation_mode": "eui64"}])
-    with pytest.raises(
-        InvalidValue, match="NetworkManager itself makes the link-local address of a link that has an IPv6 address"
-    ):
-        texts(macvlan=[{**MV0, "addresses": ["2001:db8::1/64"], "address_generation_mode": "eui64"}])
+    for more in ({"addresses": ["2001:db8::1/64"], "address_generation_mode": "eui64"}, {"address_generation_mode": "none"}):
+        with pytest.raises(InvalidValue, match="NetworkManager can leave address_generation_mode at eui64"):
+            texts(macvlan=[{**MV0, **more}])
 
 
 def test_settings_of_a_link_of_others() -> None:
