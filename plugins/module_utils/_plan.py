@@ -161,10 +161,10 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     steps = [
         ended(links, going, state),
         *(_new_space(item, predicted) for item in spaces if item.present),
-        *(routing_steps(item, predicted) for item in old_routing),
+        *(routing_steps(item, predicted, going) for item in old_routing),
         *(_steps(item, predicted, going, coming, notes) for item in links),
         *(leased_address(item, state, predicted) for item in links if item.present),
-        *(routing_steps(item, predicted) for item in new_routing),
+        *(routing_steps(item, predicted, going) for item in new_routing),
         *(former_addresses(item, state, predicted) for item in links if item.present),
         *(service(item, state, predicted) for item in links if item.present),
         *(_old_space(item, predicted, going) for item in spaces if not item.present),

@@ -8,7 +8,7 @@ Both are single wishes: what nobody wrote is left alone, and so is what others m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
     MAIN_TABLE,
     RTPROT_KERNEL,
     RTPROT_RA,
+    Key,
     LinkKey,
     Route,
     RouteKey,
@@ -71,19 +72,21 @@ def ordered_routing(items: Sequence[Wanted], state: State) -> tuple[list[Wanted]
     return going, sorted((item for item in items if item.present), key=place)
 
 
-def routing_steps(item: Wanted, state: State) -> Iterator[Operation]:
-    """The operations for one route or rule; each is predicted before the next is asked for."""
+def routing_steps(item: Wanted, state: State, going: Collection[Key]) -> Iterator[Operation]:
+    """The operations for one route or rule; each is predicted before the next is asked for. going: what is to be absent."""
     if isinstance(item.key, RuleKey):
         yield from _rule_steps(item, state)
     else:
-        yield from _route_steps(item, state)
+        yield from _route_steps(item, state, going)
 
 
-def _route_steps(item: Wanted, state: State) -> Iterator[Operation]:
+def _route_steps(item: Wanted, state: State, going: Collection[Key]) -> Iterator[Operation]:
     item = replace(item, attributes={**_whole_next_hop(item.attributes), **item.attributes})
     there = state.routes.get(item.key, ())
     if not item.present:
         for route in there:
+            if route.link in going and _is_other(route):
+                continue  # the kernel takes it along, whose ever it is
             _check_ours(route, "deleted")
             yield DeleteRoute(route)
         return

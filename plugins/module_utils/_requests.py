@@ -317,10 +317,10 @@ class StartClient:
 
 @dataclass(frozen=True)
 class StopClient:
-    """End the DHCP client of a link; forget: with all that is known of it."""
+    """End the DHCP client of a link; left: what stays known of it, for it is to come again. None: nothing."""
 
     link: LinkKey
-    forget: bool = True
+    left: Client | None = None
 
     def __str__(self) -> str:
         return f"stop the DHCP client of {self.link}"

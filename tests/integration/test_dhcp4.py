@@ -502,6 +502,19 @@ def test_no_server(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
+def test_no_server_for_one_that_had_ended(machine: Served) -> None:
+    """It is restarted with other options and gets nothing: what is known of it is what was known before."""
+    hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
+    machine.apply("macvlan", **OLD, dhcp4={**FULL, "wait": None})
+    machine.sh(f"kill -KILL {machine.clients()[0]}")
+    before = machine.run("link_info", name="old")["links"][0]["dhcp4"]
+    result = machine.run("macvlan", **OLD, dhcp4={**FULL, "hostname": "another", "client_id": "ff:01", "wait": 2})
+    assert "there is no lease for old after 2 s" in result["msg"]
+    assert result["not_undone"] == []
+    assert machine.run("link_info", name="old")["links"][0]["dhcp4"] == before
+    assert machine.clients() == []
+
+
 def test_failure_after_the_lease(machine: Served) -> None:
     """What it brought, which no plan knew of, goes with the rest."""
     machine.sh("mkdir /etc/patchbay; mount -t tmpfs -o ro none /etc/patchbay")

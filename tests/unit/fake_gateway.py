@@ -282,8 +282,8 @@ class FakeGateway:
 
     def _stop_client(self, request: StopClient) -> None:
         client = self.clients.pop(request.link, None)
-        if client is not None and not request.forget:
-            self.clients[request.link] = replace(client, lives=False)
+        if client is not None and request.left is not None:
+            self.clients[request.link] = replace(client, options=request.left.options, lives=False)
 
     def _await_lease(self, request: AwaitLease) -> None:
         """Its hook says what it has, and nothing comes of it here."""

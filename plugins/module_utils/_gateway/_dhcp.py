@@ -147,7 +147,7 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
     link, path = wanted.key.link.name, file_of(netns, wanted.key.link.name)
     by_networkd, old = wanted.options.client == NETWORKD, leases.read(path)
     if not (by_networkd and old is not None and old["networkd"] is not None):
-        stop(netns, link, forget=False)
+        _end(path, link)
         old = None
     if old is not None and old["index"] != index:
         old = None
@@ -196,9 +196,22 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
     raise RequestFailed(f"the {wanted.key} does not run{': ' if said else ''}{said}", 0, said)
 
 
-def stop(netns: str, link: str, forget: bool) -> None:
-    """End the client of a link, with the hook that it may be running."""
+def stop(netns: str, link: str, left: Client | None) -> None:
+    """End the client of a link; left: what stays known of it, None for nothing."""
     path = file_of(netns, link)
+    _end(path, link)
+    record = leases.read(path)
+    if left is not None and record is not None:  # it may have been started with other options meanwhile
+        leases.write(path, {**record, "options": vars(left.options)})
+    elif left is None:
+        if record is not None and record["resolver"]:
+            with contextlib.suppress(RequestFailed):
+                resolver.withdraw(record["resolver"], link)
+        leases.forget(path)
+
+
+def _end(path: str, link: str) -> None:
+    """With the hook that it may be running."""
     record = leases.read(path)
     if record is not None and record["networkd"] is not None:
         networkd.stop(link, record["index"], record["networkd"], last=not networkd.records().keys() - {path})
@@ -206,12 +219,6 @@ def stop(netns: str, link: str, forget: bool) -> None:
         with contextlib.suppress(RequestFailed):  # a unit that is not known has ended
             _systemctl("stop", _unit(path))
     _kill(path)
-    if forget:
-        record = leases.read(path)
-        if record is not None and record["resolver"]:
-            with contextlib.suppress(RequestFailed):
-                resolver.withdraw(record["resolver"], link)
-        leases.forget(path)
 
 
 def wait_for_lease(netns: str, link: str, seconds: float) -> None:

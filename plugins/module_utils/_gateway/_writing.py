@@ -109,7 +109,7 @@ class Writing(Access):
             elif isinstance(request, StartClient):
                 self._start_client(request.client)
             elif isinstance(request, StopClient):
-                dhcp.stop(request.link.netns, request.link.name, request.forget)
+                dhcp.stop(request.link.netns, request.link.name, request.left)
             elif isinstance(request, AwaitLease):
                 dhcp.wait_for_lease(request.link.netns, request.link.name, request.seconds)
             else:

@@ -47,7 +47,7 @@ class ServeLink(Operation):
     def requests(self) -> list[Request]:
         """One request."""
         if self.after is None or not self.after.lives:
-            return [StopClient(self.key.link, forget=self.after is None)]
+            return [StopClient(self.key.link, self.after)]
         return [StartClient(self.after)]
 
 
