@@ -63,7 +63,8 @@ NetworkManager
 --------------
 
 - Files: ``/etc/NetworkManager/system-connections/patchbay-NAME.nmconnection``, and for a pair one more for each end in
-  ``/etc/NetworkManager/conf.d``, for it leaves pairs alone otherwise.
+  ``/etc/NetworkManager/conf.d``, for it leaves pairs alone otherwise. A link with an ``address`` has
+  ``/etc/systemd/network/05-patchbay-NAME.link`` too, or udev gives it another one now and then.
 - A link that is there is left as it is: NetworkManager makes it from the next boot on. A profile that it does not understand
   in whole fails the task.
 - It brings up what it makes: ``admin_state`` has to be ``up``.

@@ -213,7 +213,8 @@ dhcp4:
           C(networkd) is systemd-networkd, and needs no package. It serves links of the host's own namespace, which nothing else
           has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
           C(table), and C(client_id) as C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of the
-          types 1 to 4): with another identifier than before, many servers give another address. Address and routes are its work,
+          types 1 to 4): with another identifier than before, many servers give another address. It cannot say a C(hostname) with
+          dots, nor a C(vendor_class) with a quotation mark or a backslash. Address and routes are its work,
           those of router advertisements too, where the link took them: their default route gets the metric 2048. The lower device
           is not touched. When a server refuses to go on with a lease, networkd hears of it at seven eighths of the time of the
           lease, and asks for another one then.

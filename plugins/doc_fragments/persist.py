@@ -19,12 +19,14 @@ persist:
       Python of the system, and no Ansible.
     - >-
       C(networkd) writes files of systemd-networkd instead, which then makes the link at boot, without this collection. What it has
-      no setting for is refused. A link on a lower device needs that one to be set up by systemd-networkd too.
+      no setting for is refused; C(sysctls) are set by udev, from C(/etc/sysctl.d). A link on a lower device needs that one to be
+      set up by systemd-networkd too.
     - >-
       C(networkmanager) writes profiles of NetworkManager instead, one for each link. It leaves a link that is there as it is, and
       makes it from the next boot on. It brings up what it makes, so C(admin_state) has to be C(up).
     - C(none) takes that away. So does deleting the object.
     - A namespace has to be declared as well, and named, for what is in it to come back.
+    - A bridge without C(address) is made with a random one, and so has another link-local address after each boot.
     - What rests on an address that a network manager or a DHCP client gives after the boot, such as a route by a gateway of that
       network, waits until the program runs again. Let the manager make such a route.
   type: str

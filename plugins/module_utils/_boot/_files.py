@@ -17,6 +17,7 @@ SERVICE, INSTANCE = "patchbay-replay.service", "patchbay-replay@.service"
 SCRIPT = "/etc/init.d/patchbay-replay"
 NETWORKD_CONF = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
 NETWORKD, NETWORKMANAGER = "/etc/systemd/network", "/etc/NetworkManager/conf.d"
+LINK_FILE = ".link"  # the ending of those that udev reads, in the folder of networkd
 UDEV, SYSCTL = "/etc/udev/rules.d", "/etc/sysctl.d"
 
 _SERVICE = """\
@@ -232,6 +233,15 @@ def settings(name: str, values: Mapping[str, int]) -> dict[str, File]:
     ]
     text = "\n".join(["# Written by patchbay.netdev: udev has this read whenever the link appears.", *lines, ""])
     return {f"{SYSCTL}/90-patchbay-{name}.conf": File(text.encode(), 0o644)}
+
+
+def own_address(name: str) -> dict[str, File]:
+    """What keeps udev from giving a new link a MAC address, in the moment in which NetworkManager gives it one."""
+    text = (
+        "# Written by patchbay.netdev: NetworkManager gives the link its MAC address once it is there.\n"
+        f"[Match]\nOriginalName={literal(name)}\n\n[Link]\nMACAddressPolicy=none\n"
+    )
+    return {f"{NETWORKD}/05-patchbay-{name}{LINK_FILE}": File(text.encode(), 0o644)}
 
 
 def escape(name: str) -> str:

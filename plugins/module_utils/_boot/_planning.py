@@ -119,7 +119,8 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
     if _served(items, boot) or _serve_at_boot(replayed):
         around.update(files.of_clients(boot, content))
     native = _native(items, kept, backends, boot, notes)
-    around.update(_beside(boot, [fragment for place, fragment in kept.items() if backends[place] != REPLAY]))
+    for backend in declarations.NATIVE:
+        around.update(_beside(boot, [fragment for place, fragment in kept.items() if backends[place] == backend], backend))
     around.update(_hands_off_native(boot, kept, backends))
     if unread:  # what it needs around it nobody knows: so all stays that is there
         around = {**{path: file for path, file in boot.files.items() if not declarations.backend_of(path)}, **around}
@@ -461,11 +462,13 @@ def _around(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
     return found
 
 
-def _beside(boot: BootState, fragments: Sequence[Fragment]) -> dict[str, File]:
-    """What udev gives the links of managers, who have no words for it."""
+def _beside(boot: BootState, fragments: Sequence[Fragment], backend: str) -> dict[str, File]:
+    """What udev gives the links of a manager, which has no words for it, and what it is not to give them."""
     found: dict[str, File] = {}
     for entry in _ends_of(fragments, *KINDS, LINK.name):
         found.update(files.settings(entry["name"], entry.get("sysctls") or {}))
+        if backend == "networkmanager" and entry.get("address"):
+            found.update(files.own_address(entry["name"]))
         found.update(files.node(boot, entry["name"], entry))
     return found
 
@@ -524,12 +527,18 @@ def _by_program(changes: Sequence[Change]) -> list[tuple[str, tuple[Change, ...]
     return [(program, tuple(some)) for program, some in found.items()]
 
 
+def _readers(path: str) -> list[str]:
+    if path.endswith(files.LINK_FILE):
+        return ["udev"]
+    return [program for folder, program in _READERS.items() if path.startswith(folder)]
+
+
 def _told(changes: Sequence[Change], boot: BootState, native: Mapping[str, File], deaf: bool) -> tuple[str, ...]:
     found = {
         program
-        for folder, program in _READERS.items()
         for path, _before, _after in changes
-        if path.startswith(folder) and not (path in native and program == "networkmanager")  # it would take what is there
+        for program in _readers(path)
+        if not (path in native and program == "networkmanager")  # it would take what is there
     }
     if any(path == files.SCRIPT for path, _before, _after in changes):
         found.add(boot.init)

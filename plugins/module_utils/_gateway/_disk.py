@@ -38,6 +38,7 @@ _OURS = (
     files.SCRIPT,
     files.NETWORKD_CONF,
     f"{files.NETWORKD}/05-patchbay-*.network",
+    f"{files.NETWORKD}/05-patchbay-*{files.LINK_FILE}",
     f"{files.NETWORKMANAGER}/90-patchbay-*.conf",
     f"{files.UDEV}/90-patchbay-*.rules",
     f"{files.SYSCTL}/90-patchbay-*.conf",
