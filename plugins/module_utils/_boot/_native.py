@@ -125,7 +125,7 @@ class Backend:
     def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[Spelled, str] | None:
         """An attribute as it stands in the file; None for what a new link has by itself, or udev gives it."""
         if row.store in BESIDE:
-            if not self.udev:
+            if value and not self.udev:
                 raise self.refuse(place, what, f"udev, which would make {row.name} at each boot, does not run on this host")
             if row.store is Store.SYSCTL:
                 self._check_settings(place, what, value)

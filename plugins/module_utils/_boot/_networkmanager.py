@@ -158,9 +158,11 @@ class _Renderer(Backend):
             table = self._table_of_networks(link, own, [entry for _place, entry in routes])
             if table != MAIN:
                 section["route-table"] = table
-            networks = {_network(one) for one in own}
-            made = [(place, entry) for place, entry in routes if entry["table"] != table or entry["destination"] not in networks]
-            for number, (place, entry) in enumerate(made, 1):
+                networks = {_network(one) for one in own}
+                routes = [
+                    (place, entry) for place, entry in routes if _to_network(entry) not in networks or entry["table"] != table
+                ]
+            for number, (place, entry) in enumerate(routes, 1):
                 section.update(self._route(place, entry, number, table))
             rules = [(place, entry) for place, entry in link.rules if entry["family"] == f"ipv{family}"]
             for number, (place, entry) in enumerate(rules, 1):
@@ -180,7 +182,7 @@ class _Renderer(Backend):
         elsewhere = [one for one in addresses if one.flags & NOPREFIXROUTE]
         if not elsewhere:
             return MAIN
-        declared = {entry["destination"]: entry["table"] for entry in routes if not entry.get("gateway") and not entry["metric"]}
+        declared = {_to_network(entry): entry["table"] for entry in routes}
         tables = {declared.get(_network(one)) if one in elsewhere else MAIN for one in addresses}
         table = tables.pop()
         if tables or table is None:
@@ -237,6 +239,12 @@ class _Renderer(Backend):
             if said is not None:
                 found.append((said[0].key, said[1]))
         return found
+
+
+def _to_network(route: Mapping[str, Any]) -> str | None:
+    """The network that it leads to as the route of an address does."""
+    destination: str = route["destination"]
+    return None if route.get("gateway") or route["metric"] else destination
 
 
 def _network(address: Address) -> str:

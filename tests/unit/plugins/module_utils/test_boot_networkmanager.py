@@ -138,15 +138,16 @@ BARE = {**MV0, "addresses": [{"ip": "192.0.2.1/24", "noprefixroute": True}]}
 def test_route_to_its_network_in_another_table() -> None:
     """The manager makes it itself, where it is told to, and it is not made twice."""
     main = {"destination": "203.0.113.0/24", "family": "ipv4", "metric": 0, "link": "mv0", "gateway": "192.0.2.9", "table": "254"}
-    found = texts(macvlan=[BARE], routes=[{**NETWORK, "table": "105"}, main])
+    found = texts(macvlan=[BARE], routes=[{**NETWORK, "table": "105"}, {**NETWORK, "table": "105", "metric": 9}, main])
     ipv4 = found["patchbay-mv0.nmconnection"].partition("[ipv4]\n")[2].partition("\n\n")[0].splitlines()
     assert ipv4 == [
         "method=manual",
         "route-metric=0",
         "address1=192.0.2.1/24",
         "route-table=105",
-        "route1=203.0.113.0/24,192.0.2.9,0",
-        "route1_options=table=254",
+        "route1=192.0.2.0/24,0.0.0.0,9",
+        "route2=203.0.113.0/24,192.0.2.9,0",
+        "route2_options=table=254",
     ]
 
 
