@@ -14,115 +14,48 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import DNSMASQ
+from ansible_collections.patchbay.netdev.tests.integration.consolidation_network import (
+    ENTRIES,
+    NETWORK6,
+    OLD_HOSTS,
+    PORT,
+    REMOTE,
+    ROUTER6,
+    SERVICE,
+    Played,
+    assert_answered,
+    assert_replies,
+    at,
+    ip,
+    ip6,
+    leased,
+    mac,
+    network,
+    old,
+    sh,
+    wait_for_service,
+)
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, lasting
 from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
 
-NEW, NEW_MAC, CLIENT, REMOTE = "192.0.2.10", "52:54:00:12:34:56", "192.0.2.9", "198.51.100.9"
-PORT = 7000
-MANY = 20
-ROUTER6 = "fe80::1"
-NETWORK6 = "2001:db8:5:"
-CONFIGURATION = f"""{DNSMASQ}log-facility=/run/dnsmasq.log
-pid-file=/run/dnsmasq.pid
-dhcp-leasefile=/run/dnsmasq.leases
-dhcp-range=192.0.2.0,static,255.255.255.0,10m
-enable-ra
-ra-param=br0,4,1800
-dhcp-range={NETWORK6}:,ra-only,64,10m
-"""
+NEW, NEW_MAC = "192.0.2.10", "52:54:00:12:34:56"
+# where it is not the matter: to ask takes seconds
+UNASKED = {"probe": False}
 PLAYBOOK = [sys.executable, "-m", "ansible", "playbook", "patchbay.netdev.consolidate_hosts"]
-# whether it asks who has an address, whom it tells, and what a service answers
-FRAME = rf"^\S+ (\S+) > \S+, ethertype IPv[46] .*: (\S+)\.{PORT} > (\S+)\.\d+:"
-
-
-def mac(number: int) -> str:
-    """The MAC address of an old host."""
-    return f"00:16:3e:11:11:{number:02x}"
-
-
-def ip(number: int) -> str:
-    """The IPv4 address of an old host, which the DHCP server gives to its MAC address."""
-    return f"192.0.2.{100 + number}"
-
-
-def ip6(number: int) -> str:
-    """The one of IPv6 that an old host made of the router's announcement and its MAC address."""
-    return f"{NETWORK6}:216:3eff:fe11:11{number:02x}".replace("::", ":0:", 1)
-
-
-def old(number: int, **more: Any) -> dict[str, Any]:
-    """An entry of the list."""
-    return {"host": f"old{number}", "name": f"link{number}", "lower_device": "eth0", "address": mac(number), **more}
-
-
-def at(place: str, *command: str, check: bool = True, seconds: float = 60) -> str:
-    """What a command says on a host."""
-    words = [str(CLONE / "tests/hosts/host"), "enter", place, *command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
-    assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def sh(place: str, script: str, check: bool = True) -> str:
-    """The same for a shell."""
-    return at(place, "sh", "-euc", script, check=check)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def network() -> Iterator[None]:
+def surroundings() -> Iterator[None]:
     """Everything but the new host."""
     hosts("switch", "switch", "192.0.2.1/24")
-    hosts("start", "client", "remote")
-    hosts("cable", "switch", "client", f"{CLIENT}/24")
-    hosts("cable", "switch", "remote", f"{REMOTE}/24")
-    reserved = "".join(f"dhcp-host={mac(number)},{ip(number)}\n" for number in range(1, MANY + 1))
-    hosts("enter", "switch", "sh", "-c", "cat >/run/dnsmasq.conf", given=CONFIGURATION + reserved)
-    sh(
-        "switch",
-        f"""ip link set remote nomaster; ip address add 198.51.100.1/24 dev remote
-        ip address add {NETWORK6}:1/64 dev br0 nodad; ip address add {ROUTER6}/64 dev br0 nodad
-        ip address add 2001:db8:6::1/64 dev remote nodad
-        echo 1 >/proc/sys/net/ipv4/ip_forward; echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
-        dnsmasq --conf-file=/run/dnsmasq.conf""",
-    )
-    sh("remote", "ip route add default via 198.51.100.1; ip address add 2001:db8:6::9/64 dev eth0 nodad")
-    sh("remote", "ip -6 route add default via 2001:db8:6::1")
-    yield
-    hosts("stop", "switch", "client", "remote")
-
-
-@dataclass(frozen=True)
-class Played:
-    """How a run of the playbook ended."""
-
-    status: int
-    said: str
-
-    @property
-    def recap(self) -> dict[str, int]:
-        """What is counted for the new host."""
-        words = self.said.rpartition("newhost ")[2].split()
-        return {name: int(count) for name, _equals, count in (word.partition("=") for word in words) if count}
-
-    @property
-    def changed(self) -> list[str]:
-        """The tasks that changed something."""
-        tasks = re.split(r"(?m)^(?:TASK|RUNNING HANDLER) ", self.said)[1:]
-        return [re.split(r"[\]:] ?", task)[1].strip("] ") for task in tasks if re.search(r"(?m)^changed: ", task)]
-
-    @property
-    def why(self) -> str:
-        """The message of a failure."""
-        found = re.search(r'"msg": "((?:[^"\\]|\\.)*)"', self.said.partition("fatal: ")[2])
-        assert found, self.said
-        return str(json.loads(f'"{found[1]}"'))
+    with network():
+        yield
+    hosts("stop", "switch")
 
 
 @dataclass(frozen=True)
@@ -191,23 +124,12 @@ def new() -> Iterator[NewHost]:
         hosts("stop", "newhost")
 
 
-SERVICE = f"""
-import socket
-datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-datagrams.bind(("", 5353))
-with socket.create_server(("::", {PORT}), family=socket.AF_INET6, dualstack_ipv6=True, backlog=99) as server:
-    while True:
-        with server.accept()[0] as one:
-            one.sendall((one.getsockname()[0].replace("::ffff:", "") + "\\n").encode())
-"""
-
-
 def serve(place: str, netns: str = "") -> None:
-    """A service on all addresses of both families that says which one was called."""
+    """Start SERVICE."""
     hosts("enter", place, "sh", "-c", "cat >/run/service.py", given=SERVICE)
-    into = f"ip netns exec {netns} " if netns else ""
-    sh(place, f"{into}/usr/bin/python3 /run/service.py >/run/service{netns}.log 2>&1 &")
-    sh(place, f"until {into}ss --listening --tcp --numeric | grep -q :{PORT}; do sleep 0.05; done")
+    into = f"ip netns exec {netns}" if netns else ""
+    sh(place, f"{into} /usr/bin/python3 /run/service.py >/run/service{netns}.log 2>&1 &")
+    wait_for_service(place, into)
 
 
 @pytest.fixture
@@ -224,47 +146,6 @@ def lives() -> Iterator[Any]:
     yield turn_on
     for name in made:
         hosts("stop", name)
-
-
-def answering(address: str, place: str = "client") -> list[str]:
-    """Every MAC address that answers ARP for an address."""
-    said = at(place, "arping", "-b", "-w", "2", "-I", "eth0", address, check=False)
-    return sorted({found.lower() for found in re.findall(r"reply from \S+ \[(\S+)\]", said)})
-
-
-def assert_answered(owners: dict[str, str]) -> None:
-    """Each address by its MAC address and by no other."""
-    with ThreadPoolExecutor(8) as threads:
-        assert dict(zip(owners, threads.map(answering, owners))) == {address: [mac_] for address, mac_ in owners.items()}
-
-
-CALL = """
-import socket, sys
-for address in sys.argv[1:]:
-    with socket.create_connection((address, 7000), 5) as one:
-        print(address, one.makefile().readline().strip())
-"""
-
-
-def assert_replies(owners: dict[str, str], *clients: str) -> None:
-    """What is sent from each address, to a client on the network and to one behind the router, leaves with its MAC alone."""
-    sh(
-        "switch",
-        f"""tcpdump -Z root --interface newhost --direction in --immediate-mode -U -w /run/frames "tcp port {PORT}" \\
-        >/run/tcpdump.log 2>&1 & echo $! >/run/tcpdump.pid; until grep -q listening /run/tcpdump.log; do sleep 0.05; done""",
-    )
-    for place in ("client", "remote"):
-        said = at(place, "/usr/bin/python3", "-c", CALL, *owners)
-        assert dict(line.split() for line in said.splitlines()) == {address: address for address in owners}
-    time.sleep(0.2)
-    shown = sh("switch", "kill $(cat /run/tcpdump.pid); sleep 0.3; tcpdump -e -n -r /run/frames 2>/dev/null")
-    frames = [found.groups() for line in shown.splitlines() if (found := re.search(FRAME, line))]
-    for client in clients or (CLIENT, REMOTE):
-        sent: dict[str, set[str]] = {}
-        for mac_, source, target in frames:
-            if target == client:
-                sent.setdefault(source, set()).add(mac_)
-        assert sent == {address: {mac_} for address, mac_ in owners.items()}, client
 
 
 # --- what the network sees ---
@@ -310,20 +191,19 @@ def test_two(new: NewHost) -> None:
 
 def test_twenty(new: NewHost) -> None:
     """One task, twenty leases, and nobody answers for another one."""
-    entries = [old(number, expected_address=ip(number)) for number in range(1, MANY + 1)]
-    done = new.go(entries)
+    started = time.time()
+    done = new.go(ENTRIES, **UNASKED)
     assert len(done.changed) == 1
-    owners = {**{ip(number): mac(number) for number in range(1, MANY + 1)}, NEW: NEW_MAC}
-    leases = [line.split() for line in sh("switch", "cat /run/dnsmasq.leases").splitlines() if line.split()[1] in owners.values()]
-    assert {words[2]: words[1] for words in leases} == {ip(number): mac(number) for number in range(1, MANY + 1)}
+    assert leased(started) == OLD_HOSTS
+    owners = {**OLD_HOSTS, NEW: NEW_MAC}
     assert_answered(owners)
     assert_replies(owners)
-    assert new.go(entries).recap["changed"] == 0
+    assert new.go(ENTRIES).recap["changed"] == 0
 
 
 def test_bound_to_the_device(new: NewHost) -> None:
     """A datagram from a socket that says its link, and no address, reaches what is behind the router, from the old address."""
-    new.go([old(1, expected_address=ip(1))])
+    new.go([old(1, expected_address=ip(1))], **UNASKED)
     script = """
 import socket, sys
 one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -347,7 +227,7 @@ else:
 
 def test_announced_address(new: NewHost) -> None:
     """The old MAC address makes the old address of IPv6, and what it sends takes the way that was written."""
-    new.go([old(2, expected_address=[ip(2), ip6(2)], gateway=ROUTER6)])
+    new.go([old(2, expected_address=[ip(2), ip6(2)], gateway=ROUTER6)], **UNASKED)
     assert_replies({ip6(2): mac(2)}, "2001:db8:6::9")
     assert "dev link2" not in sh("newhost", "ip -6 route show default")
 
@@ -358,7 +238,7 @@ def test_namespaces(new: NewHost) -> None:
         old(4, expected_address=ip(4)),
         old(5, addresses=[f"{ip(5)}/24"], gateway="192.0.2.1", services=["web"]),
     ]
-    more: dict[str, Any] = {"isolation": "netns", "restart_services": False}
+    more: dict[str, Any] = {"isolation": "netns", "restart_services": False, **UNASKED}
     drop_in = new.path("/etc/systemd/system/web.service.d/50-host-consolidation.conf")
     before = new.everything()
     told = new.go(entries, "--check", **more)
@@ -412,7 +292,7 @@ def test_taken_by_another(new: NewHost, lives: Any) -> None:
     lives(9, ip(8))
     played = new.play([old(8, addresses=[f"{ip(8)}/24"])])
     assert f"{ip(8)}, the address of old8, is answered by {mac(9)} on eth0. Who is that?" in played.why
-    played = new.play([old(8, addresses=[f"{ip(8)}/24"])], probe=False, probe_from="localhost")
+    played = new.play([old(8, addresses=[f"{ip(8)}/24"])], probe_from="localhost", **UNASKED)
     assert played.why == (
         f"As localhost hears it: {ip(8)} (old8) is to be answered by {mac(8)} alone, and {mac(8)} and {mac(9)} did."
     )
@@ -433,7 +313,7 @@ def test_duplicates(new: NewHost) -> None:
 
 def test_another_lease(new: NewHost) -> None:
     """The server has its own mind: the run fails with what came instead."""
-    played = new.play([old(1, expected_address=ip(2))])
+    played = new.play([old(1, expected_address=ip(2))], **UNASKED)
     assert played.why == (
         f"link1 (old1): the DHCP server was to lease {ip(2)}, and leased {ip(1)}. Give {mac(1)} its reservation there, "
         "or write in dhcp4 the client_id that the old host had."
