@@ -14,6 +14,7 @@ from typing import Any, Union
 from ansible.errors import AnsibleFilterError
 
 Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 Entries = list[dict[str, Any]]
 
 ROUTES = "routes"
@@ -147,7 +148,7 @@ def consolidation_report(
         if not host["present"]:
             continue
         if link is None:
-            faults.append(f"{host['name']}: there is no such link")
+            faults.append(f"{host['name']}: there is no such link. Run the role again")
             continue
         found = {one["ip"].partition("/")[0]: one for one in link["addresses"] if not one["ip"].startswith("fe80:")}
         for ip in host["addresses"]:
@@ -201,7 +202,8 @@ def _fault(host: Mapping[str, Any], ip: str, found: Mapping[str, Mapping[str, An
         leased = [one for one, what in found.items() if what["owner"] == "dhcp" and "." in one]
         return (
             f"{who}: the DHCP server was to lease {ip}, and leased {' '.join(leased) or 'nothing'}. Give {host['address']} its "
-            "reservation there, or write in dhcp4 the client_id that the old host had"
+            "reservation there, and run the role once with state: absent for it, for the client keeps the lease that it has. "
+            "Or write in dhcp4 the client_id that the old host had"
         )
     if ip in host["awaited"]:
         return (
@@ -256,9 +258,7 @@ def _claimed(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _understood(entry: Mapping[str, Any], settings: _Settings) -> _OldHost:
     mac = _mac(entry.get("address"))
-    static = tuple(
-        (_interface("addresses", _ip_of(one)), one if isinstance(one, Mapping) else {}) for one in _listed(entry.get("addresses"))
-    )
+    static = tuple((_static(_ip_of(one)), one if isinstance(one, Mapping) else {}) for one in _listed(entry.get("addresses")))
     expected = tuple(_interface("expected_address", one) for one in _listed(entry.get("expected_address")))
     gateways: dict[int, str] = {}
     for one in _listed(entry.get("gateway")):
@@ -290,6 +290,8 @@ def _understood(entry: Mapping[str, Any], settings: _Settings) -> _OldHost:
 
 
 def _check(one: _OldHost, isolation: str) -> None:
+    if one.name == one.lower_device and isolation != NETNS:
+        raise _Wrong("its lower device has the same name. Write another name: it is that of the new link")
     if one.table in KERNELS_OWN_TABLES:
         raise _Wrong(f"table {one.table} is not the old host's alone. Write another number, or leave it out")
     for name in ("table", "rule_priority"):
@@ -300,6 +302,12 @@ def _check(one: _OldHost, isolation: str) -> None:
     for family, gateway in one.gateways.items():
         if not one.of(family) and not (family == 4 and one.dhcp) and isolation != NETNS:
             raise _Wrong(f"gateway {gateway} is the way for packets from which address? Write addresses or expected_address")
+        networks = [address.network for address, _more in one.static if address.version == family]
+        if networks and not one.entry.get("routes") and not _reached(gateway, networks):
+            raise _Wrong(
+                f"gateway {gateway} is not in the network of its addresses ({', '.join(map(str, networks))}). "
+                "Correct one of them, or write the router into routes, with onlink: true"
+            )
     if isolation == VRF and len(_vrf_of(one).encode()) > 15:
         raise _Wrong(f"the VRF would be called {_vrf_of(one)}, and a link has at most 15 bytes. Write a name of at most 11")
     if isolation != VRF and one.entry.get("controller"):
@@ -308,8 +316,14 @@ def _check(one: _OldHost, isolation: str) -> None:
         raise _Wrong("netns and services are for host_consolidation_isolation: netns. Write that, or leave them out")
 
 
+def _reached(gateway: str, networks: Sequence[Network]) -> bool:
+    found = ipaddress.ip_address(gateway)
+    return found.is_link_local or any(found in network for network in networks)
+
+
 _CLASHES = {
     "name": "{1} is there twice in host_consolidation_hosts. Give each link a name of its own",
+    "MAC address": "{0} and {1} have the same MAC address {2}. Correct one of them, or take one away in a run before this one",
     "table": "{0} and {1} would both have the table {2}. Write table, another one for each",
     "rule": "{0} and {1} would both have a rule of the priority {2}. Write priority, and leave numbers behind it free",
     "service": "{2} can run for one old host only, and {0} and {1} both have it in services",
@@ -322,7 +336,7 @@ def _clashes(hosts: Sequence[_OldHost], isolation: str) -> Iterator[str]:
     for number, one in enumerate(hosts):
         claims: list[tuple[str, Any]] = [("name", (one.netns, one.name)), *(("service", name) for name in _services(one))]
         if isolation != NETNS:
-            claims.append(("table", one.table))
+            claims += [("MAC address", one.mac), ("table", one.table)]
             claims += [("rule", one.priority + 1)] if one.dhcp else []
         if isolation == ROUTES:
             claims += [("rule", priority) for priority in sorted({rule["priority"] for rule in _rules(one)})]
@@ -485,6 +499,14 @@ def _interface(option: str, value: Any) -> Interface:
         return ipaddress.ip_interface(text if "/" in text or ":" not in text else f"{text}/64")
     except ValueError as error:
         raise _Wrong(f"{option}: {error}. Write an address such as 192.0.2.101/24") from error
+
+
+def _static(value: Any) -> Interface:
+    """An address that says how large its network is."""
+    found = _interface("addresses", value)
+    if found.version == 4 and "/" not in str(value):
+        raise _Wrong(f"addresses: {value} has no prefix length. Write that of the old host's network, such as {value}/24")
+    return found
 
 
 def _ip_of(value: Any) -> Any:

@@ -311,12 +311,21 @@ def test_duplicates(new: NewHost) -> None:
     assert new.play([old(1)], "--check", others=others, compared_with=["newhost"]).status == 0
 
 
+def test_asker_that_nobody_knows(new: NewHost) -> None:
+    """Said before anything is done, not afterwards."""
+    before = new.everything()
+    played = new.play([old(1)], probe_from="clint")
+    assert played.why == "host_consolidation_probe_from: clint is not in the inventory. Write the name of a host that is."
+    new.untouched(before)
+
+
 def test_another_lease(new: NewHost) -> None:
     """The server has its own mind: the run fails with what came instead."""
     played = new.play([old(1, expected_address=ip(2))], **UNASKED)
     assert played.why == (
         f"link1 (old1): the DHCP server was to lease {ip(2)}, and leased {ip(1)}. Give {mac(1)} its reservation there, "
-        "or write in dhcp4 the client_id that the old host had."
+        "and run the role once with state: absent for it, for the client keeps the lease that it has. "
+        "Or write in dhcp4 the client_id that the old host had."
     )
 
 

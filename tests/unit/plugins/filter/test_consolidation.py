@@ -169,6 +169,35 @@ def test_absent(isolation: str) -> None:
             "Write an address such as 192.0.2.101/24",
         ),
         (
+            [{**PRINT, "addresses": ["192.0.2.103", "2001:db8::3"]}],
+            {},
+            "old-print: addresses: 192.0.2.103 has no prefix length. "
+            "Write that of the old host's network, such as 192.0.2.103/24",
+        ),
+        (
+            [{**PRINT, "gateway": "198.51.100.1"}],
+            {},
+            "old-print: gateway 198.51.100.1 is not in the network of its addresses (192.0.2.0/24). "
+            "Correct one of them, or write the router into routes, with onlink: true",
+        ),
+        (
+            [{**PRINT, "gateway": "2001:db8:1::1"}],
+            {},
+            "old-print: gateway 2001:db8:1::1 is not in the network of its addresses (2001:db8::/64). "
+            "Correct one of them, or write the router into routes, with onlink: true",
+        ),
+        (
+            [{**MAIL, "name": "eth0"}],
+            {},
+            "eth0: its lower device has the same name. Write another name: it is that of the new link",
+        ),
+        (
+            [MAIL, {**PRINT, "address": "0016.3e11.1101"}],
+            {},
+            "old-mail and old-print have the same MAC address 00:16:3e:11:11:01. "
+            "Correct one of them, or take one away in a run before this one",
+        ),
+        (
             [{**MAIL, "gateway": ["192.0.2.1", "192.0.2.2"]}],
             {},
             "old-mail: gateway: 192.0.2.1 and 192.0.2.2 are of one family. Write one of each",
@@ -307,12 +336,13 @@ def test_who_listens(isolation: str, netns: str | None, four: str, six: str) -> 
 @pytest.mark.parametrize(
     ("host", "links", "sentence"),
     [
-        (MAIL, [], "old-mail: there is no such link"),
+        (MAIL, [], "old-mail: there is no such link. Run the role again"),
         (
             {**MAIL, "expected_address": "192.0.2.101"},
             [seen("old-mail", ("192.0.2.150/24", "dhcp", 600, True))],
             "old-mail (mail): the DHCP server was to lease 192.0.2.101, and leased 192.0.2.150. Give 00:16:3e:11:11:01 its "
-            "reservation there, or write in dhcp4 the client_id that the old host had",
+            "reservation there, and run the role once with state: absent for it, for the client keeps the lease that it has. "
+            "Or write in dhcp4 the client_id that the old host had",
         ),
         (
             {**MAIL, "expected_address": "2001:db8::1"},
