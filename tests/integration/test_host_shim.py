@@ -114,6 +114,13 @@ def test_guest_that_is_not_up(site: Site) -> None:
     assert site.play("shim", host_shim_prove=False) == 0
 
 
+def test_one_guest(site: Site) -> None:
+    """It may stand without a list."""
+    site.play("shim", host_shim_targets=GUESTS["one"], host_shim_addresses="192.0.2.7/32", host_shim_persist="none")
+    assert site.hears(GUESTS["one"])
+    assert site.hears("192.0.2.7", "one")
+
+
 def test_host_that_answers_for_its_own_addresses_alone(site: Site) -> None:
     """Without an address of its own the shim would be mute there, in one direction; with one, the guests see that."""
     site.sh("echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore; echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")

@@ -144,7 +144,8 @@ def who_answers_for_the_host() -> set[str]:
 
 def test_gateway(site: Site) -> None:
     """From nothing and back, and what somebody took away in between is there again."""
-    given = {"macvtap_guest_links": [], "macvtap_guest_persist": "none"}
+    one = {"lower_device": "eth0", "addresses": "10.99.0.1/24"}  # without a list
+    given = {"macvtap_guest_links": [], "macvtap_guest_gateway": one, "macvtap_guest_persist": "none"}
     disk, before, rules = site.disk(), site.settled(), site.sh("nft list ruleset").stdout
     site.climb("macvtap_guest", **given)
     kernel = site.settled()

@@ -106,7 +106,7 @@ DESKS = (
         12,
         {
             "voip_macvlan_bind": "address",
-            "voip_macvlan_addresses": ["10.30.0.12/24"],
+            "voip_macvlan_addresses": "10.30.0.12/24",  # without a list
             "voip_macvlan_persist": "replay",
             "voip_macvlan_dscp": False,
         },
