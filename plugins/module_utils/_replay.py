@@ -6,7 +6,7 @@
 replay.pyz            makes what is declared and can be made now
 replay.pyz --check    changes nothing; exit status 0: all is as declared, 2: something differs or waits, 1: an error
 
-What it says goes to the standard error, a line each, with the priority that journald reads.
+What it says goes to the standard error, a line each, with the priority that journald reads if that is no terminal.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def main() -> int:
 
 
 def say(priority: int, text: str) -> None:
-    """A line of the journal."""
-    sys.stderr.write(f"<{priority}>{text}\n")
+    """A line of the journal, or of a terminal."""
+    sys.stderr.write(f"{text}\n" if sys.stderr.isatty() else f"<{priority}>{text}\n")
     sys.stderr.flush()
 
 

@@ -96,6 +96,13 @@ def test_nothing_is_declared(run: Any) -> None:
     assert run("--check") == (0, [])
 
 
+def test_terminal(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody reads along, who has no use for priorities."""
+    declare(tmp_path, "a")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run("--check") == (2, ["differs: to create a"])
+
+
 def test_all_together(kernel: Kernel, run: Any, tmp_path: Path) -> None:
     """One look at the kernel; the second time nothing is to be done."""
     declare(tmp_path, "a", "b")
