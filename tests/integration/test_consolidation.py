@@ -254,6 +254,10 @@ def test_namespaces(new: NewHost) -> None:
     again = new.go(entries, **more)
     assert again.recap["changed"] == 0
     assert f"tcp {PORT} python3" in next(line for line in again.said.splitlines() if ip(5) in line)
+    assert new.play(entries[:1]).why == (
+        "In another network namespace of this host there is already old4 (link4). Take it away first, by "
+        "host_consolidation_state: absent with the host_consolidation_isolation that it was made with. Nothing was changed."
+    )
     assert "processes live in it" in new.play(entries, state="absent", **more).why
     sh(
         "newhost",
