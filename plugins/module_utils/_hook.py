@@ -32,6 +32,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     leases.shorten_log(leases.beside(path, "log"))
     untold = False
     try:
+        _prepare(leases.read(path), arguments, environment)
         with locked():
             record = leases.read(path)
             if record is not None:
@@ -46,6 +47,16 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except NetdevError as error:
         _say(f"<3>failed: {error}")  # and no word by the status: dhclient would decline the lease
     return 0
+
+
+def _prepare(record: dict[str, Any] | None, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Load the engine where it looks as if it was needed: that takes longer than all the rest, and others may have the lock."""
+    if record is None:
+        return
+    known = restored(record["lease"])
+    news = told(arguments, environment, known is not None and leases.left(record) == 0)
+    if news.event != NOTHING and not (record["settled"] and news.lease is not None and news.lease.same_as(known)):
+        from ansible_collections.patchbay.netdev.plugins.module_utils import _hook_plan  # noqa: F401
 
 
 def _say(text: str) -> None:

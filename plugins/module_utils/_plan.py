@@ -49,6 +49,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._opera
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan_dhcp import (
+    awaited_lease,
     check_clients,
     doubts,
     ended,
@@ -167,6 +168,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
         *(routing_steps(item, predicted, going) for item in new_routing),
         *(former_addresses(item, state, predicted) for item in links if item.present),
         *(service(item, state, predicted) for item in links if item.present),
+        *(awaited_lease(item, predicted) for item in links if item.present),
         *(_old_space(item, predicted, going) for item in spaces if not item.present),
     ]
     for some in steps:  # each is asked for only after the one before was predicted

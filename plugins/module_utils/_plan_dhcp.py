@@ -208,8 +208,12 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
         lease, known = held(item, observed), observed.clients.get(key)
         started = Client(key, options, lease, known.left) if lease and known else Client(key, options, settled=False)
         yield ServeLink(there, started)
-        there = started
-    if item.wait_lease and there.lease is None and not there.settled:
+
+
+def awaited_lease(item: Wanted, state: State) -> Iterator[Operation]:
+    """Wait for the lease of a link, where a task says so; all clients ask at the same time."""
+    client = state.clients.get(ClientKey(item.key))
+    if item.wait_lease and client is not None and client.lease is None and not client.settled:
         yield AwaitLease(item.key, item.wait_lease)
 
 

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts
-from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
+from ansible_collections.patchbay.netdev.tests.integration.machine import Machine
 
 INVENTORIES = CLONE / "playbooks/inventories"
 PYTHON = CLONE / ".venv/bin/python"

@@ -41,7 +41,7 @@ from ansible_collections.patchbay.netdev.tests.integration.consolidation_network
     wait_for_service,
 )
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, lasting
-from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
+from ansible_collections.patchbay.netdev.tests.integration.machine import Machine
 
 NEW, NEW_MAC = "192.0.2.10", "52:54:00:12:34:56"
 # where it is not the matter: to ask takes seconds

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import DNSMASQ
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, assert_equal, hosts, ip_batch
-from ansible_collections.patchbay.netdev.tests.integration.test_persist import FOLDER, Machine, _numbers, mac
+from ansible_collections.patchbay.netdev.tests.integration.machine import FOLDER, Machine, mac, numbers
 
 SERVER = "dhcp-server"
 CONFIGURATION = f"""{DNSMASQ}log-dhcp
@@ -66,7 +66,7 @@ class Served(Machine):
         """Give it cards that hang on the switch."""
         switch = int((CLONE / f".work/hosts/running/{self.server}/process").read_text())
         for card in cards:
-            port = f"p{next(_numbers)}"
+            port = f"p{next(numbers)}"
             ip_batch(
                 f"link add {card} netns {self.process} address {mac(int(card[-1:]))} type veth peer name {port} netns {switch}"
             )
@@ -148,7 +148,7 @@ class Served(Machine):
 @pytest.fixture
 def machine() -> Iterator[Served]:
     """A new one."""
-    made = Served(f"served{next(_numbers)}")
+    made = Served(f"served{next(numbers)}")
     hosts("start", made.name)
     try:
         made.plug("eth0")

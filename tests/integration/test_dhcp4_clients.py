@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import ROUTER, SERVERS, DhcpServer
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal, hosts
+from ansible_collections.patchbay.netdev.tests.integration.machine import mac, numbers
 from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4 import FULL, LAST, OLD, RULE, Served, leased
-from ansible_collections.patchbay.netdev.tests.integration.test_persist import _numbers, mac
 
 CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
 # udhcpc takes every lease to last 122 seconds at least. What Kea answers to the renewals of dhclient goes to the MAC address that
@@ -41,7 +41,7 @@ def renewed(machine: Served, server: DhcpServer, client: str) -> None:
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
     """Each, on a switch of its own."""
-    made = DhcpServer(request.param, f"switch{next(_numbers)}")
+    made = DhcpServer(request.param, f"switch{next(numbers)}")
     hosts("switch", made.switch, f"{ROUTER}/24")
     try:
         yield made
@@ -60,7 +60,7 @@ def machine(server: DhcpServer, client: str) -> Iterator[Served]:
     """A host whose eth0 is plugged into the switch of a server, whose leases are as short as the client can do with."""
     server.seconds = LEAST_SECONDS[client]
     server.start()
-    made = Served(f"client{next(_numbers)}", server.switch)
+    made = Served(f"client{next(numbers)}", server.switch)
     hosts("start", made.name)
     try:
         made.plug("eth0")

@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.demo.voip import judge
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, hosts
-from ansible_collections.patchbay.netdev.tests.integration.test_persist import Machine
+from ansible_collections.patchbay.netdev.tests.integration.machine import Machine
 
 LAB = CLONE / "demo/voip/lab"
 OUI = "00:04:f2"

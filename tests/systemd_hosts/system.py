@@ -39,6 +39,7 @@ MANAGERS: dict[str, list[tuple[str, int, str]]] = {
     ],
     "ifupdown": [("/etc/network/interfaces.d/eth0", 0o644, f"auto eth0\niface eth0 inet static\n  address {ADDRESS}\n")],
 }
+_CHECK = "python3 -I /usr/local/lib/patchbay/replay.pyz --check 2>&1; echo $?"
 RELEASES = ("bookworm", "trixie")
 
 
@@ -230,6 +231,12 @@ def files(system: System) -> list[str]:
     """Everything where configuration is."""
     listed = "find /etc /usr/local -printf '%p %y %m %u:%g %l\\n'; find /etc /usr/local -type f -exec md5sum {} +"
     return sorted(line for line in system.enter("sh", "-c", listed).splitlines() if "/etc/.pwd.lock" not in line)
+
+
+def check(system: System) -> tuple[str, int]:
+    """What the boot program says of drift: its sentences, its exit status."""
+    *said, status = system.enter("sh", "-c", _CHECK).splitlines()
+    return "\n".join(said), int(status)
 
 
 @contextlib.contextmanager

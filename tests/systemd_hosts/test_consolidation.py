@@ -23,8 +23,7 @@ from ansible_collections.patchbay.netdev.tests.integration.consolidation_network
     wait_for_service,
 )
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, System, files, wait_until
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, System, check, files, wait_until
 
 WEB = """
 [Service]

@@ -16,8 +16,7 @@ import pytest
 from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import RESOLVER, SERVERS, DhcpServer
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4_clients import CLIENTS, LEAST_SECONDS
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import CLONE, System, wait_until
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import CLONE, System, check, wait_until
 
 OLD: dict[str, Any] = {
     "name": "old-1",

@@ -15,9 +15,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import HOST, SWITCH, System, command_host, wait_until
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
+    HOST,
+    SWITCH,
+    System,
+    check,
+    command_host,
+    pinged,
+    wait_until,
+)
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_dhcp4 import files
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist import check, pinged
 
 pytestmark = pytest.mark.parametrize("manager", ["networkd"])
 

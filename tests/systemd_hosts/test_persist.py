@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
-from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, System, pinged, wait_until
+from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import ADDRESS, System, check, pinged, wait_until
 
 TOPOLOGY: dict[str, Any] = {
     "persist": "replay",
@@ -66,7 +66,6 @@ ABSENT = {
     for kind in ("netns", "bridge", "veth", "macvlan", "routes", "rules")
 } | {"link": [{"name": "eth2", "persist": "none"}]}
 KEPT_BY_ITSELF = re.compile(r"/var/lib/(systemd|NetworkManager|dbus)/|/etc/(adjtime|\.updated|\.pwd\.lock)")
-CHECK = "python3 -I /usr/local/lib/patchbay/replay.pyz --check 2>&1; echo $?"
 
 
 @pytest.fixture
@@ -76,12 +75,6 @@ def declared(system: System) -> System:
     system.enter("ip", "link", "set", "eth1", "up")
     system.apply("patchbay.netdev.topology", **TOPOLOGY)
     return system
-
-
-def check(system: System) -> tuple[str, int]:
-    """What the boot program says of drift: its sentences, its exit status."""
-    *said, status = system.enter("sh", "-c", CHECK).splitlines()
-    return "\n".join(said), int(status)
 
 
 def test_reboot(declared: System) -> None:

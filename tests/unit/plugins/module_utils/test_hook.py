@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils import _hook, _hook_plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease, path_of, restored, saved
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_lease import LEASE, UDHCPC
 
@@ -105,6 +107,28 @@ def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     assert (restored(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
     assert host.known() == {**BOUND, "format": 1, "expires": NOW + 120}
     assert capsys.readouterr() == ("", "<6>set ve1\n")
+
+
+@pytest.mark.parametrize(("known", "loaded"), [(FRESH, True), (BOUND, False), ({**BOUND, "settled": False}, True)])
+def test_engine_is_loaded_before_the_lock(
+    host: Host, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], loaded: bool
+) -> None:
+    """Others wait for it meanwhile, if they are many; and not for a renewal."""
+    seen: list[bool] = []
+
+    @contextlib.contextmanager
+    def locked() -> Iterator[None]:
+        seen.append(_hook_plan.__name__ in sys.modules)
+        yield
+
+    monkeypatch.setattr(_hook, "locked", locked)
+    monkeypatch.delitem(sys.modules, _hook_plan.__name__)
+    monkeypatch.delattr(sys.modules[_hook_plan.__package__ or ""], "_hook_plan")
+    monkeypatch.setattr(KernelGateway, "__init__", lambda *_arguments: pytest.fail("the real engine was asked"))
+    _leases.write(str(host.path), known)
+    with contextlib.suppress(pytest.fail.Exception):
+        host.hears("bound")
+    assert seen == [loaded]
 
 
 def test_renewal(host: Host) -> None:
