@@ -59,7 +59,7 @@ def test_identity_is_the_same_each_time() -> None:
     """And is one."""
 
     def identity() -> str:
-        (file,) = rendered(BOOT, {"x": {"macvlan": [MV0]}}).values()
+        file = rendered(BOOT, {"x": {"macvlan": [MV0]}})[f"{FOLDER}/patchbay-mv0.nmconnection"]
         return file.content.decode().partition("uuid=")[2].partition("\n")[0]
 
     assert identity() == identity() == str(uuid.UUID(identity()))
