@@ -101,14 +101,14 @@ def said(system: System) -> str:
 @contextlib.contextmanager
 def captured(what: str) -> Iterator[list[str]]:
     """What tcpdump sees on the switch meanwhile, a text for each packet."""
-    command = [HOST, "enter", SWITCH, "timeout", "120", "tcpdump", "-i", "br0", "-lnevvv", what]
+    start = f"echo $$ >/run/captured.pid; exec timeout 120 tcpdump -i br0 -lnevvv '{what}'"
+    command = [HOST, "enter", SWITCH, "sh", "-c", start]
     packets: list[str] = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert "listening" in running.stderr.readline()
         yield packets
-        (pid,) = re.findall(r"\d+", command_host("enter", SWITCH, "pidof", "tcpdump"))
-        command_host("enter", SWITCH, "kill", "-INT", pid)
+        command_host("enter", SWITCH, "sh", "-c", "kill -INT $(cat /run/captured.pid)")
         text, _errors = running.communicate(timeout=10)
     packets += re.split(r"\n(?=\d\d:)", text)
 
