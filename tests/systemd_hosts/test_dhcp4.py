@@ -66,8 +66,9 @@ def state_of(system: System, what: str) -> str:
 
 
 def is_complete(system: System) -> bool:
-    """Whether the lease is there, with its rule, which comes last."""
-    return any(rule["priority"] == 1105 for rule in system.ip("-4", "rule")) and check(system) == ("", 0)
+    """Whether the lease is there, with its rule, which comes last, but stays where a link goes that comes back."""
+    has_rule = any(rule["priority"] == 1105 for rule in system.ip("-4", "rule"))
+    return has_rule and "old-1" in system.links() and system.addresses("old-1") != [] and check(system) == ("", 0)
 
 
 def files(system: System) -> str:
