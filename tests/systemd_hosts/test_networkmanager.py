@@ -129,6 +129,8 @@ def test_reboot(ready: System) -> None:
     assert_equal(compared(ready), before)
     again = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
     assert not again["changed"], again["operations"]
+    # without that, udev may give the link another MAC address while the manager does
+    assert "ID_NET_LINK_FILE=/etc/systemd/network/05-patchbay-old.link" in ready.enter("udevadm", "info", "/sys/class/net/old")
 
 
 def test_adoption(ready: System) -> None:
