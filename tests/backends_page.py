@@ -10,7 +10,15 @@ from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, PROGRAMS
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Spelled, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
+    KINDS,
+    PORT,
+    ROUTE,
+    RULE,
+    Attribute,
+    ManagerSetting,
+    Store,
+)
 
 PAGE = Path(__file__).parents[1] / "docs/docsite/rst/boot_backends.rst"
 _SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
@@ -98,7 +106,7 @@ def _tables() -> Iterator[str]:
     yield from _table("Policy rule", list(RULE.options))
 
 
-def _words(row: Attribute) -> tuple[Spelled | None, ...]:
+def _words(row: Attribute) -> tuple[ManagerSetting | None, ...]:
     return tuple(getattr(row, backend) for backend in PROGRAMS)
 
 
@@ -114,7 +122,7 @@ def _table(title: str, rows: list[Attribute]) -> Iterator[str]:
 
 
 def _cell(row: Attribute, backend: str) -> str:
-    spelled: Spelled | None = getattr(row, backend)
+    spelled: ManagerSetting | None = getattr(row, backend)
     if row.store in BESIDE:
         return "by udev"
     if row.store is Store.INET6 and backend == "networkmanager":

@@ -10,11 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DADFAILED
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import DEFAULT, family_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
     KINDS,
     LINK,
     PORT,
@@ -24,16 +20,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     Kind,
     Store,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    Dhcp4,
-    LinkKey,
-    NetnsKey,
-    RouteKey,
-    RuleKey,
-    Wanted,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
     TABLE,
     Integer,
     LinkName,

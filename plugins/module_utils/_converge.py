@@ -13,7 +13,31 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import NATIVE
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
+    ApplyFailed,
+    NeedsRecreate,
+    NetdevError,
+    RequestFailed,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveLinks, Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import ServeLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import DISABLE_IPV6, hint
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, merge, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, restore_prefsrc
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DHCP,
     KERNEL,
     STATIC,
@@ -21,38 +45,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     misplaced,
     owner,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import NATIVE
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
-    ApplyFailed,
-    NeedsRecreate,
-    NetdevError,
-    RequestFailed,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    BootState,
-    ClientKey,
-    Connection,
-    Dhcp4,
-    LinkKey,
-    NetnsKey,
-    RouteKey,
-    RuleKey,
-    Scope,
-    State,
-    Wanted,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import ServeLink
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import Plan, merge, plan
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, sources_again
-from ansible_collections.patchbay.netdev.plugins.module_utils._preconditions import DISABLE_IPV6, hint
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveLinks, Request
 
 
 class Gateway(Protocol):
@@ -122,11 +114,11 @@ def converge(
     if renamed or moved - scope.traffic:
         scope = replace(scope, sysctls={**scope.sysctls, **renamed}, traffic=scope.traffic | moved)
         found = plan(resolved, gateway.observe(scope))
-    if found.endangered:  # read what would be lost, and plan with it
+    if found.at_risk:  # read what would be lost, and plan with it
         everywhere = frozenset(gateway.all_namespaces())  # what sits on a link may be in any of them
-        places = {key.netns for key in found.endangered} | {item.key.netns for item in resolved if isinstance(item.key, LinkKey)}
+        places = {key.netns for key in found.at_risk} | {item.key.netns for item in resolved if isinstance(item.key, LinkKey)}
         traffic = scope.traffic | places  # addresses may come along to another namespace
-        scope = replace(scope, settings=found.endangered, traffic=traffic, namespaces=scope.namespaces | everywhere)
+        scope = replace(scope, settings=found.at_risk, traffic=traffic, namespaces=scope.namespaces | everywhere)
         found = plan(resolved, gateway.observe(scope))
     if found.operations and not allow_lockout:
         connection = gateway.connection()
@@ -148,7 +140,7 @@ def converge(
         if boot.let_go:  # what a manager took along that is to stay is there again, before the rest is done
             converge(gateway, boot.again, apply=True, allow_lockout=True)
             todo = plan(resolved, gateway.observe(scope))
-        after = _make_true(gateway, resolved, todo, scope)
+        after = _apply_and_verify(gateway, resolved, todo, scope)
     except NetdevError as error:
         if not boot.first:
             raise
@@ -210,7 +202,7 @@ def _take_back(gateway: Gateway, steps: Sequence[Operation]) -> tuple[list[str],
     return undone, refused
 
 
-def _make_true(gateway: Gateway, resolved: Sequence[Wanted], found: Plan, scope: Scope) -> State:
+def _apply_and_verify(gateway: Gateway, resolved: Sequence[Wanted], found: Plan, scope: Scope) -> State:
     """Apply a plan, and look what came of it."""
     _apply(gateway, found, scope)
     try:
@@ -329,14 +321,14 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
             if str(inverse) not in undone:  # a client may have been ended for its leases already
                 undone.append(str(inverse))
     touched = _touched(found)
-    details = replace(scope, links=scope.links | touched, settings=found.endangered)
+    details = replace(scope, links=scope.links | touched, settings=found.at_risk)
     try:
         routes = [route for some in found.before.routes.values() for route in some]
         for missing in (_lost, _misplaced, _lost):  # an address that goes for its place takes routes along
             for restore in missing(found.before, gateway.observe(details)):
                 refused += _attempt(gateway, restore)
                 undone.append(str(restore))
-        for step in sources_again(routes, gateway.observe(details)):
+        for step in restore_prefsrc(routes, gateway.observe(details)):
             refused += _attempt(gateway, step)
             undone.append(str(step))
         now = gateway.observe(details)
@@ -387,12 +379,12 @@ def _lost(before: State, now: State) -> list[Restore]:
     """What lived on links and is gone, though the links are there."""
     found = []
     for link in before:
-        carried, rest = before.carried(link.key), now.carried(link.key)
+        carried, rest = before.contents_of(link.key), now.contents_of(link.key)
         there = {identity(address) for address in rest.addresses}
         restore = Restore(
             link.key,
             tuple(one for one in carried.addresses if identity(one) not in there and owner(one) in (STATIC, DHCP)),
-            tuple(route for route in carried.routes if route.plain and route not in rest.routes and not comes_by_itself(route)),
+            tuple(route for route in carried.routes if route.plain and route not in rest.routes and not is_kernel_made(route)),
             {name: value for name, value in carried.sysctls.items() if rest.sysctls.get(name) != value},
         )
         if now.get(link.key) is not None and restore.requests():
@@ -402,7 +394,7 @@ def _lost(before: State, now: State) -> list[Restore]:
 
 def _misplaced(before: State, now: State) -> list[Restore]:
     """Addresses that are there, but no longer in their order."""
-    found = [(link.key, misplaced(link.get("addresses") or (), now.carried(link.key).addresses)) for link in before]
+    found = [(link.key, misplaced(link.get("addresses") or (), now.contents_of(link.key).addresses)) for link in before]
     return [Restore(key, anew=tuple(addresses)) for key, addresses in found if addresses]
 
 
@@ -423,9 +415,9 @@ def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> li
         for row in kind_of(old.kind).attributes:
             was, value = old.get(row.name), new.get(row.name)
             if was not in (None, {}) and not row.derived and row.type.difference(value, was):
-                now = "not known" if value is None else row.type.say(value)
-                found.append(f"{row.name} of {key} is {now}, it was {row.type.say(was)}")
-        lost, rest = before.carried(key), observed.carried(key)
+                now = "not known" if value is None else row.type.describe(value)
+                found.append(f"{row.name} of {key} is {now}, it was {row.type.describe(was)}")
+        lost, rest = before.contents_of(key), observed.contents_of(key)
         had, has = ({str(one) for one in carried.addresses if owner(one) != KERNEL} for carried in (lost, rest))
         found += [f"{item} on {key} is gone" for item in sorted(had - has)]
         found += [f"{item} is on {key}" for item in sorted(has - had) if old.get("addresses") is not None]
@@ -453,7 +445,7 @@ def _routing_differences(before: State, observed: State) -> list[str]:
 
 
 def _lasting_routes(state: State) -> dict[RouteKey, tuple[Any, ...]]:
-    kept = {key: tuple(route for route in some if not comes_by_itself(route)) for key, some in state.routes.items()}
+    kept = {key: tuple(route for route in some if not is_kernel_made(route)) for key, some in state.routes.items()}
     return {key: some for key, some in kept.items() if some}
 
 

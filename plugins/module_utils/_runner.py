@@ -16,8 +16,6 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
 from ansible.module_utils.common.sys_info import get_distribution
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import identity, long_form, owner
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
     namespace,
@@ -27,38 +25,29 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import ENGINE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import backend_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import Listener, listeners
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import ask
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._package import engine
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     InvalidValue,
     MissingLibrary,
     NetdevError,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._listening import Listener, listeners
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock import locked
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._probe import ask
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Address,
-    BootState,
-    Client,
-    ClientKey,
-    Link,
-    LinkKey,
-    Netns,
-    NetnsKey,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
-    Scope,
-    State,
-    Wanted,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey, Netns, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan_routing import comes_by_itself, origin
-from ansible_collections.patchbay.netdev.plugins.module_utils._pyz import engine
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, origin
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, long_form, owner
 
 _WORDS = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
@@ -349,8 +338,7 @@ def _outcome(operation: Operation, state: State) -> list[tuple[Any, Any]]:
     return [
         (key, new)
         for key, new in outcome(operation, state).items()
-        if not isinstance(key, RouteKey)
-        or not all(comes_by_itself(route) for route in (*(new or ()), *state.routes.get(key, ())))
+        if not isinstance(key, RouteKey) or not all(is_kernel_made(route) for route in (*(new or ()), *state.routes.get(key, ())))
     ]
 
 

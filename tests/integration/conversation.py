@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _messages as messages
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec, Decoded
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Codec, Decoded
 
 CLASSES = ("link", "address", "route", "rule")
 Said = tuple[str, bytes]  # a message class; the other arguments of Codec.encode, pickled

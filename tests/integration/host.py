@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._codec import Codec
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Codec
 from ansible_collections.patchbay.netdev.plugins.modules import (
     address_probe,
     bridge,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _codec
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _codec
 from ansible_collections.patchbay.netdev.tests.integration import conversation
 from ansible_collections.patchbay.netdev.tests.integration.conversation import Conversation
 from ansible_collections.patchbay.netdev.tests.integration.host import ip_batch, make_netns, plug_in, remove_netns, settle

@@ -23,10 +23,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, Request
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip, run_in_child, see_own_sysfs
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,

@@ -18,10 +18,10 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import RemoveNetns, Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveNetns, Request
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, refuse, stay
 from ansible_collections.patchbay.netdev.tests.integration.test_undo import REFUSED_BY_KERNEL, in_host, mac

@@ -20,7 +20,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay
 from ansible_collections.patchbay.netdev.tests.integration.table_names import named_tables

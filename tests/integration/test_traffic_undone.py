@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, ip
 from ansible_collections.patchbay.netdev.tests.integration.test_undo import entry, fail_everywhere, mac
 

@@ -17,11 +17,12 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._kernel import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PORT
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewLink, RemoveLinks, Request, SetLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, RemoveLinks, Request, SetLink
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 
 REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below every device's minimum

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, rendered
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import _without, assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
     System,

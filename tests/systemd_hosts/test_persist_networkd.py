@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import rendered
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, files, index, monitored, pinged, wait_until
 from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared

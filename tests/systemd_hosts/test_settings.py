@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
-from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import _RANGES
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import _RANGES
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, files, wait_until
 
 pytestmark = pytest.mark.parametrize("manager", ["networkd", "networkmanager"])

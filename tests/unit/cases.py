@@ -31,29 +31,21 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import PERMANENT
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     topology_argument_spec,
     wanted_route,
     wanted_rule,
     wanted_topology,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import parsed
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    MAIN_TABLE,
-    Address,
-    Client,
-    ClientKey,
-    Link,
-    LinkKey,
-    Route,
-    Rule,
-    State,
-    Wanted,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, Rule
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import PERMANENT
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import parsed
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"

@@ -15,25 +15,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, At, Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, At, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     HERE,
     PHYSICAL,
     Address,
     Attributes,
-    BootState,
-    Client,
-    Connection,
-    File,
     Link,
     LinkKey,
-    RouteKey,
-    Scope,
-    State,
-    Wanted,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
@@ -61,12 +58,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Tell,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
-    LINK_GROUP,
-    PROTOCOL,
-    TABLE,
-    NameOrNumber,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import LINK_GROUP, PROTOCOL, TABLE, NameOrNumber
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import No, Traffic
 
 LOOPBACK = "lo"

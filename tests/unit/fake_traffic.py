@@ -11,7 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import REJECTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
     NODAD,
     NOPREFIXROUTE,
@@ -19,17 +23,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     SECONDARY,
     TENTATIVE,
     identity,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import inside, is_link_local, network
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import REJECTS
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    MAIN_TABLE,
-    Address,
-    LinkKey,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
 )
 
 RTPROT_KERNEL = 2

@@ -14,24 +14,19 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
-    NODAD,
-    NOPREFIXROUTE,
-    PERMANENT,
-    SECONDARY,
-    is_duplicate,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey, Scope, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
     UpdateLink,
-    what_is_beside,
+    side_effects_of,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
@@ -50,6 +45,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     ReplaceRoute,
     SetLink,
     WriteSysctl,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
+    NODAD,
+    NOPREFIXROUTE,
+    PERMANENT,
+    SECONDARY,
+    is_duplicate,
 )
 from ansible_collections.patchbay.netdev.tests.unit.truths import TRUTHS, Truth, different, perform, routed_differently, whole
 from ansible_collections.patchbay.netdev.tests.unit.world import (
@@ -1598,7 +1600,7 @@ class GatewayContract:
         step = truth.step(world)
         before = whole(world)
         if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):  # as the planner notes it
-            step = replace(step, beside=what_is_beside(step, before))
+            step = replace(step, beside=side_effects_of(step, before))
         perform(world, step)
         if truth.lasting is None:
             return

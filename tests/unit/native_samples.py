@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, PORT, ROUTE, RULE, Attribute, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, PORT, ROUTE, RULE, Attribute, Kind
 
 MAC = "02:00:00:00:00:0a"
 SAMPLES: dict[str, Any] = {

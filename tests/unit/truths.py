@@ -9,16 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
-    NODAD,
-    NOPREFIXROUTE,
-    PERMANENT,
-    STATIC,
-    Addresses,
-    owner,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Carried, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -32,6 +24,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traff
     DeleteRoute,
     DeleteRule,
     SetRoute,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
+    NODAD,
+    NOPREFIXROUTE,
+    PERMANENT,
+    STATIC,
+    Addresses,
+    owner,
 )
 from ansible_collections.patchbay.netdev.tests.unit.world import MODES, ONE, SETTINGS, THREE, TWO, World, static
 
@@ -77,9 +77,9 @@ def deletion(name: str) -> Make:
 
     def make(world: World) -> Operation:
         plain = DeleteLink(world.link(name))
-        gone = plain.endangers(world.state()) - {plain.key}
+        gone = plain.loses_contents_of(world.state()) - {plain.key}
         state = world.state(*gone)
-        return DeleteLink(plain.link, along=tuple((link, Carried()) for link in state if link.key in gone))
+        return DeleteLink(plain.link, along=tuple((link, LinkContents()) for link in state if link.key in gone))
 
     return make
 

@@ -13,27 +13,18 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Address,
-    Carried,
-    Link,
-    LinkKey,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
-    Scope,
-    State,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     NewLink,
     RemoveAddress,
     Request,
     SetLink,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD
 
 MODES = ("private", "vepa", "bridge", "passthru", "source")
 ONE, TWO, THREE = "02:00:5e:00:00:01", "02:00:5e:00:00:02", "02:00:5e:00:00:03"
@@ -90,22 +81,24 @@ class World:
         """One attribute of a link."""
         return self.link(name).get(attribute)
 
-    def carried(self, name: str) -> Carried:
+    def contents_of(self, name: str) -> LinkContents:
         """What lives on a link."""
-        return self.state(self.key(name)).carried(self.key(name))
+        return self.state(self.key(name)).contents_of(self.key(name))
 
     def addresses(self, name: str) -> list[str]:
         """The addresses of a link, but for those of IPv6 that the kernel makes, which are link-local."""
-        return sorted(str(one) for one in self.carried(name).addresses if one.protocol != 3 and not one.ip.startswith("fe80:"))
+        return sorted(
+            str(one) for one in self.contents_of(name).addresses if one.protocol != 3 and not one.ip.startswith("fe80:")
+        )
 
     def address(self, name: str, ip: str) -> Address:
         """One address of a link."""
-        (found,) = (one for one in self.carried(name).addresses if one.ip == ip)
+        (found,) = (one for one in self.contents_of(name).addresses if one.ip == ip)
         return found
 
     def routes(self, name: str) -> list[str]:
         """The routes that leave by a link, but for those of IPv6 to link-local and multicast addresses."""
-        found = (one for one in self.carried(name).routes if not one.key.destination.startswith(("fe80:", "ff00:")))
+        found = (one for one in self.contents_of(name).routes if not one.key.destination.startswith(("fe80:", "ff00:")))
         return sorted(str(replace(one, key=replace(one.key, netns=""))) for one in found)
 
     def route(self, destination: str, name: str | None = None, metric: int | None = None, **attributes: Any) -> Route:

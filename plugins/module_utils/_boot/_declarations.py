@@ -13,9 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
     KINDS,
     LINK,
     NEXT_HOP,
@@ -26,16 +24,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
     draws_address,
     kind_of,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Link,
-    LinkKey,
-    NetnsKey,
-    Route,
-    RouteKey,
-    RuleKey,
-    Wanted,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Reference
 
 OURS = "/etc/patchbay"
 FOLDER = f"{OURS}/replay.d"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
 HOOK = "/usr/local/lib/patchbay/dhcp-hook"  # not below /run, where a host may let nothing be executed

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import BITS
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, Attribute, Kind, Spelled, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    Address,
-    BootState,
-    File,
-    LinkKey,
-    RouteKey,
-    RuleKey,
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
+    KINDS,
+    LINK,
+    Attribute,
+    Kind,
+    ManagerSetting,
+    Store,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import Reference, SetOf
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Reference, SetOf
 
 PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
 _CREDIT = "# Written by patchbay.netdev, from what was declared with persist: "
@@ -41,7 +42,7 @@ def is_native(file: File | None) -> bool:
     return file is not None and file.content.startswith(_CREDIT.encode())
 
 
-class CannotSay(InvalidValue):
+class NotExpressible(InvalidValue):
     """A declaration that a manager's files cannot express; `place`: which."""
 
     def __init__(self, place: str, sentence: str) -> None:
@@ -113,16 +114,16 @@ class Backend:
         self.udev = boot.udev
         self.version = boot.versions.get(name, 0)
 
-    def refuse(self, place: str, what: object, why: str) -> CannotSay:
+    def refuse(self, place: str, what: object, why: str) -> NotExpressible:
         """The error for a declaration."""
-        return CannotSay(place, f"{what}: persist: {self.name}: {why}. {_WAY_OUT}")
+        return NotExpressible(place, f"{what}: persist: {self.name}: {why}. {_WAY_OUT}")
 
-    def spelled(self, row: Attribute) -> Spelled | None:
+    def spelled(self, row: Attribute) -> ManagerSetting | None:
         """How it writes an attribute."""
-        found: Spelled | None = getattr(row, self.name)
+        found: ManagerSetting | None = getattr(row, self.name)
         return found
 
-    def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[Spelled, str] | None:
+    def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[ManagerSetting, str] | None:
         """An attribute as it stands in the file; None for what a new link has by itself, or udev gives it."""
         if row.store in BESIDE:
             if value and not self.udev:
@@ -146,9 +147,9 @@ class Backend:
                 f"{self._said(self.version)}",
             )
         if spelled.words is None:
-            return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.say(value))
+            return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.describe(value))
         if value not in spelled.words:
-            raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.say(value)}")
+            raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.describe(value)}")
         return spelled, spelled.words[value]
 
     def _check_settings(self, place: str, what: object, settings: Mapping[str, int]) -> None:

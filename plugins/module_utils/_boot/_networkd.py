@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKD, literal
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, ROUTE, RULE, VLAN, VRF
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, ROUTE, RULE, VLAN, VRF
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE
 
 CREDIT = credit("networkd")
 SINCE_NO_GAP = 257  # an older one takes the addresses of a lower device off while it reads a new drop-in of it
@@ -47,7 +48,7 @@ def stem(name: str) -> str:
 
 
 def rendered(boot: BootState, declared: Mapping[str, Fragment]) -> dict[str, File]:
-    """The files of all that is declared, by place of its declaration. CannotSay for what has no word there."""
+    """The files of all that is declared, by place of its declaration. NotExpressible for what has no word there."""
     return _Renderer(boot, declared).files()
 
 

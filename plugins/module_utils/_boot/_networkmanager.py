@@ -9,14 +9,15 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKMANAGER, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import network
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, BootState, File
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import Mac, Seconds
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Mac, Seconds
 
 # What it sets of a link that has an IPv6 address.
 SETS = {"ipv6.accept_ra": 0, "ipv6.disable_ipv6": 0, "ipv6.forwarding": 0, "ipv6.use_tempaddr": 0}
@@ -54,7 +55,7 @@ def stem(name: str) -> str:
 
 
 def rendered(boot: BootState, declared: Mapping[str, Fragment]) -> dict[str, File]:
-    """The profiles of all that is declared, by place of its declaration. CannotSay for what has no word there."""
+    """The profiles of all that is declared, by place of its declaration. NotExpressible for what has no word there."""
     return _Renderer(boot, declared).files()
 
 

@@ -16,25 +16,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Optional
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, CannotSay, credit, is_native
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    BootState,
-    File,
-    LinkKey,
-    NetnsKey,
-    RouteKey,
-    State,
-    Wanted,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, NotExpressible, credit, is_native
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._next_boot import ChangeFiles, Prove
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 
@@ -179,7 +175,7 @@ def _rendered(
     while declared:
         try:
             return {**found, **rendered(boot, declared)}
-        except CannotSay as error:
+        except NotExpressible as error:
             if error.place in asked:
                 raise
             notes.append(str(error))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link
 
 IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: below it the kernel takes IPv6 off the link
 

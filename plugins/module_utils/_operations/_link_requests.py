@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import in_order_of_adding, steps
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, Attribute, Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PASSTHRU, SOURCE, Attribute, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import takes_ipv6_off
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
     RemoveAddress,
@@ -22,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     SetNode,
     WriteSysctl,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import in_order_of_adding, steps
 
 
 def requests_to_change(link: Link, after: Attributes) -> list[Request]:

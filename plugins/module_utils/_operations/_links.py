@@ -9,17 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import identity, in_order_of_adding, made_anew
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import PASSTHRU, SOURCE, At, Attribute, Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Address,
-    Attributes,
-    Carried,
-    Link,
-    LinkKey,
-    Route,
-    State,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PASSTHRU, SOURCE, At, Attribute, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._along import (
     all_above,
     bridge_follows,
@@ -38,9 +31,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._link_
     is_meant,
     requests_to_change,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, say
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, describe
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddRoute,
     NewLink,
@@ -51,7 +43,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     Request,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitAddresses as AskToAwait
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, in_order_of_adding, made_anew
 
 # What an operation changes on other links: each as it is afterwards, and the attributes as they were. The planner notes it.
 Beside = tuple[tuple[Link, Attributes], ...]
@@ -79,9 +73,9 @@ class CreateLink(Operation):
         lower, peer = self.attributes.get("lower_device"), self.attributes.get("peer")
         rest = {name: value for name, value in self.attributes.items() if name not in ("lower_device", "peer")}
         place = f" on {lower}" if lower else f" with peer {peer}" if peer else ""
-        words = [f"{self.kind}{place}", *say(self.kind, rest)]
+        words = [f"{self.kind}{place}", *describe(self.kind, rest)]
         if self.other:
-            words.append(f"peer: {', '.join(say(self.kind, self.other))}")
+            words.append(f"peer: {', '.join(describe(self.kind, self.other))}")
         return f"create {self.key}: {', '.join(words)}"
 
     def predict(self, state: State) -> Changes:
@@ -209,7 +203,7 @@ class UpdateLink(Operation):
         """See requests_to_change."""
         return requests_to_change(self.link, self.after)
 
-    def endangers(self, state: State) -> frozenset[LinkKey]:
+    def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
         """A link that goes down loses its routes and its IPv6 addresses; one below the least MTU of IPv6 loses IPv6."""
         down = [
             key
@@ -225,8 +219,8 @@ class DeleteLink(Operation):
     on it."""
 
     link: Link
-    carried: Carried = field(default_factory=Carried)
-    along: tuple[tuple[Link, Carried], ...] = ()
+    carried: LinkContents = field(default_factory=LinkContents)
+    along: tuple[tuple[Link, LinkContents], ...] = ()
     why: str = ""
     beside: Beside = ()
 
@@ -280,7 +274,7 @@ class DeleteLink(Operation):
         """One request."""
         return [RemoveLink(self.key)]
 
-    def endangers(self, state: State) -> frozenset[LinkKey]:
+    def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
         """Everything that goes."""
         return frozenset(key for key, link in self.predict(state).items() if link is None)
 
@@ -373,7 +367,7 @@ class Rename(Operation):
         return [RenameLink(self.key, self.name)]
 
 
-def what_is_beside(operation: Operation, state: State) -> Beside:
+def side_effects_of(operation: Operation, state: State) -> Beside:
     """What an operation will change on links that stay, besides its own."""
     found = []
     for key, after in operation.predict(state).items():

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     LEFT_BEHIND,
     PHYSICAL,
     Link,
     LinkKey,
     Netns,
     NetnsKey,
-    State,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import NewNetns, RemoveNetns, Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewNetns, RemoveNetns, Request
 
 
 @dataclass(frozen=True)

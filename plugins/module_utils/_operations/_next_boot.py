@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import File, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import DropFile, ProveEngine, PutFile, Request, Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    DropFile,
+    ProveEngine,
+    PutFile,
+    Request,
+    Tell,
+)
 
 
 @dataclass(frozen=True)

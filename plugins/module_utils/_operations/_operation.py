@@ -9,9 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import Store, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Attributes, LinkKey, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Request
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request
 
 Changes = Mapping[Any, Any]  # by key: a Link, a Netns, the routes or the rules that have it; None: gone
 
@@ -35,15 +36,17 @@ class Operation(ABC):
     def requests(self) -> list[Request]:
         """What is asked of the kernel, in order."""
 
-    def endangers(self, _state: State) -> frozenset[LinkKey]:
+    def loses_contents_of(self, _state: State) -> frozenset[LinkKey]:
         """The links whose addresses and routes it takes with it, so that they are read before it runs: mostly none."""
         return frozenset()
 
 
-def say(kind: str, attributes: Attributes) -> list[str]:
+def describe(kind: str, attributes: Attributes) -> list[str]:
     """These attributes of a link of this kind, a route or a rule, as they stand in a sentence."""
     return [
-        row.type.say(attributes[row.name]) if row.store is Store.SYSCTL else f"{row.name} {row.type.say(attributes[row.name])}"
+        row.type.describe(attributes[row.name])
+        if row.store is Store.SYSCTL
+        else f"{row.name} {row.type.describe(attributes[row.name])}"
         for row in kind_of(kind).rows(attributes)
         if attributes[row.name] != {}
     ]

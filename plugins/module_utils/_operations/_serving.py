@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitLease as AskToAwaitLease
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Request, StartClient, StopClient
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitLease as AskToAwaitLease
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request, StartClient, StopClient
 
 
 @dataclass(frozen=True)

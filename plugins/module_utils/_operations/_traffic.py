@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import ROUTE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import LinkKey, Route, RouteKey, Rule, RuleKey, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, say
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import ROUTE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, describe
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddRoute,
     AddRule,
     AnnounceAddresses,
@@ -19,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     ReplaceRoute,
     Request,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitAddresses as AskToAwait
 
 DAD_SECONDS = 4.0  # what duplicate address detection takes on a link that has just come up, and some
 
@@ -88,11 +90,11 @@ class SetRoute(Operation):
         if self.before is None:
             usual = {"onlink": (False,), "scope": ("global", "link")}
             told = {name: value for name, value in self.route.attributes.items() if value not in usual.get(name, ())}
-            return f"create {self.key}: {', '.join(say('route', told))}"
+            return f"create {self.key}: {', '.join(describe('route', told))}"
         old = self.before.attributes
         words = [
-            f"{row.name} {'none' if old.get(row.name) is None else row.type.say(old[row.name])} -> "
-            f"{row.type.say(self.route.attributes[row.name])}"
+            f"{row.name} {'none' if old.get(row.name) is None else row.type.describe(old[row.name])} -> "
+            f"{row.type.describe(self.route.attributes[row.name])}"
             for row in rows
             if self.route.attributes[row.name] != old.get(row.name)
         ]
@@ -156,7 +158,7 @@ class CreateRule(Operation):
         return self.rule.key
 
     def __str__(self) -> str:
-        return f"create {self.key}: {', '.join(say('rule', self.rule.attributes))}"
+        return f"create {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
         """It is there."""
@@ -187,7 +189,7 @@ class DeleteRule(Operation):
         return self.rule.key
 
     def __str__(self) -> str:
-        return f"delete {self.key}: {', '.join(say('rule', self.rule.attributes))}"
+        return f"delete {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
         """One less at its priority."""

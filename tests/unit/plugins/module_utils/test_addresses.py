@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of, inside, is_link_local, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
     NODAD,
     NOPREFIXROUTE,
@@ -25,9 +28,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     owner,
     steps,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._ip import family_of, inside, is_link_local, network
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address
 
 TYPE = Addresses()
 
@@ -191,7 +191,7 @@ def test_what_comes_again_is_not_settled() -> None:
 def test_said() -> None:
     """The static ones; of a change, what comes, changes and goes."""
     lease = there("198.51.100.7/24", 0, valid=60)
-    assert TYPE.say((FOUR, lease, SIX)) == "[192.0.2.1/24, 2001:db8::1/64]"
+    assert TYPE.describe((FOUR, lease, SIX)) == "[192.0.2.1/24, 2001:db8::1/64]"
     assert TYPE.change(None, (FOUR,)) == "[192.0.2.1/24]"
     after = (there("192.0.2.2/24"), replace(SIX, metric=5), lease)
     assert TYPE.change((FOUR, SIX, lease), after) == "add 192.0.2.2/24, change 2001:db8::1/64, remove 192.0.2.1/24"

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import DADFAILED, PERMANENT
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     argument_spec,
     namespace,
@@ -23,9 +22,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     wanted_rule,
     wanted_topology,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey, RouteKey, RuleKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED, PERMANENT
 
 
 def validated(spec: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files impor
     node,
     of_lower_device,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 
 UNITS = "/etc/systemd/system"
 SYSTEMD = BootState(init="systemd", interpreter="/usr/bin/python3")

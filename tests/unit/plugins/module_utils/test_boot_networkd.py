@@ -14,9 +14,11 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import CREDIT, rendered
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File, Link, LinkKey, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
 from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 

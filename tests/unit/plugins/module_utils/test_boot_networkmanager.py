@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, rendered
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _managers
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _managers
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 
 CREDIT = "# Written by patchbay.netdev, from what was declared with persist: networkmanager.\n"

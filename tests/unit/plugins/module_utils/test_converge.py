@@ -14,7 +14,28 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
+    ApplyFailed,
+    InvalidValue,
+    Refused,
+    RequestFailed,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    NewLink,
+    RemoveLink,
+    RemoveLinks,
+    Request,
+    SetLink,
+    StartClient,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
     DHCP,
     RA,
@@ -22,18 +43,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import 
     STATIC,
     TENTATIVE,
     owner,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import ApplyFailed, InvalidValue, Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Dhcp4, LinkKey, Route, Scope, State, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
-    NewLink,
-    RemoveLink,
-    RemoveLinks,
-    Request,
-    SetLink,
-    StartClient,
 )
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
@@ -88,7 +97,7 @@ def everything(gateway: FakeGateway) -> tuple[State, dict[Any, Any]]:
     state = gateway.observe(Scope(keys, settings=keys, traffic=frozenset(gateway.all_namespaces())))
     living = {key: {"settings": state.settings[key]} for key in keys}
     for key in keys:
-        lasting = [item for item in state.carried(key).addresses if owner(item) in (STATIC, DHCP)]
+        lasting = [item for item in state.contents_of(key).addresses if owner(item) in (STATIC, DHCP)]
         living[key]["addresses"] = sorted((replace(item, flags=item.flags & ~STATE_BITS) for item in lasting), key=str)
     for key, some in {**state.routes, **state.rules}.items():
         lasting = [item for item in some if not (isinstance(item, Route) and (item.protocol in BY_ITSELF or not item.plain))]

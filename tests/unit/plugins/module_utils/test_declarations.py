@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _values as values
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     topology_argument_spec,
     topology_lists,
@@ -31,11 +29,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
     to_text,
     written,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS, LINK, PORT, ROUTE, RULE, Kind
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Link, LinkKey, NetnsKey, RouteKey, RuleKey, Wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge
-from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import Sysctls
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, PORT, ROUTE, RULE, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
+from ansible_collections.patchbay.netdev.plugins.module_utils._values import _types as values
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
 
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 # What is asked of one run, and means nothing at boot.

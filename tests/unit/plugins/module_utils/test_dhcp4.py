@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import returned
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import LINK, MACVLAN, VETH
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Client, ClientKey, Dhcp4, LinkKey, Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK, MACVLAN, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import returned
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_argspec import validated
 
 

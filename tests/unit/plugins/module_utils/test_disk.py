@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk, _lock
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import File
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import PutFile, Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _lock
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import PutFile, Tell
 
 
 def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

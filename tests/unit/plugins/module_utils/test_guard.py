@@ -9,20 +9,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._guard import check_lockout, management_path, route_towards
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    Address,
-    Connection,
-    Link,
-    LinkKey,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
-    State,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -37,6 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traff
     DeleteRule,
     SetRoute,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout, management_path, route_towards
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules
 
 MAC = "02:00:5e:00:00:01"

@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     rule_argument_spec,
     topology_argument_spec,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
     KINDS,
     LINK,
     ROUTE,

@@ -9,8 +9,8 @@ import json
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import (
     FOREVER,
     Lease,
     News,

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _disk, _managers
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import BootState, File
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _managers
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Tell
 
 OWN = "/etc/systemd/network/05-patchbay-mv0.network"
 TELL = Tell("networkd", (OWN,))

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _hook
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._networkd import cannot_say, news, text_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease, saved
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._networkd import cannot_say, news, text_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook as _hook
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, saved
 
 PLAIN = Dhcp4(True, "mac", table=105, rule_priority=1105)
 IPV6 = {"disable_ipv6": 0, "addr_gen_mode": 0, "accept_ra": 1}
@@ -200,7 +200,9 @@ def test_hook_goes_on_after_a_failure(
     records = {"a": known(settled=False), "b": known(), "c": known(settled=False, link="old-3")}
     monkeypatch.setattr(_networkd, "records", lambda: records)
     monkeypatch.setattr(_hook, "_heard", heard_of)
-    monkeypatch.setattr("ansible_collections.patchbay.netdev.plugins.module_utils._gateway._lock.LOCK", str(tmp_path / "lock"))
+    monkeypatch.setattr(
+        "ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock.LOCK", str(tmp_path / "lock")
+    )
     assert _hook.main(["networkd"], {}) == 1
     assert heard == [("a", LEASE), ("c", LEASE)]
     assert capsys.readouterr().err == "<3>failed: old-1: it is so\n"

@@ -11,18 +11,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import MACVLAN, At, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    Address,
-    Carried,
-    Link,
-    LinkKey,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
-    State,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVLAN, At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -30,15 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     UpdateLink,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
-    Announce,
-    AwaitAddresses,
-    CreateRule,
-    DeleteRoute,
-    DeleteRule,
-    SetRoute,
-)
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
     AddRoute,
@@ -56,7 +40,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._requests import (
     SetLink,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AwaitAddresses as AskToAwait
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitAddresses as AskToAwait
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
+    Announce,
+    AwaitAddresses,
+    CreateRule,
+    DeleteRoute,
+    DeleteRule,
+    SetRoute,
+)
 
 ETH0, MV0, MV1 = (LinkKey("", name) for name in ("eth0", "mv0", "mv1"))
 ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
@@ -284,7 +276,7 @@ def test_leaving_source_mode_does_not_send_the_list() -> None:
 
 def test_deletion() -> None:
     """What sits on it goes with it: one request."""
-    assert DeleteLink(link(), along=((link(MV1), Carried()),)).requests() == [RemoveLink(MV0)]
+    assert DeleteLink(link(), along=((link(MV1), LinkContents()),)).requests() == [RemoveLink(MV0)]
 
 
 # --- restoring ---
@@ -299,7 +291,7 @@ def test_restore() -> None:
     operation = Restore(MV0, (ADDRESS,), (ROUTED, DIRECT))
     assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(DIRECT), AddRoute(ROUTED)]
     assert str(operation) == "restore on mv0: 192.0.2.1/24, route to 203.0.113.0/24 via 192.0.2.9, route to 198.51.100.0/24"
-    assert (operation.predict(State()), operation.inverse(), operation.endangers(State())) == ({}, (), frozenset())
+    assert (operation.predict(State()), operation.inverse(), operation.loses_contents_of(State())) == ({}, (), frozenset())
 
 
 # --- addresses, routes, rules ---
@@ -391,7 +383,7 @@ def test_rule_that_is_hit(shown: Rule, hit: Rule | None) -> None:
 def test_waiting_and_announcing_change_nothing() -> None:
     """And cannot be taken back."""
     for operation in (AwaitAddresses(MV0, (SIX.ip,), 3), Announce(MV0, (ADDRESS.ip,))):
-        assert (operation.predict(State()), operation.inverse(), operation.endangers(State())) == ({}, (), frozenset())
+        assert (operation.predict(State()), operation.inverse(), operation.loses_contents_of(State())) == ({}, (), frozenset())
     assert AwaitAddresses(MV0, (SIX.ip,), 3).requests() == [AskToAwait(MV0, (SIX.ip,), 3)]
     assert Announce(MV0, (ADDRESS.ip,)).requests() == [AnnounceAddresses(MV0, (ADDRESS.ip,))]
 
@@ -434,7 +426,7 @@ def test_inverse_of_a_deletion() -> None:
     """The link, what lived on it, then what sat on it; each under its old index."""
     known = Link(MV0, "macvlan", {"lower_device": ETH0, "mode": "bridge", "address": ONE, "alias": None}, index=9)
     upper = Link(MV1, "macvlan", {"lower_device": MV0}, index=10)
-    operation = DeleteLink(known, Carried((ADDRESS,), (DIRECT,), {"ipv4.arp_ignore": 1}), ((upper, Carried()),))
+    operation = DeleteLink(known, LinkContents((ADDRESS,), (DIRECT,), {"ipv4.arp_ignore": 1}), ((upper, LinkContents()),))
     assert operation.inverse() == (
         CreateLink(
             MV0,
@@ -457,7 +449,7 @@ def test_prediction_of_what_is_inherited() -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "endangered"),
+    ("operation", "at_risk"),
     [
         (create(admin_state="up"), set()),
         (UpdateLink(link(admin_state="up"), {"admin_state": "down"}), {MV0}),
@@ -469,16 +461,16 @@ def test_prediction_of_what_is_inherited() -> None:
         (DeleteLink(link()), {MV0}),
     ],
 )
-def test_endangered(operation: Operation, endangered: set[LinkKey]) -> None:
+def test_endangered(operation: Operation, at_risk: set[LinkKey]) -> None:
     """Links whose addresses and routes go: they are read before."""
-    assert operation.endangers(State([link()])) == endangered
+    assert operation.loses_contents_of(State([link()])) == at_risk
 
 
 def test_deletion_endangers_what_sits_on_it() -> None:
     """And what sits on that."""
     lower = Link(ETH0, "physical", {})
     top = Link(LinkKey("", "top"), "vlan", {"lower_device": MV0})
-    assert DeleteLink(lower).endangers(State([lower, link(), link(MV1), top])) == {ETH0, MV0, MV1, top.key}
+    assert DeleteLink(lower).loses_contents_of(State([lower, link(), link(MV1), top])) == {ETH0, MV0, MV1, top.key}
 
 
 # --- sentences ---

@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._lease import Lease
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import (
-    HERE,
-    Client,
-    ClientKey,
-    Dhcp4,
-    LinkKey,
-    NetnsKey,
-    State,
-    Wanted,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Restore
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import AwaitAddresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan import merge, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge, plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
 from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
 
@@ -72,7 +66,7 @@ def test_inverses_lead_back(case: Case) -> None:
     assert different(before, state, frozenset(unknown)) == []
     assert state.clients == before.clients
     passing = any(isinstance(operation, (AwaitAddresses, Restore)) for operation in found.operations)
-    if not found.endangered and not passing:  # what is lost, if only for a moment, the loop restores
+    if not found.at_risk and not passing:  # what is lost, if only for a moment, the loop restores
         assert routed_differently(before, state) == []
 
 

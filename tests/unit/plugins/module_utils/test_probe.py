@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._announce import frame
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._probe import answer, question
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._announce import frame
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import answer, question
 
 MAC = bytes.fromhex("00163e111101")
 TARGET = "20010db8" + "00" * 8 + "12345678"

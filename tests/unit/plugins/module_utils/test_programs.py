@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import HOOK
-from ansible_collections.patchbay.netdev.plugins.module_utils._dhcp4 import CLIENTS
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._programs import PROGRAMS, Job
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS, Job
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import CLIENTS
 
 # Of Debian's AppArmor profile for dhclient (sbin.dhclient, usr.sbin.dhclient), what it may read or run.
 PROFILE = ("/etc/dhcp/*", "/var/lib/dhcp/dhclient*", "/usr/sbin/dhclient-script")

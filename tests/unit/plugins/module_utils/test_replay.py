@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils import _replay
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import to_text
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import Missing, MissingLibrary
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _replay
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, MissingLibrary
 
 
 @dataclass

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._addresses import Addresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import KINDS
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._sysctls import Sysctls
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
     LINK_GROUP,
     TABLE,
     AltName,
@@ -284,7 +284,7 @@ def test_difference_of_settings() -> None:
 )
 def test_said(type_: Type, value: Any, said: str) -> None:
     """As it stands in a sentence."""
-    assert type_.say(value) == said
+    assert type_.describe(value) == said
 
 
 @pytest.mark.parametrize(

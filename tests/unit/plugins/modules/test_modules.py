@@ -16,10 +16,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
-from ansible_collections.patchbay.netdev.plugins.module_utils._errors import MissingLibrary
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds import BRIDGE, MACVLAN, PORT, VETH
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import HERE, Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._requests import AddAddress, NewLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, MACVLAN, PORT, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import MissingLibrary
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AddAddress, NewLink
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
 
 Run = Callable[..., dict[str, Any]]

@@ -1,0 +1,130 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes and policy rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
+    HERE,
+    Attributes,
+    LinkKey,
+)
+
+MAIN_TABLE, LOCAL_TABLE = 254, 255  # linux/rtnetlink.h
+
+RTPROT_KERNEL, RTPROT_RA = 2, 9  # who made a route, there too
+
+
+@dataclass(frozen=True, order=True)
+class RouteKey:
+    """What makes a route itself. destination: `192.0.2.0/24`, the default as `0.0.0.0/0` or `::/0`; family: 4 or 6.
+
+    table: a number (a name only before the gateway has resolved it); metric: the kernel's, which for IPv6 is 1024 when none
+    is written.
+    """
+
+    netns: str
+    table: Any
+    family: int
+    destination: str
+    metric: int
+    tos: int = 0
+
+    def __str__(self) -> str:
+        words = [f"route to {self.destination}"]
+        words += [] if self.table == MAIN_TABLE else [f"table {self.table}"]
+        words += [] if self.metric == (1024 if self.family == 6 else 0) else [f"metric {self.metric}"]
+        return " ".join([*words, *([f"in netns {self.netns}"] if self.netns else [])])
+
+
+@dataclass(frozen=True, order=True)
+class RuleKey:
+    """What makes a policy rule itself: its priority, which the kernel lets several rules share, and we do not. family: 4 or 6."""
+
+    netns: str
+    family: int
+    priority: int
+
+    def __str__(self) -> str:
+        text = f"IPv{self.family} rule {self.priority}"
+        return f"{text} in netns {self.netns}" if self.netns else text
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route: `attributes` by option name, in normal form (a missing one: not known), protocol: who made it (RTPROT_*).
+
+    metrics: those of the kernel (`RTAX_*`) for which there is no option. hops: the links of several next hops.
+    plain: False for more than one next hop, a nexthop object, an encapsulation: it cannot be written again from this.
+    """
+
+    key: RouteKey
+    attributes: Attributes
+    protocol: int = 4  # static
+    metrics: tuple[tuple[str, int], ...] = ()
+    hops: tuple[str, ...] = ()
+    plain: bool = True
+
+    def get(self, name: str) -> Any:
+        """The value of an attribute; None when it has none."""
+        return self.attributes.get(name)
+
+    @property
+    def link(self) -> LinkKey | None:
+        """The link that it leaves by; None when it leaves by none or by several."""
+        return LinkKey(self.key.netns, self.attributes["link"]) if self.attributes.get("link") else None
+
+    @property
+    def links(self) -> tuple[LinkKey, ...]:
+        """All links that it leaves by."""
+        return (self.link,) if self.link else tuple(LinkKey(self.key.netns, name) for name in self.hops)
+
+    def __str__(self) -> str:
+        return f"{self.key} via {self.get('gateway')}" if self.get("gateway") else str(self.key)
+
+
+def is_default(route: Route) -> bool:
+    """Whether it is a default route of the main table, out of the namespace that the task runs in."""
+    key = route.key
+    leads_out = bool(route.links or route.get("gateway"))
+    return leads_out and (key.netns, key.table, key.destination) == (HERE, MAIN_TABLE, DEFAULT[key.family])
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A policy rule: `attributes` by option name, in normal form; one that it does not have is missing. protocol: RTPROT_*.
+
+    plain: False when it has parts that no option says, so that it cannot be written again from this.
+    """
+
+    key: RuleKey
+    attributes: Attributes
+    protocol: int = 4  # static
+    plain: bool = True
+
+    def get(self, name: str) -> Any:
+        """The value of an attribute; None when it has none."""
+        return self.attributes.get(name)
+
+    def hit(self, some: Iterable[Rule]) -> Rule | None:
+        """Of rules of its priority, the one that the kernel deletes when it is shown this one: the first that has all its parts,
+        whatever it has besides."""
+        return next((one for one in some if one._has_all_parts_of(self)), None)
+
+    def _has_all_parts_of(self, shown: Rule) -> bool:
+        parts = dict(shown.attributes)
+        mark = parts.pop("fwmark", None)
+        if mark is not None:  # a mark of 0 is none to the kernel, and only the masks have to be the same
+            found = self.get("fwmark")
+            if found is None or found[1] != mark[1] or mark[0] not in (0, found[0]):
+                return False
+        return shown.protocol in (0, self.protocol) and parts.items() <= self.attributes.items()
+
+    def __str__(self) -> str:
+        return str(self.key)

@@ -1,0 +1,261 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of planning that is about DHCP clients, and what their leases come to: an address, routes and a rule. Pure.
+
+A lease brings its address with the lifetime that the server gave it: so the address is told apart from static ones, and goes by
+itself when the client does. All else goes into a table of its own, which ends in an unreachable default: when the link loses
+its routes, packets from the address must not leave by another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LOOKUP, PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, inside, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, ON_LINK, Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import AwaitLease, ServeLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, NOPREFIXROUTE, identity, owner
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
+
+RENEW_ELSEWHERE = ("dhclient", "dhcpcd")  # their sockets are bound neither to the link nor to the address
+LAST_METRIC = 4278198272  # behind every route that anybody makes
+
+
+def address_of(lease: Lease, left: int) -> Address:
+    """The address, for as long as the lease holds. Its network is a route of the table, or nobody's."""
+    seconds = min(left, FOREVER - 1)
+    return Address(lease.ip, lease.prefix_length, 4, NOPREFIXROUTE, preferred=seconds, valid=seconds)
+
+
+def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[Wanted]:
+    """The routes and the rule that a lease comes to; none where no table is asked for."""
+    if options.table is None:
+        return []
+    metric, origin = options.metric or 0, f"{link}: the lease {lease}"
+
+    def route(destination: str, metric: int, **attributes: Any) -> Wanted:
+        key = RouteKey(link.netns, options.table, 4, destination, metric)
+        return Wanted(key, "route", True, attributes, origin=origin)
+
+    itself = options.client == NETWORKD  # which makes the routes to where a lease leads
+    near = [] if itself else [network(lease.ip, lease.prefix_length)]
+    ways = lease.ways if options.use_routes and not itself else ()
+    near += [destination for destination, gateway in ways if gateway == ON_LINK]
+    by_link = {"link": link.name, "source": lease.ip}
+    found = {one.key: one for one in (route(destination, metric, **by_link) for destination in near)}
+    for destination, gateway in ways:
+        if gateway != ON_LINK:
+            far = not any(inside(gateway, one) for one in near)
+            one = route(destination, metric, gateway=gateway, **by_link, **({"onlink": True} if far else {}))
+            found.setdefault(one.key, one)
+    if options.table != MAIN_TABLE:
+        one = route(DEFAULT[4], LAST_METRIC, type="unreachable")
+        found[one.key] = one
+        rule = RuleKey(link.netns, 4, options.rule_priority or 0)
+        parts = {"from": f"{lease.ip}/32", "action": LOOKUP, "table": options.table}
+        found[rule] = Wanted(rule, "rule", True, parts, origin=origin)
+    return list(found.values())
+
+
+def check_clients(items: Sequence[Wanted], state: State) -> None:
+    """Raise InvalidValue where two clients would write into one table, or make one rule."""
+    served = {item.key: item.dhcp4 for item in items if item.present and item.dhcp4 is not None}
+    others = {client.key.link: client.options for client in state.clients.values() if client.key.link not in served}
+    gone = {item.key for item in items if not item.present}
+    taken: dict[tuple[Any, ...], LinkKey] = {}
+    for key, options in {**others, **served}.items():
+        if key in gone or not options.enabled or options.table in (None, MAIN_TABLE):
+            continue
+        for name in ("table", "rule_priority"):
+            value = getattr(options, name)
+            other = taken.setdefault((key.netns, name, value), key)
+            if other != key:
+                raise InvalidValue(
+                    f"{key}: dhcp4: {name} {value} is that of {other}, which has a DHCP client too. Write one for each link"
+                )
+
+
+def ended(items: Sequence[Wanted], going: set[LinkKey], state: State) -> Iterator[Operation]:
+    """The clients that end, before anything else: what they would do meanwhile would stay."""
+    unwanted = {item.key for item in items if item.present and item.dhcp4 is not None and not item.dhcp4.enabled}
+    unwanted |= {item.key for item in items if item.present and _changes_hands(item, state.clients.get(ClientKey(item.key)))}
+    for key, client in state.clients.items():
+        if key.link in going | unwanted:
+            yield ServeLink(client, None)
+
+
+def asked_of(item: Wanted) -> Dhcp4 | None:
+    """What is wanted of a client, with the program that is to do it."""
+    return None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
+
+
+def _changes_hands(item: Wanted, client: Client | None) -> bool:
+    """Whether address and routes are networkd's own work before or afterwards, and not both."""
+    asked = asked_of(item)
+    if asked is None or client is None or not asked.enabled:
+        return False
+    return (asked.client == NETWORKD) != (client.options.client == NETWORKD)
+
+
+def leased_routes_and_rules(items: Sequence[Wanted], going: set[LinkKey], state: State) -> list[Wanted]:
+    """What is wanted of routes and rules because of leases: what a former one left, or a client that ends, is to be absent.
+
+    What the task itself says of a route or a rule counts.
+    """
+    asked = {item.key: item for item in items if isinstance(item.key, LinkKey) and item.present and item.dhcp4 is not None}
+    written = {item.key for item in items}
+    old: dict[Any, Wanted] = {}
+    new: dict[Any, Wanted] = {}
+    for client in state.clients.values():
+        link = client.key.link
+        if link not in asked and link not in going:
+            continue
+        for lease in _known(client):
+            old.update({one.key: one for one in wishes(link, client.options, lease)})
+        item = asked.get(link)
+        lease_now = None if item is None else held(item, state)
+        options = None if item is None else asked_of(item)
+        if options is not None and lease_now is not None:
+            new.update({one.key: one for one in wishes(link, options, lease_now)})
+    gone = [Wanted(key, one.kind, False, {}, origin=one.origin) for key, one in old.items() if key not in new]
+    return [one for one in (*gone, *new.values()) if one.key not in written]
+
+
+def held(item: Wanted, state: State) -> Lease | None:
+    """The lease that the link has and keeps: one of another link, or of another MAC address, is none of its own."""
+    client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
+    if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
+        return None
+    serves = item.dhcp4.enabled and client.fits and client.left > 0
+    return client.lease if serves and _keeps_its_mac(item, link) else None
+
+
+def _keeps_its_mac(item: Wanted, link: Link) -> bool:
+    """Whether a link has the same MAC address after a task: one in mode passthru has that of its lower device."""
+    if item.attributes.get("address") is not None:
+        return bool(item.attributes["address"] == link.get("address"))
+    changed = [item.attributes.get(name) not in (None, link.get(name)) for name in ("mode", "lower_device")]
+    return PASSTHRU not in (link.get("mode"), item.attributes.get("mode")) or not any(changed)
+
+
+def _known(client: Client) -> tuple[Lease, ...]:
+    return (*client.former, *((client.lease,) if client.lease else ()))
+
+
+def leased_address(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """The address of the lease comes, before any route that has it as its source."""
+    client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
+    if client is None or link is None or lease is None or client.options.client == NETWORKD:
+        return
+    before: tuple[Address, ...] = link.get("addresses") or ()
+    new = address_of(lease, client.left)
+    if identity(new) not in {identity(one) for one in before}:
+        yield UpdateLink(link, {"addresses": (*before, new)})
+
+
+def former_addresses(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """Those of former leases go, when no route has them as its source any more; a static one that is the same stays."""
+    client, link = observed.clients.get(ClientKey(item.key)), state.get(item.key)
+    if client is None or link is None or item.dhcp4 is None:
+        return
+    lease = held(item, observed)
+    old = {identity(address_of(one, 0)) for one in _known(client)}
+    old -= {identity(address_of(lease, 0))} if lease else set()
+    before: tuple[Address, ...] = link.get("addresses") or ()
+    after = tuple(one for one in before if identity(one) not in old or owner(one) != DHCP)
+    if after != before:
+        yield UpdateLink(link, {"addresses": after})
+
+
+def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+    """Start the client, or restart one that was started otherwise, or for a link that is no more."""
+    key = ClientKey(item.key)
+    there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
+    options = asked_of(item)
+    if options is None and there is not None and not there.lives and link is not None and link.index is None:
+        options = there.options  # the link was made anew along with others
+        item = replace(item, dhcp4=options)
+    if options is None or not options.enabled or link is None:
+        return
+    check_link(link, state)
+    if options.client == NETWORKD and (item.attributes.get("sysctls") or {}).get("ipv6.accept_ra"):
+        raise Refused(
+            f"{item.key}: dhcp4: systemd-networkd takes router advertisements itself, and sets ipv6.accept_ra to 0. "
+            "Leave the setting out, or write client: udhcpc"
+        )
+    moved = before is not None and link.get("address") != before.get("address")
+    if there is None or not there.serves or there.options != options or moved:
+        lease, known = held(item, observed), observed.clients.get(key)
+        started = Client(key, options, lease, known.left) if lease and known else Client(key, options, settled=False)
+        yield ServeLink(there, started)
+
+
+def awaited_lease(item: Wanted, state: State) -> Iterator[Operation]:
+    """Wait for the lease of a link, where a task says so; all clients ask at the same time."""
+    client = state.clients.get(ClientKey(item.key))
+    if item.wait_lease and client is not None and client.lease is None and not client.settled:
+        yield AwaitLease(item.key, item.wait_lease)
+
+
+def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State) -> Iterator[Operation]:
+    """The client of a link that gets another name knows it by its old one: it ends before that, and comes again afterwards."""
+    client = state.clients.get(ClientKey(old))
+    if client is not None:
+        yield ServeLink(client, None)
+    yield from steps
+    if client is not None:
+        yield ServeLink(None, replace(client, key=ClientKey(new), lives=True, fits=True))
+
+
+def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
+    """The clients of links that are to be made anew end before that, and come again afterwards."""
+    for link in links:
+        client = state.clients.get(ClientKey(link.key))
+        if client is not None and client.lives:
+            yield ServeLink(client, replace(client, lives=False))
+
+
+def doubts(items: Sequence[Wanted], predicted: State) -> Iterator[str]:
+    """What a user should know of the clients that serve after a task."""
+    for item in items:
+        client = predicted.clients.get(ClientKey(item.key)) if item.present and item.dhcp4 is not None else None
+        if client is None or client.options.client not in RENEW_ELSEWHERE:
+            continue
+        around = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
+        if any(link.get("admin_state") == "up" for link in around):
+            yield (
+                f"{item.key}: dhcp4: {client.options.client} sends its renewals as the main table leads to the server: "
+                "they leave with the MAC address and the IP address of another link, which a switch that goes by MAC addresses "
+                "drops. Write another client (udhcpc), or give the link a namespace of its own"
+            )
+
+
+def check_link(link: Link, state: State) -> None:
+    """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
+    controller = state.get(LinkKey(link.key.netns, link.get("controller") or ""))
+    if controller is not None and controller.kind == "bridge":
+        raise Refused(
+            f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
+            f"of a server too. Write dhcp4 for {controller.key.name}, or detach the port"
+        )
+    if not link.ethernet or link.kind == "vrf":
+        raise Refused(f"{link.key}: dhcp4: no DHCP server can be asked by a link of this kind ({link.kind}). Leave it out")
+    if link.get("served_by"):
+        raise Refused(
+            f"{link.key}: dhcp4: {link.get('served_by')} serves it already, and two clients would give it two addresses. "
+            "End that one first"
+        )
+    if link.get("admin_state") == "down":
+        raise Missing(f"{link.key}: dhcp4: it is down, and nothing can be asked by a link that is down. Write admin_state: up")

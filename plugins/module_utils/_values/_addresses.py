@@ -1,0 +1,337 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The IP addresses of a link: which of them are ours to manage, what makes two the same, and how one list becomes another.
+
+The value of the attribute `addresses` holds all that a link has, whoever made them. A wish names static ones, and only static
+ones are ever removed for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
+    Difference,
+    Integer,
+    Ip,
+    Text,
+    Type,
+    ip_interface,
+)
+
+# linux/if_addr.h
+SECONDARY = TEMPORARY = 0x01  # the one in IPv4, the other in IPv6
+NODAD, DADFAILED, TENTATIVE, PERMANENT, NOPREFIXROUTE = 0x02, 0x08, 0x40, 0x80, 0x200
+KERNEL_LO, KERNEL_RA, KERNEL_LL = 1, 2, 3  # IFAPROT_*
+
+_SCOPE_HOST = 254  # linux/rtnetlink.h
+
+STATIC, DHCP, RA, KERNEL = "static", "dhcp", "ra", "kernel"
+_SETTABLE = NODAD | NOPREFIXROUTE
+_SWITCHES = (("noprefixroute", NOPREFIXROUTE), ("nodad", NODAD))
+_KEYS = ("ip", "peer_ip", "label", "metric", "noprefixroute", "nodad")
+
+
+def owner(address: Address) -> str:
+    """Who made an address: `static`, `dhcp`, `ra` or `kernel`, as far as the kernel says.
+
+    A client that gives its address no lifetime (udhcpc, or an infinite lease) cannot be told by the address: so the gateway
+    says which client serves the link, and then no address of the link counts as static that was not declared.
+    """
+    if address.protocol in (KERNEL_LO, KERNEL_LL) or is_link_local(address.ip) or _is_loopback(address):
+        return KERNEL
+    if address.protocol == KERNEL_RA:
+        return RA
+    lasting = address.flags & PERMANENT and address.valid is None
+    if address.family == 6 and (address.flags & TEMPORARY or not lasting):
+        return DHCP if address.prefix_length == 128 else RA
+    return STATIC if lasting and not address.client else DHCP
+
+
+def _is_loopback(address: Address) -> bool:
+    return (address.ip, address.prefix_length) in (("127.0.0.1", 8), ("::1", 128))
+
+
+def identity(address: Address) -> tuple[Any, ...]:
+    """What the kernel tells two addresses of one link apart by."""
+    if address.family == 6:
+        return (address.ip,)
+    return (address.ip, address.prefix_length, network(address.peer_ip or address.ip, address.prefix_length))
+
+
+def is_duplicate(address: Address) -> bool:
+    """Whether another host was found to use it."""
+    return bool(address.flags & DADFAILED)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How one list of addresses becomes another: first those that are new, so that no route loses its last address."""
+
+    add: tuple[Address, ...]
+    replace: tuple[Address, ...]  # the kernel changes them in place
+    again: tuple[tuple[Address, Address], ...]  # it does not: they go and come
+    remove: tuple[Address, ...]
+    behind: tuple[Address, ...] = ()  # they go and come too: a new primary of their subnet is to stand before them
+
+    @property
+    def gone(self) -> list[Address]:
+        """All that are taken off at some time."""
+        return [*self.remove, *(old for old, _new in self.again), *self.behind]
+
+
+def steps(before: tuple[Address, ...], after: tuple[Address, ...]) -> Steps:
+    """The steps from one complete list to the other."""
+    old = {identity(address): address for address in before}
+    new = {identity(address): address for address in after}
+    changed = [(old[key], new[key]) for key in new if key in old and _settings(old[key]) != _settings(new[key])]
+    again = tuple((was, now) for was, now in changed if not _in_place(was, now))
+    added = {key for key in new if key not in old}
+    return Steps(
+        tuple(new[key] for key in new if key in added),
+        tuple(now for was, now in changed if _in_place(was, now)),
+        again,
+        tuple(address for key, address in old.items() if key not in new),
+        tuple(_behind(after, added | {identity(now) for _was, now in again})),
+    )
+
+
+def _behind(after: tuple[Address, ...], fresh: set[tuple[Any, ...]]) -> Iterator[Address]:
+    """The IPv4 addresses whose subnet gets a new first one: the one that is there first is the one that packets are sent from."""
+    first: dict[str, bool] = {}
+    for address in after:
+        if address.family == 4:
+            is_fresh = identity(address) in fresh
+            if first.setdefault(network(address.peer_ip or address.ip, address.prefix_length), is_fresh) and not is_fresh:
+                yield replace(address, flags=address.flags & ~SECONDARY)  # what it is until it goes
+
+
+def in_order_of_adding(addresses: Iterable[Address]) -> list[Address]:
+    """Addresses so that the kernel lists them in their order: it puts a new IPv4 address last, and a new IPv6 address first.
+
+    The order counts: the first of a subnet is the source of packets that nobody chose one for.
+    """
+    found = list(addresses)
+    return [one for one in found if one.family == 4] + [one for one in reversed(found) if one.family == 6]
+
+
+def misplaced(before: Iterable[Address], now: Iterable[Address]) -> list[Address]:
+    """Those that have to go and come again, in the order of adding, so that all stand as they stood before."""
+    old, new = ([one for one in in_order_of_adding(some) if owner(one) in (STATIC, DHCP)] for some in (before, now))
+    found: list[Address] = []
+    for family in (4, 6):
+        there = [identity(one) for one in new if one.family == family]
+        left = [one for one in old if one.family == family and identity(one) in there]
+        for one in there:  # what stays are the first of the old ones, as far as they stand in their order
+            if left and identity(left[0]) == one:
+                left.pop(0)
+        found += left
+    return found
+
+
+def _settings(address: Address) -> tuple[Any, ...]:
+    flags = address.flags & (_SETTABLE | DADFAILED)
+    return flags, address.prefix_length, address.peer_ip or None, address.label or None, address.metric or None
+
+
+def _in_place(was: Address, now: Address) -> bool:
+    """What the kernel changes on a living address; it answers OK to the rest and ignores it."""
+    if was.prefix_length != now.prefix_length or was.peer_ip != now.peer_ip or was.flags & DADFAILED & ~now.flags:
+        return False
+    if was.family == 6:
+        return bool(now.metric or not was.metric)
+    return was.label == now.label and was.flags & NOPREFIXROUTE == now.flags & NOPREFIXROUTE
+
+
+class Addresses(Type):
+    """The static addresses of a link; normal form: a tuple of Address, in the order of writing."""
+
+    def argument(self) -> dict[str, Any]:
+        """A list of texts or dictionaries."""
+        return {"type": "list", "elements": "raw"}
+
+    def parse(self, value: Any) -> tuple[Address, ...]:
+        """The addresses, each once."""
+        found: dict[tuple[Any, ...], Address] = {}
+        for item in value:
+            address = _parsed(item)
+            other = found.setdefault(identity(address), address)
+            if other != address:
+                raise InvalidValue(f"{address} stands there twice, differently. Write it once")
+        return tuple(found.values())
+
+    def difference(self, current: Any, wanted: Any) -> Difference:
+        """The lists before and after, both complete: what others made stays, and what is there already is completed."""
+        before = current or ()
+        ours = {identity(address): address for address in completed(before, wanted)}
+        kept = {identity(one): one for one in before if identity(one) in ours or owner(one) != STATIC}
+        kept.update(ours)
+        after = tuple(kept.values())
+        return None if current is not None and not any(vars(steps(before, after)).values()) else (before, after)
+
+    def describe(self, value: Any) -> str:
+        """The static ones in brackets."""
+        return f"[{', '.join(str(address) for address in value if owner(address) == STATIC)}]"
+
+    def change(self, current: Any, wanted: Any) -> str:
+        """What comes, what goes, and what changes."""
+        if current is None:
+            return self.describe(wanted)
+        found = steps(current, wanted)
+        words = [f"add {address}" for address in found.add]
+        words += [f"change {address}" for address in (*found.replace, *(new for _old, new in found.again))]
+        words += [f"remove {address}" for address in found.remove]
+        return ", ".join(words)
+
+    def returned(self, value: Any) -> Any:
+        """The static ones, each with all its options; sorted, for the order of the kernel tells nothing about wishes."""
+        return [long_form(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+
+    def saved(self, value: Any) -> Any:
+        """As they were written, in that order: the first of a subnet is the one that packets are sent from."""
+        return [_saved(address) for address in value]
+
+    def compared(self, value: Any) -> Any:
+        """The static ones, each as short as a user would write it."""
+        return [_short(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+
+
+def _static(value: tuple[Address, ...]) -> list[Address]:
+    return [address for address in value if owner(address) == STATIC]
+
+
+def _short(address: Address) -> Any:
+    found = {name: part for name, part in long_form(address).items() if part}
+    return found if len(found) > 1 else found["ip"]
+
+
+def _saved(address: Address) -> Any:
+    """With what is written to be off: nothing written leaves it as it is."""
+    found = _short(address)
+    off = {name: False for name, bit in _SWITCHES if address.unset & bit}
+    return {**(found if isinstance(found, dict) else {"ip": found}), **off} if off else found
+
+
+def long_form(address: Address) -> dict[str, Any]:
+    """An address in the words of the options."""
+    return {
+        "ip": str(address),
+        "peer_ip": address.peer_ip or None,
+        "label": address.label or None,
+        "metric": address.metric or None,
+        "noprefixroute": bool(address.flags & NOPREFIXROUTE),
+        "nodad": bool(address.flags & NODAD),
+    }
+
+
+def completed(there: tuple[Address, ...], wanted: tuple[Address, ...]) -> tuple[Address, ...]:
+    """The wanted addresses, each with what is there of it already where nothing was written."""
+    found = {identity(address): address for address in there}
+    unwritten = {(address.ip, address.prefix_length): address for address in there}  # whatever its peer is
+    return tuple(
+        _completed(found.get(identity(one)) or (unwritten.get((one.ip, one.prefix_length)) if one.peer_ip is None else None), one)
+        for one in wanted
+    )
+
+
+def made_anew(address: Address) -> Address:
+    """As the kernel has it at first: it looks whether another host has an IPv6 address."""
+    checked = address.family == 6 and not address.flags & NODAD
+    return replace(address, flags=address.flags | TENTATIVE) if checked else address
+
+
+def _completed(there: Address | None, wanted: Address) -> Address:
+    """The address that is there, with what was written of the wanted one."""
+    if there is None:
+        return wanted
+    found = replace(
+        there,
+        prefix_length=wanted.prefix_length,
+        peer_ip=_written(wanted.peer_ip, there.peer_ip),
+        label=_written(wanted.label, there.label),
+        metric=_written(wanted.metric, there.metric),
+        flags=(there.flags | wanted.flags & _SETTABLE) & ~wanted.unset,
+    )
+    return found if _in_place(there, found) else made_anew(found)
+
+
+def _written(wanted: Any, there: Any) -> Any:
+    """What was written, of which an empty text and 0 say that the address has none; what is there where nothing was."""
+    return there if wanted is None else wanted or None
+
+
+def _parsed(item: Any) -> Address:
+    if isinstance(item, (list, tuple)):
+        raise InvalidValue(f"{item!r} is neither an address such as 192.0.2.1/24 nor a dictionary with ip")
+    options = item if isinstance(item, Mapping) else {"ip": item}
+    written = {name: value for name, value in options.items() if value is not None}
+    for name in written:
+        if name not in _KEYS:
+            raise InvalidValue(f"{name!r} is no part of an address. There are: {', '.join(_KEYS)}")
+    if "ip" not in written:
+        raise InvalidValue(f"{dict(item)!r} has no ip, such as 192.0.2.1/24")
+    ip, length = ip_interface(written["ip"])
+    family = 6 if ":" in ip else 4
+    flags, unset = PERMANENT, 0
+    for name, bit in _SWITCHES:
+        if name in written:
+            asked = _part(written, name, _parse_boolean)
+            flags, unset = (flags | bit, unset) if asked else (flags, unset | bit)
+    if family == 4 and "nodad" in written:
+        raise InvalidValue(f"{ip}: nodad is of IPv6: there is no duplicate address detection for IPv4 in the kernel")
+    if family == 6 and "label" in written:
+        raise InvalidValue(f"{ip}: a label is of IPv4: IPv6 addresses have none")
+    peer = _part(written, "peer_ip", lambda value: Ip().parse(value) if value else "") if "peer_ip" in written else None
+    if peer and (6 if ":" in peer else 4) != family:
+        raise InvalidValue(f"{ip}: peer_ip {peer} is of the other family")
+    peer = "" if peer == ip else peer  # as the kernel has it
+    label = _part(written, "label", lambda value: Text(15).parse(str(value))) if "label" in written else None
+    metric = _part(written, "metric", _parse_metric) if "metric" in written else None
+    scope = _SCOPE_HOST if ip.startswith("127.") else 0  # the kernel wants that of the subnet's primary, and `ip` picks it too
+    return made_anew(Address(ip, length, family, flags, scope, peer_ip=peer, label=label, metric=metric, unset=unset))
+
+
+def _part(written: Mapping[str, Any], name: str, parse: Any) -> Any:
+    try:
+        return parse(written[name])
+    except InvalidValue as error:
+        raise InvalidValue(f"{written['ip']}: {name}: {error}") from error
+
+
+def _parse_boolean(value: Any) -> bool:
+    if str(value).lower() in ("true", "yes", "on", "1"):
+        return True
+    if str(value).lower() in ("false", "no", "off", "0"):
+        return False
+    raise InvalidValue(f"{value!r} is neither true nor false")
+
+
+def _parse_metric(value: Any) -> int:
+    if not re.fullmatch(r"-?\d{1,20}", str(value)):
+        raise InvalidValue(f"{value!r} is not a whole number")
+    return Integer(0, 0xFFFFFFFF).parse(int(value))
+
+
+def connected(addresses: tuple[Address, ...]) -> Iterator[tuple[str, Address]]:
+    """(destination, address) of the routes that the kernel makes along with addresses on a link that is up."""
+    for address in addresses:
+        if address.flags & NOPREFIXROUTE:
+            continue
+        if address.family == 6:
+            yield network(address.ip, address.prefix_length), address
+            if address.peer_ip:
+                yield f"{address.peer_ip}/128", address
+        elif address.prefix_length and (address.prefix_length < 32 or address.peer_ip):
+            yield network(address.peer_ip or address.ip, address.prefix_length), address
+
+
+def covers(addresses: tuple[Address, ...], ip: str) -> bool:
+    """Whether an address is in the network of one of these."""
+    return any(inside(ip, destination) for destination, _address in connected(addresses))

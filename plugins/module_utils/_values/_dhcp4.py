@@ -1,0 +1,163 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option `dhcp4` of a link: its suboptions, what they say, and how they are saved. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import TABLE, Integer
+
+# Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
+# and leaves IPv6 alone; the renewals of the last two leave by the link that the main table says, with the MAC address of that.
+NETWORKD = "networkd"
+CLIENTS = ("udhcpc", NETWORKD, "dhclient", "dhcpcd")
+ARGUMENT: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "enabled": {"type": "bool", "default": True},
+        "client_id": {"type": "str", "default": "none"},
+        "hostname": {"type": "str"},
+        "vendor_class": {"type": "str"},
+        "table": {"type": "str"},
+        "rule_priority": {"type": "int"},
+        "metric": {"type": "int"},
+        "use_routes": {"type": "bool"},
+        "use_dns": {"type": "bool", "default": False},
+        "wait": {"type": "float"},
+        "client": {"type": "str", "choices": list(CLIENTS)},
+    },
+}
+_MAIN = (254, "main")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+
+
+def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
+    """What the suboptions say, and how many seconds to wait; InvalidValue without the name of the option."""
+
+    def read(name: str, parse: Callable[[Any], Any]) -> Any:
+        if params.get(name) is None:
+            return None
+        try:
+            return parse(params[name])
+        except InvalidValue as error:
+            raise InvalidValue(f"{name}: {error}") from error
+
+    if not params.get("enabled", True):
+        return Dhcp4(enabled=False), None
+    table, priority = read("table", _table), read("rule_priority", Integer(1, 0xFFFFFFFE).parse)
+    metric, use_routes = read("metric", Integer(0, 0xFFFFFFFF).parse), params.get("use_routes")
+    if table is None:
+        for name, value in (("rule_priority", priority), ("metric", metric), ("use_routes", use_routes or None)):
+            if value is not None:
+                raise InvalidValue(
+                    f"{name} is about the routes of a lease, and none of them is used without a table. Write table as well"
+                )
+    elif table in _MAIN and priority is not None:
+        raise InvalidValue("the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out")
+    elif table not in _MAIN and priority is None:
+        raise InvalidValue(
+            f"nobody looks into table {table} without a rule. Write rule_priority, the priority of a rule for packets from the "
+            "address of the lease"
+        )
+    wait = read("wait", _wait)
+    options = Dhcp4(
+        True,
+        read("client_id", _client_id) or "none",
+        read("hostname", _hostname),
+        read("vendor_class", _vendor_class),
+        table,
+        priority,
+        metric or None,
+        table is not None and use_routes is not False,
+        params.get("client"),
+        bool(params.get("use_dns")),
+    )
+    return options, wait
+
+
+def _table(value: Any) -> Any:
+    table = TABLE.parse(value)
+    if table in (0, 255, "local", "unspec"):
+        raise InvalidValue(f"{value} is the kernel's own. Write another table")
+    return table
+
+
+def _wait(value: float) -> float:
+    if not 0 < value <= 3600:
+        raise InvalidValue(f"{value:g} is no number of seconds up to 3600. Leave it out to go on without the lease")
+    return value
+
+
+def _client_id(value: str) -> str:
+    """A word, or the bytes of an identifier with colons."""
+    text = value.strip().lower().replace("-", ":")
+    if text in ("none", "mac", "duid"):
+        return text
+    if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){1,254}", text):
+        raise InvalidValue(
+            f"{value!r} is neither none, mac nor duid, nor the bytes of an identifier such as 01:52:54:00:12:34:56 (quoted)"
+        )
+    if text.count(":") == 5 and text[:2] not in ("00", "01", "ff"):
+        raise InvalidValue(
+            f"{value} looks like a MAC address, which an identifier has behind a byte for its type. "
+            f"Write mac for that of the link, or 01:{text}"
+        )
+    return text
+
+
+def _hostname(value: str) -> str:
+    if len(value) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", value):
+        raise InvalidValue(f"{value!r} is no host name: it is made of letters, digits and hyphens, with dots between its parts")
+    return value
+
+
+def _vendor_class(value: str) -> str:
+    if not re.fullmatch(r"[ -~]{1,255}", value):
+        raise InvalidValue(f"{value!r} is no vendor class: it has 1 to 255 characters of ASCII")
+    return value
+
+
+def saved(options: Dhcp4) -> dict[str, Any]:
+    """The suboptions that were written, made of what JSON has: `parsed` reads them back."""
+    if not options.enabled:
+        return {"enabled": False}
+    found = {name: value for name, value in vars(options).items() if value is not None and name not in ("enabled", "use_routes")}
+    if not options.use_dns:
+        del found["use_dns"]
+    if options.table is not None:
+        found.update(table=str(options.table), use_routes=options.use_routes)
+    return found
+
+
+def returned(client: Client | None) -> dict[str, Any]:
+    """A client in the words of the options, with its lease; what it does not have is null."""
+    options = client.options if client is not None else Dhcp4(enabled=False, client_id="", use_routes=False)
+    found = {field.name: getattr(options, field.name) for field in fields(Dhcp4)}
+    lease = client.lease if client is not None else None
+    found["client_id"] = found["client_id"] or None
+    found["lease"] = None
+    if lease is not None:
+        found["lease"] = {
+            "address": str(lease),
+            "routers": list(lease.routers),
+            "routes": [{"destination": destination, "gateway": gateway} for destination, gateway in lease.routes],
+            "dns": list(lease.dns),
+            "domain": lease.domain or None,
+            "server": lease.server or None,
+            "seconds": lease.seconds,
+        }
+    return found
+
+
+def compared(client: Client | None) -> dict[str, Any]:
+    """A client as it stands in a diff: what it was started with."""
+    if client is None or not client.lives:
+        return {"state": "absent"}
+    return {"state": "present", **{name: value for name, value in vars(client.options).items() if value is not None}}

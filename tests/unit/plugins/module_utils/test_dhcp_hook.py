@@ -1,0 +1,294 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hook of DHCP clients: which news are planned, what is known before and after, and that a renewal loads next to nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _leases
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook as _hook
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _lease_plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of, restored, saved
+from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_lease import LEASE, UDHCPC
+
+FRESH: dict[str, Any] = {
+    "netns": "",
+    "link": "ve1",
+    "namespace": [4, 1],
+    "index": 7,
+    "address": "02:00:00:00:00:01",
+    "options": {"enabled": True},
+    "command": ["udhcpc"],
+    "networkd": None,
+    "folders": [],
+    "places": {},
+    "resolver": "",
+    "lease": None,
+    "former": [],
+    "settled": False,
+    "expires": None,
+}
+BOUND = {**FRESH, "lease": json.loads(json.dumps(saved(LEASE))), "settled": True, "expires": 2000.0}
+NOW = 1000.0
+
+
+@dataclass
+class Host:
+    """Where the hook runs: a file, a clock, and in place of the engine a list of what it was asked for."""
+
+    path: Path
+    now: float = NOW
+    usable: bool = True
+    planned: list[dict[str, Any]] = field(default_factory=list)
+    prolonged: list[Lease] = field(default_factory=list)
+    asked_for_ways: list[bool] = field(default_factory=list)
+    refuses: bool = False
+
+    def known(self) -> dict[str, Any]:
+        """What the file says."""
+        found = _leases.read(str(self.path))
+        assert found is not None
+        return found
+
+    def apply(self, record: dict[str, Any]) -> list[str]:
+        """What the engine does."""
+        assert self.known() == {"format": 1, **json.loads(json.dumps(record))}
+        self.planned.append(dict(record))
+        if self.refuses:
+            raise Refused("no")
+        return ["set ve1"]
+
+    def is_usable(self, _lease: Lease, with_ways: bool) -> bool:
+        """What the kernel says of an address, and of routes from it."""
+        self.asked_for_ways.append(with_ways)
+        return self.usable
+
+    def prolong(self, _link: str, lease: Lease) -> bool:
+        """What the kernel is told of an address."""
+        self.prolonged.append(lease)
+        return True
+
+    def hears(self, event: str, **changes: str) -> int:
+        """The exit status after one event."""
+        return _hook.main([event], {**UDHCPC, **changes, "PATCHBAY_CLIENT": str(self.path)})
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    """See Host."""
+    made = Host(tmp_path / "ve1.json")
+    monkeypatch.setattr(_leases, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(_leases, "is_usable", made.is_usable)
+    monkeypatch.setattr(_leases, "prolong", made.prolong)
+    monkeypatch.setattr(_leases.time, "clock_gettime", lambda _clock: made.now)
+    monkeypatch.setattr(_hook, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(_lease_plan, "apply", made.apply)
+    return made
+
+
+def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is known before it is planned, and settled afterwards."""
+    _leases.write(str(host.path), FRESH)
+    assert host.hears("bound") == 0
+    (planned,) = host.planned
+    assert (restored(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
+    assert host.known() == {**BOUND, "format": 1, "expires": NOW + 120}
+    assert capsys.readouterr() == ("", "<6>set ve1\n")
+
+
+@pytest.mark.parametrize(("known", "loaded"), [(FRESH, True), (BOUND, False), ({**BOUND, "settled": False}, True)])
+def test_engine_is_loaded_before_the_lock(
+    host: Host, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], loaded: bool
+) -> None:
+    """Others wait for it meanwhile, if they are many; and not for a renewal."""
+    seen: list[bool] = []
+
+    @contextlib.contextmanager
+    def locked() -> Iterator[None]:
+        seen.append(_lease_plan.__name__ in sys.modules)
+        yield
+
+    monkeypatch.setattr(_hook, "locked", locked)
+    monkeypatch.delitem(sys.modules, _lease_plan.__name__)
+    monkeypatch.delattr(sys.modules[_lease_plan.__package__ or ""], "_lease_plan")
+    monkeypatch.setattr(KernelGateway, "__init__", lambda *_arguments: pytest.fail("the real engine was asked"))
+    _leases.write(str(host.path), known)
+    with contextlib.suppress(pytest.fail.Exception):
+        host.hears("bound")
+    assert seen == [loaded]
+
+
+def test_renewal(host: Host) -> None:
+    """Only the time is new, and nothing is planned."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("renew", lease="600") == 0
+    assert host.planned == []
+    assert [lease.seconds for lease in host.prolonged] == [600]
+    assert host.known()["expires"] == NOW + 600
+    assert restored(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
+
+
+def test_renewal_where_something_is_gone(host: Host) -> None:
+    """All is planned again; nothing is former, and the address that is there gets the new time."""
+    _leases.write(str(host.path), BOUND)
+    host.usable = False
+    assert host.hears("renew", lease="600") == 0
+    assert [lease.seconds for lease in host.prolonged] == [600]
+    (planned,) = host.planned
+    assert planned["former"] == []
+    assert host.known()["settled"] is True
+
+
+def test_renewal_of_what_was_never_done(host: Host) -> None:
+    """It is tried again."""
+    _leases.write(str(host.path), {**BOUND, "settled": False})
+    assert host.hears("renew") == 0
+    assert len(host.planned) == 1
+
+
+def test_renewal_with_another_router(host: Host) -> None:
+    """It is planned, and the address that stays gets the new time."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("renew", router="192.0.2.9", lease="600") == 0
+    assert len(host.planned) == 1
+    assert [lease.seconds for lease in host.prolonged] == [600]
+
+
+def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
+    """Without a table, or without routes, nothing has to lead to a gateway."""
+    table = {"table": 101, "rule_priority": 1101}
+    for options in ({"table": None}, {**table, "use_routes": False}, {**table, "use_routes": True}):
+        _leases.write(str(host.path), {**BOUND, "options": {"enabled": True, **options}})
+        assert host.hears("renew") == 0
+    assert host.asked_for_ways == [False, False, True]
+    assert host.planned == []
+
+
+def test_another_lease(host: Host) -> None:
+    """The old one is former until all is done."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("renew", ip="192.0.2.9") == 0
+    (planned,) = host.planned
+    assert host.prolonged == []  # it is there since now
+    assert [restored(one) for one in planned["former"]] == [LEASE]
+    assert planned["lease"]["ip"] == "192.0.2.9"
+    assert (host.known()["former"], host.known()["settled"]) == ([], True)
+
+
+def test_failure_leaves_all_known(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the next news finds it; what was former stays so."""
+    _leases.write(str(host.path), BOUND)
+    host.refuses = True
+    assert host.hears("renew", ip="192.0.2.9") == 0
+    assert "<3>failed: no\n" in capsys.readouterr().err
+    assert host.hears("renew", ip="192.0.2.10") == 0
+    assert [one["ip"] for one in host.known()["former"]] == ["192.0.2.164", "192.0.2.9"]
+    assert host.known()["settled"] is False
+
+
+def test_client_that_starts(host: Host) -> None:
+    """Says deconfig, and the lease of its predecessor holds on."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("deconfig") == 0
+    assert host.planned == []
+    assert host.known() == {**BOUND, "format": 1}
+
+
+def test_lease_that_is_over(host: Host) -> None:
+    """It is former, and there is none."""
+    _leases.write(str(host.path), BOUND)
+    host.now = 2000.0
+    assert host.hears("deconfig") == 0
+    (planned,) = host.planned
+    assert (planned["lease"], [restored(one) for one in planned["former"]]) == (None, [LEASE])
+    assert (host.known()["lease"], host.known()["former"], host.known()["settled"]) == (None, [], False)
+    assert host.hears("leasefail") == 0
+    assert len(host.planned) == 1
+
+
+def test_nak(host: Host) -> None:
+    """At once, whatever the time."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("nak") == 0
+    assert host.known()["lease"] is None
+
+
+def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """Changes nothing."""
+    _leases.write(str(host.path), BOUND)
+    assert host.hears("renew", ip="192.0.2") == 0
+    assert capsys.readouterr().err == "<3>failed: '192.0.2' is no IPv4 address\n"
+    assert host.known() == {**BOUND, "format": 1}
+
+
+def test_client_that_ends(host: Host) -> None:
+    """Its file is gone, and is not made again."""
+    assert host.hears("bound") == 0
+    assert not host.path.exists()
+
+
+def test_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what it is for."""
+    assert _hook.main(["bound"], {}) == 1
+    assert "PATCHBAY_CLIENT" in capsys.readouterr().err
+
+
+def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is none that can be read, and the log says what to do."""
+    for text in ("", "{}", "[1]", '{"format": 2}'):
+        host.path.write_text(text, encoding="utf-8")
+        assert _leases.read(str(host.path)) is None
+        assert host.hears("renew") == 0
+        assert "was written by another release" in capsys.readouterr().err
+        assert host.path.read_text(encoding="utf-8") == text
+    _leases.write(str(host.path), FRESH)
+    assert host.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whatever the umask is: who may write there, says what root runs."""
+    monkeypatch.setattr(_leases, "FOLDER", str(tmp_path / "patchbay/dhcp"))
+    umask = os.umask(0)
+    try:
+        _leases.write(f"{_leases.FOLDER}/ve1.json", FRESH)
+    finally:
+        os.umask(umask)
+    modes = [(tmp_path / place).stat().st_mode & 0o777 for place in ("patchbay", "patchbay/dhcp", "patchbay/dhcp/ve1.json")]
+    assert modes == [0o755, 0o700, 0o600]
+
+
+def test_files_are_named_after_links() -> None:
+    """Each has its own."""
+    names = [path_of(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"), ("", "${a}"))]
+    assert names == [f"/run/patchbay/dhcp/{name}.json" for name in ("a%40b", "a@b", "a%2540b", "a%40b@c", "%24{a}")]
+
+
+def test_renewal_loads_next_to_nothing() -> None:
+    """Each module of the engine costs every renewal milliseconds."""
+    script = f"import sys, {_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = [name.partition("module_utils.")[2] for name in done.stdout.split()]
+    folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model"}
+    assert set(loaded) - folders == {
+        "_gateway.dhcp._leases",
+        "_gateway.host._lock",
+        "_gateway.kernel._socket",
+        "_host_program._dhcp_hook",
+        "_model._errors",
+        "_model._ip",
+        "_model._lease",
+    }
