@@ -10,15 +10,10 @@ from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, PROGRAMS
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    KINDS,
-    PORT,
-    ROUTE,
-    RULE,
-    Attribute,
-    ManagerSetting,
-    Store,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, ManagerSetting, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
 
 PAGE = Path(__file__).parents[1] / "docs/docsite/rst/boot_backends.rst"
 _SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
@@ -131,8 +126,8 @@ def _cell(row: Attribute, backend: str) -> str:
         return "no"
     folder = ".netdev " if spelled.created else ""
     found = f"``{folder}[{spelled.section}] {spelled.key}``"
-    if spelled.words is not None:
-        found += f", for {', '.join(str(word).lower() for word in spelled.words)}"
+    if spelled.value_map is not None:
+        found += f", for {', '.join(str(word).lower() for word in spelled.value_map)}"
     if spelled.since:
         version = spelled.since
         found += f", from {f'{version // 100}.{version % 100}' if backend == 'networkmanager' else version} on"

@@ -10,16 +10,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    KINDS,
-    LINK,
-    PORT,
-    ROUTE,
-    RULE,
-    Attribute,
-    Kind,
-    Store,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
@@ -28,15 +22,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
-    TABLE,
-    Integer,
-    LinkName,
-    Network,
-    Reference,
-    Type,
-    ip_interface,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Network, ip_interface
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE, LinkName, Reference
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 ArgumentSpec = dict[str, dict[str, Any]]
 

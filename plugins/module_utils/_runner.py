@@ -30,7 +30,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._loc
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import Listener, listeners
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import ask
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._package import engine
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted

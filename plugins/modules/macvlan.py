@@ -141,7 +141,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 

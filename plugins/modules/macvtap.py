@@ -135,7 +135,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVTAP
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 

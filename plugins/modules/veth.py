@@ -86,7 +86,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey

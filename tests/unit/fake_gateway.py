@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, At, Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
@@ -58,7 +59,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     Tell,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import LINK_GROUP, PROTOCOL, TABLE, NameOrNumber
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LINK_GROUP, PROTOCOL, TABLE, NameOrNumber
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import No, Traffic
 
 LOOPBACK = "lo"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import REJECTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, RouteKey, Rule, RuleKey

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, PORT, ROUTE, RULE, Attribute, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
 
 MAC = "02:00:00:00:00:0a"
 SAMPLES: dict[str, Any] = {
@@ -54,7 +57,9 @@ def sample(row: Attribute) -> Any:
     if argument["type"] == "bool":
         return not row.initial
     if argument.get("choices"):
-        words = [set(one.words) for one in (row.networkd, row.networkmanager) if one is not None and one.words is not None]
+        words = [
+            set(one.value_map) for one in (row.networkd, row.networkmanager) if one is not None and one.value_map is not None
+        ]
         return next(word for word in argument["choices"] if word != row.initial and all(word in some for some in words))
     return row.type.low + 1  # type: ignore[attr-defined]
 

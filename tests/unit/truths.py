@@ -9,7 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,

@@ -13,23 +13,16 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    KINDS,
-    LINK,
-    NEXT_HOP,
-    PORT,
-    REJECTS,
-    At,
-    Store,
-    draws_address,
-    kind_of,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import NEXT_HOP, REJECTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, draws_address, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Reference
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
 OURS = "/etc/patchbay"
 FOLDER = f"{OURS}/replay.d"

@@ -10,20 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    KINDS,
-    LINK,
-    Attribute,
-    Kind,
-    ManagerSetting,
-    Store,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind, ManagerSetting, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Reference, SetOf
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import SetOf
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
 PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
 _CREDIT = "# Written by patchbay.netdev, from what was declared with persist: "
@@ -146,11 +141,11 @@ class Backend:
                 f"{self.program} can set {row.name} from version {self._said(spelled.since)} on, and this host has "
                 f"{self._said(self.version)}",
             )
-        if spelled.words is None:
+        if spelled.value_map is None:
             return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.describe(value))
-        if value not in spelled.words:
+        if value not in spelled.value_map:
             raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.describe(value)}")
-        return spelled, spelled.words[value]
+        return spelled, spelled.value_map[value]
 
     def _check_settings(self, place: str, what: object, settings: Mapping[str, int]) -> None:
         for name, value in settings.items():

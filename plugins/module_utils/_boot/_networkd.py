@@ -15,7 +15,10 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKD, literal
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, ROUTE, RULE, VLAN, VRF
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vlan import VLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vrf import VRF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE

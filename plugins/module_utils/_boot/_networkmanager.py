@@ -12,12 +12,18 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKMANAGER, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, LINK, MACVTAP, ROUTE, RULE, VETH, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Mac, Seconds
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Seconds
 
 # What it sets of a link that has an IPv6 address.
 SETS = {"ipv6.accept_ra": 0, "ipv6.disable_ipv6": 0, "ipv6.forwarding": 0, "ipv6.use_tempaddr": 0}

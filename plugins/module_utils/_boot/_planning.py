@@ -23,7 +23,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _netw
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, NotExpressible, credit, is_native
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted

@@ -31,7 +31,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     StopClient,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import TABLE, NameOrNumber
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE, NameOrNumber
 
 _RTPROT_GIVEN = (9, 16)  # by a router, or by a DHCP server (linux/rtnetlink.h)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PASSTHRU, Kind, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import loses_ipv6_settings, without_ipv6_settings

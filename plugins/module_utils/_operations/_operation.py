@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import Store, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request

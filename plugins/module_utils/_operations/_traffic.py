@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import ROUTE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State

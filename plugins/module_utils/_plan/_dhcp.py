@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LOOKUP, PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, Refused

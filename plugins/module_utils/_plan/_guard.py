@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import PASSTHRU, REJECTS, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of, inside
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import SOURCE, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (

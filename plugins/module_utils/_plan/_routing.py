@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LOOKUP, NEXT_HOP, REJECTS, ROUTE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP, NEXT_HOP, REJECTS, ROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local

@@ -17,14 +17,9 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
-    Difference,
-    Integer,
-    Ip,
-    Text,
-    Type,
-    ip_interface,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Difference, Text, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, ip_interface
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 # linux/if_addr.h
 SECONDARY = TEMPORARY = 0x01  # the one in IPv4, the other in IPv6

@@ -12,7 +12,8 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import TABLE, Integer
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 # Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
 # and leaves IPv6 alone; the renewals of the last two leave by the link that the main table says, with the MAC address of that.

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import Difference, Integer, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Difference, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 # Ranges of the keys that the recipes and the documentation name: the kernel itself checks nearly none of them.
 _RANGES = {

@@ -11,15 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Attrs, Decoded
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    LOOKUP,
-    REJECTS,
-    ROUTE,
-    RULE,
-    Attribute,
-    Store,
-    kind_of,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP, REJECTS, ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, DEFAULT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Address, Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey

@@ -13,7 +13,7 @@ import socket
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOCAL_TABLE, MAIN_TABLE
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import (
     PROTOCOL,
     TABLE,
     USER,

@@ -22,7 +22,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     wanted_rule,
     wanted_topology,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey

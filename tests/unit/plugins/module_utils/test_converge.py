@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (

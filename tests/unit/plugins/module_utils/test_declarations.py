@@ -29,14 +29,28 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
     to_text,
     written,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, PORT, ROUTE, RULE, Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
-from ansible_collections.patchbay.netdev.plugins.module_utils._values import _types as values
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import AltName, LinkName, NameOrNumber, Reference
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import (
+    FileMode,
+    Fwmark,
+    Integer,
+    Mask,
+    Range,
+    Seconds,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
 
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
@@ -86,31 +100,31 @@ BESIDE = {  # what else has to be written for an option to mean something
 }
 
 
-def samples(type_: values.Type) -> list[Any]:
+def samples(type_: Type) -> list[Any]:
     """Values of a type at its edges; a type that is not known here has to be put here."""
-    if isinstance(type_, values.Choice):
+    if isinstance(type_, Choice):
         return list(type_.offered or type_.codes)
-    if isinstance(type_, values.Mask):
+    if isinstance(type_, Mask):
         return [0, type_.high & ~type_.never]
-    if isinstance(type_, (values.Integer, values.Seconds)):
+    if isinstance(type_, (Integer, Seconds)):
         return [type_.low, type_.high]
-    if isinstance(type_, values.LinkName):
+    if isinstance(type_, LinkName):
         return ["br0", ""] if type_.empty else ["br0"]
-    if isinstance(type_, values.SetOf):
+    if isinstance(type_, SetOf):
         return [[], [value for value in samples(type_.item) if value]]
-    if isinstance(type_, values.Range):
+    if isinstance(type_, Range):
         return [str(type_.low), f"{type_.low}-{type_.high}"]
     return {
-        values.Boolean: [False, True],
-        values.Text: ["", 'Büro: ☎ "1"\n\\'],
-        values.Mac: ["0200.0000.000A"],
-        values.AltName: ["b/c", "a a"],
-        values.NameOrNumber: ["7", "voice"],
-        values.FileMode: ["0660", "7"],
-        values.Reference: ["eth0"],
-        values.Ip: ["192.0.2.1", "2001:DB8::1"],
-        values.Network: ["192.0.2.0/24", "2001:db8::/32", "192.0.2.7"],
-        values.Fwmark: ["1", "0x1/0xff"],
+        Boolean: [False, True],
+        Text: ["", 'Büro: ☎ "1"\n\\'],
+        Mac: ["0200.0000.000A"],
+        AltName: ["b/c", "a a"],
+        NameOrNumber: ["7", "voice"],
+        FileMode: ["0660", "7"],
+        Reference: ["eth0"],
+        Ip: ["192.0.2.1", "2001:DB8::1"],
+        Network: ["192.0.2.0/24", "2001:db8::/32", "192.0.2.7"],
+        Fwmark: ["1", "0x1/0xff"],
         Sysctls: [{}, {"ipv4.arp_ignore": 1, "ipv6.accept_ra": "0"}],
         Addresses: [
             [],

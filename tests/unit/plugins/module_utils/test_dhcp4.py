@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, wanted
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK, MACVLAN, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue

@@ -23,17 +23,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     rule_argument_spec,
     topology_argument_spec,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import (
-    KINDS,
-    LINK,
-    ROUTE,
-    RULE,
-    At,
-    Kind,
-    Store,
-    always,
-    kind_of,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Kind, Store, always
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, kind_of
 
 ALL = [*KINDS.values(), LINK, ROUTE, RULE]
 ROWS = {f"{kind.name}.{row.name}": row for kind in ALL for row in kind.attributes}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import MACVLAN, At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State

@@ -14,28 +14,18 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._types import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text, Type
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network, ip_interface
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import (
     LINK_GROUP,
     TABLE,
     AltName,
-    Boolean,
-    Choice,
-    Fwmark,
-    Integer,
-    Ip,
     LinkName,
-    Mac,
-    Mask,
-    Network,
-    Range,
     Reference,
-    Seconds,
-    SetOf,
-    Text,
-    Type,
-    ip_interface,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Fwmark, Integer, Mask, Range, Seconds
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
 
 COLOURS = Choice({"red": 1, "green": 4})
 

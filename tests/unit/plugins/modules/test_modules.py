@@ -16,7 +16,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import BRIDGE, MACVLAN, PORT, VETH
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE, PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import MissingLibrary
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AddAddress, NewLink

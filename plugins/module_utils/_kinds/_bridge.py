@@ -1,0 +1,346 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bridges, and the ports of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
+    INVERTED,
+    U32,
+    At,
+    Attribute,
+    Kind,
+    ManagerSetting,
+    Store,
+    netdev_setting,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LinkName
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer, Mask, Seconds
+
+PORT = (
+    Attribute(
+        "hairpin",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_MODE",
+        at=At.AFTER,
+        initial=False,
+        aliases=("reflective_relay",),
+        networkd=ManagerSetting("Bridge", "HairPin"),
+        networkmanager=ManagerSetting("bridge-port", "hairpin-mode"),
+    ),
+    Attribute(
+        "learning",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_LEARNING",
+        at=At.AFTER,
+        initial=True,
+        networkd=ManagerSetting("Bridge", "Learning"),
+    ),
+    Attribute(
+        "unicast_flood",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_UNICAST_FLOOD",
+        at=At.AFTER,
+        initial=True,
+        aliases=("flood",),
+        networkd=ManagerSetting("Bridge", "UnicastFlood"),
+    ),
+    Attribute(
+        "multicast_flood",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_FLOOD",
+        at=At.AFTER,
+        initial=True,
+        aliases=("mcast_flood",),
+        networkd=ManagerSetting("Bridge", "MulticastFlood"),
+    ),
+    Attribute(
+        "broadcast_flood", Boolean(), Store.PORT, "IFLA_BRPORT_BCAST_FLOOD", at=At.AFTER, initial=True, aliases=("bcast_flood",)
+    ),
+    Attribute(
+        "isolated",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_ISOLATED",
+        at=At.AFTER,
+        initial=False,
+        since="4.18",
+        networkd=ManagerSetting("Bridge", "Isolated"),
+    ),
+    Attribute(
+        "locked",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_LOCKED",
+        at=At.AFTER,
+        initial=False,
+        since="5.18",
+    ),
+    Attribute(
+        "mab",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_MAB",
+        at=At.AFTER,
+        initial=False,
+        since="6.2",
+    ),
+    Attribute(
+        "neigh_suppress",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_NEIGH_SUPPRESS",
+        at=At.AFTER,
+        initial=False,
+        since="4.15",
+        networkd=ManagerSetting("Bridge", "NeighborSuppression"),
+    ),
+    Attribute(
+        "neigh_vlan_suppress", Boolean(), Store.PORT, "IFLA_BRPORT_NEIGH_VLAN_SUPPRESS", at=At.AFTER, initial=False, since="6.4"
+    ),
+    Attribute(
+        "proxy_arp",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_PROXYARP",
+        at=At.AFTER,
+        initial=False,
+        networkd=ManagerSetting("Bridge", "ProxyARP"),
+    ),
+    Attribute(
+        "proxy_arp_wifi",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_PROXYARP_WIFI",
+        at=At.AFTER,
+        initial=False,
+        networkd=ManagerSetting("Bridge", "ProxyARPWiFi"),
+    ),
+    Attribute(
+        "bpdu_guard",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_GUARD",
+        at=At.AFTER,
+        initial=False,
+        aliases=("guard",),
+        networkd=ManagerSetting("Bridge", "UseBPDU", INVERTED),
+    ),
+    Attribute(
+        "root_block",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_PROTECT",
+        at=At.AFTER,
+        initial=False,
+        networkd=ManagerSetting("Bridge", "AllowPortToBeRoot", INVERTED),
+    ),
+    Attribute(
+        "fast_leave",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_FAST_LEAVE",
+        at=At.AFTER,
+        initial=False,
+        aliases=("fastleave",),
+        networkd=ManagerSetting("Bridge", "FastLeave"),
+    ),
+    Attribute(
+        "multicast_to_unicast",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_TO_UCAST",
+        at=At.AFTER,
+        initial=False,
+        aliases=("mcast_to_unicast",),
+        networkd=ManagerSetting("Bridge", "MulticastToUnicast"),
+    ),
+    Attribute(
+        "vlan_tunnel",
+        Boolean(),
+        Store.PORT,
+        "IFLA_BRPORT_VLAN_TUNNEL",
+        at=At.AFTER,
+        initial=False,
+        since="4.11",
+    ),
+    Attribute(
+        "multicast_router",
+        Integer(0, 3),
+        Store.PORT,
+        "IFLA_BRPORT_MULTICAST_ROUTER",
+        at=At.AFTER,
+        initial=1,
+        aliases=("mcast_router",),
+        networkd=ManagerSetting("Bridge", "MulticastRouter", {0: "no", 1: "query", 2: "permanent", 3: "temporary"}),
+    ),
+    Attribute(
+        "multicast_max_groups",
+        Integer(0, U32),
+        Store.PORT,
+        "IFLA_BRPORT_MCAST_MAX_GROUPS",
+        at=At.AFTER,
+        initial=0,
+        aliases=("mcast_max_groups",),
+        since="6.3",
+    ),
+    Attribute(
+        "priority",
+        Integer(0, 63),
+        Store.PORT,
+        "IFLA_BRPORT_PRIORITY",
+        at=At.AFTER,
+        initial=32,
+        networkd=ManagerSetting("Bridge", "Priority"),
+        networkmanager=ManagerSetting("bridge-port", "priority"),
+    ),
+    Attribute(
+        "cost",
+        Integer(1, 65535),
+        Store.PORT,
+        "IFLA_BRPORT_COST",
+        at=At.AFTER,
+        usual=2,
+        networkd=ManagerSetting("Bridge", "Cost"),
+        networkmanager=ManagerSetting("bridge-port", "path-cost"),
+    ),
+    Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
+    Attribute(
+        "backup_port", LinkName(empty=True), Store.PORT, "IFLA_BRPORT_BACKUP_PORT", at=At.AFTER, initial="", names_link=True
+    ),
+    Attribute(
+        "stp_state",
+        # The kernel leaves the three in between by itself, blocking at once.
+        Choice(
+            {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}, offered=("disabled", "forwarding")
+        ),
+        Store.PORT,
+        "IFLA_BRPORT_STATE",
+        at=At.AFTER,
+        derived=True,
+    ),
+)
+
+
+def _bridge_common() -> tuple[Attribute, ...]:
+    """Only an MTU that is set on a living bridge is its own: one from its creation follows the ports."""
+    return tuple(replace(row, at=At.AFTER) if row.name == "mtu" else row for row in ROWS_OF_EVERY_LINK)
+
+
+BRIDGE = Kind(  # which cannot be a port itself
+    "bridge",
+    (
+        Attribute(
+            "stp_state",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_STP_STATE",
+            initial=False,
+            aliases=("stp",),
+            networkd=netdev_setting("Bridge", "STP"),
+            networkmanager=ManagerSetting("bridge", "stp"),
+        ),
+        Attribute(
+            "forward_delay",
+            Seconds(0, 2147483),
+            Store.DATA,
+            "IFLA_BR_FORWARD_DELAY",
+            initial=1500,
+            networkd=netdev_setting("Bridge", "ForwardDelaySec"),
+            networkmanager=ManagerSetting("bridge", "forward-delay"),
+        ),
+        Attribute(
+            "hello_time",
+            Seconds(1, 10),
+            Store.DATA,
+            "IFLA_BR_HELLO_TIME",
+            initial=200,
+            networkd=netdev_setting("Bridge", "HelloTimeSec"),
+            networkmanager=ManagerSetting("bridge", "hello-time"),
+        ),
+        Attribute(
+            "max_age",
+            Seconds(6, 40),
+            Store.DATA,
+            "IFLA_BR_MAX_AGE",
+            initial=2000,
+            networkd=netdev_setting("Bridge", "MaxAgeSec"),
+            networkmanager=ManagerSetting("bridge", "max-age"),
+        ),
+        Attribute(
+            "ageing_time",
+            Seconds(0, 10000000),
+            Store.DATA,
+            "IFLA_BR_AGEING_TIME",
+            initial=30000,
+            networkd=netdev_setting("Bridge", "AgeingTimeSec"),
+            networkmanager=ManagerSetting("bridge", "ageing-time"),
+        ),
+        Attribute(
+            "priority",
+            Integer(0, 65535),
+            Store.DATA,
+            "IFLA_BR_PRIORITY",
+            initial=32768,
+            networkd=netdev_setting("Bridge", "Priority"),
+            networkmanager=ManagerSetting("bridge", "priority"),
+        ),
+        Attribute(
+            "vlan_filtering",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_VLAN_FILTERING",
+            initial=False,
+            networkd=netdev_setting("Bridge", "VLANFiltering"),
+            networkmanager=ManagerSetting("bridge", "vlan-filtering"),
+        ),
+        Attribute(
+            "vlan_default_pvid",
+            Integer(0, 4094),
+            Store.DATA,
+            "IFLA_BR_VLAN_DEFAULT_PVID",
+            usual=1,
+            networkd=netdev_setting("Bridge", "DefaultPVID"),
+            networkmanager=ManagerSetting("bridge", "vlan-default-pvid"),
+        ),
+        Attribute(
+            "multicast_snooping",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_MCAST_SNOOPING",
+            initial=True,
+            aliases=("mcast_snooping",),
+            networkd=netdev_setting("Bridge", "MulticastSnooping"),
+            networkmanager=ManagerSetting("bridge", "multicast-snooping"),
+        ),
+        Attribute(
+            "multicast_querier",
+            Boolean(),
+            Store.DATA,
+            "IFLA_BR_MCAST_QUERIER",
+            initial=False,
+            aliases=("mcast_querier",),
+            networkd=netdev_setting("Bridge", "MulticastQuerier"),
+            networkmanager=ManagerSetting("bridge", "multicast-querier"),
+        ),
+        Attribute(
+            "group_fwd_mask",
+            Mask(0, 0xFFFF, never=0x7),
+            Store.DATA,
+            "IFLA_BR_GROUP_FWD_MASK",
+            initial=0,
+            networkd=netdev_setting("Bridge", "GroupForwardMask"),
+            networkmanager=ManagerSetting("bridge", "group-forward-mask"),
+        ),
+        *_bridge_common(),
+    ),
+)
