@@ -28,11 +28,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveLinks, Request
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import ServeLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import DISABLE_IPV6, hint
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, merge, plan
@@ -293,7 +293,7 @@ def _perform(gateway: Gateway, found: Plan, scope: Scope, operation: Operation, 
             gateway.execute(request)
         except Exception as error:  # whatever it was, nothing half-done may stay
             # Only a change of a living link, or a client, may leave something behind when its first request fails.
-            if position or isinstance(operation, (UpdateLink, ServeLink)):
+            if position or isinstance(operation, (UpdateLink, ChangeClient)):
                 begun.append(operation)
             undone, remains = _undo(gateway, found, scope, begun)
             advice = hint(request, error.errno) if isinstance(error, RequestFailed) else ""
@@ -340,7 +340,7 @@ def _undo(gateway: Gateway, found: Plan, scope: Scope, begun: Sequence[Operation
 
 def _leases_back(gateway: Gateway, scope: Scope, begun: Sequence[Operation]) -> Sequence[Operation]:
     """What takes away that which clients, started a moment ago, may have brought meanwhile: no plan knew of it."""
-    started = [step for step in begun if isinstance(step, ServeLink) and step.before is None and step.after is not None]
+    started = [step for step in begun if isinstance(step, ChangeClient) and step.before is None and step.after is not None]
     if not started:
         return ()
     ends = [Wanted(step.key.link, None, True, {}, dhcp4=Dhcp4(enabled=False)) for step in started]
@@ -369,7 +369,7 @@ def _touched(found: Plan) -> frozenset[LinkKey]:
     state = found.before.copy()
     touched: set[LinkKey] = set()
     for operation in found.operations:
-        changes = outcome(operation, state)
+        changes = predicted_changes(operation, state)
         touched |= {key for key in changes if isinstance(key, LinkKey)}
         state.update(changes)
     return frozenset(touched)
@@ -395,7 +395,7 @@ def _lost(before: State, now: State) -> list[Restore]:
 def _misplaced(before: State, now: State) -> list[Restore]:
     """Addresses that are there, but no longer in their order."""
     found = [(link.key, misplaced(link.get("addresses") or (), now.contents_of(link.key).addresses)) for link in before]
-    return [Restore(key, anew=tuple(addresses)) for key, addresses in found if addresses]
+    return [Restore(key, readd=tuple(addresses)) for key, addresses in found if addresses]
 
 
 def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:

@@ -45,7 +45,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, long_form, owner
@@ -338,7 +338,7 @@ def _outcome(operation: Operation, state: State) -> list[tuple[Any, Any]]:
     """What an operation changes, but for routes that come and go by themselves."""
     return [
         (key, new)
-        for key, new in outcome(operation, state).items()
+        for key, new in predicted_changes(operation, state).items()
         if not isinstance(key, RouteKey) or not all(is_kernel_made(route) for route in (*(new or ()), *state.routes.get(key, ())))
     ]
 

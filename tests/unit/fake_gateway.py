@@ -39,10 +39,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     AnnounceAddresses,
     AwaitAddresses,
     AwaitLease,
-    DropFile,
+    DeleteFile,
     NewLink,
-    ProveEngine,
-    PutFile,
+    Reload,
     RemoveAddress,
     RemoveAltname,
     RemoveLink,
@@ -53,10 +52,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     ReplaceAddress,
     ReplaceRoute,
     Request,
+    RunSelfTest,
     SetLink,
     StartClient,
     StopClient,
-    Tell,
+    WriteFile,
     WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LINK_GROUP, PROTOCOL, TABLE, NameOrNumber
@@ -258,13 +258,13 @@ class FakeGateway:
         """The files, on a host with systemd."""
         return BootState(dict(self.files), init="systemd")
 
-    def _put_file(self, request: PutFile) -> None:
+    def _write_file(self, request: WriteFile) -> None:
         self.files[request.path] = request.file
 
-    def _drop_file(self, request: DropFile) -> None:
+    def _delete_file(self, request: DeleteFile) -> None:
         self.files.pop(request.path, None)
 
-    def _say_nothing(self, request: Tell | ProveEngine) -> None:
+    def _say_nothing(self, request: Reload | RunSelfTest) -> None:
         """Nobody listens."""
 
     # DHCP clients
@@ -858,10 +858,10 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     RemoveAddress: FakeGateway._remove_address,
     AwaitAddresses: FakeGateway._await_addresses,
     AnnounceAddresses: FakeGateway._announce,
-    PutFile: FakeGateway._put_file,
-    DropFile: FakeGateway._drop_file,
-    Tell: FakeGateway._say_nothing,
-    ProveEngine: FakeGateway._say_nothing,
+    WriteFile: FakeGateway._write_file,
+    DeleteFile: FakeGateway._delete_file,
+    Reload: FakeGateway._say_nothing,
+    RunSelfTest: FakeGateway._say_nothing,
     StartClient: FakeGateway._start_client,
     StopClient: FakeGateway._stop_client,
     AwaitLease: FakeGateway._await_lease,

@@ -26,7 +26,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     UpdateLink,
     side_effects_of,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
@@ -1588,7 +1588,7 @@ class GatewayContract:
         step = truth.step(world)
         before = whole(world)
         predicted = before.copy()
-        predicted.update(outcome(step, before))
+        predicted.update(predicted_changes(step, before))
         perform(world, step)
         found = whole(world)
         assert different(predicted, found) + routed_differently(predicted, found) == []
@@ -1601,7 +1601,7 @@ class GatewayContract:
         step = truth.step(world)
         before = whole(world)
         if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):  # as the planner notes it
-            step = replace(step, beside=side_effects_of(step, before))
+            step = replace(step, side_effects=side_effects_of(step, before))
         perform(world, step)
         if truth.lasting is None:
             return

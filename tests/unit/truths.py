@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     UpdateLink,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
     DeleteRoute,
     DeleteRule,
@@ -58,7 +58,7 @@ def pair(name: str, peer: str, netns: str | None = None, other: Mapping[str, Any
 
     def make(world: World) -> Operation:
         end = world.key(peer, netns and world.other)
-        return CreateLink(world.key(name), "veth", {"peer": end, **attributes}, other=dict(other or {}))
+        return CreateLink(world.key(name), "veth", {"peer": end, **attributes}, peer_attributes=dict(other or {}))
 
     return make
 
@@ -80,7 +80,7 @@ def deletion(name: str) -> Make:
         plain = DeleteLink(world.link(name))
         gone = plain.loses_contents_of(world.state()) - {plain.key}
         state = world.state(*gone)
-        return DeleteLink(plain.link, along=tuple((link, LinkContents()) for link in state if link.key in gone))
+        return DeleteLink(plain.link, cascaded=tuple((link, LinkContents()) for link in state if link.key in gone))
 
     return make
 

@@ -32,7 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._next_boot import ChangeFiles, Prove
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._next_boot import ChangeFiles, SelfTest
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 
 _READERS = {
@@ -498,7 +498,7 @@ def _in_order(
     if come:
         first.append(ChangeFiles("prepare the next boot", tuple(come), told(come)))
         if any(path in _STARTED for path, _before, _after in come):
-            first.append(Prove(boot.interpreter))
+            first.append(SelfTest(boot.interpreter))
     old = [change for change in saved if change[2] is None and declarations.placed(change[0], REPLAY) not in moved]
     if old:
         first.append(ChangeFiles("forget at the next boot", tuple(old)))

@@ -37,7 +37,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
     mode = after.get("mode", link.get("mode"))
 
     def of(*stores: Store) -> dict[str, Any]:
-        return {row.name: after[row.name] for row in kind.rows(after) if row.store in stores and is_meant(row, {"mode": mode})}
+        return {row.name: after[row.name] for row in kind.rows(after) if row.store in stores and is_accepted(row, {"mode": mode})}
 
     message, flags, port = of(Store.MESSAGE, Store.DATA, Store.SOURCES), of(Store.FLAG), of(Store.PORT)
     last: list[Request] = []
@@ -84,7 +84,7 @@ def _address_requests(link: Link, after: Attributes) -> list[Request]:
     return requests + [RemoveAddress(link.key, address) for address in found.remove]
 
 
-def is_meant(row: Attribute, attributes: Attributes) -> bool:
+def is_accepted(row: Attribute, attributes: Attributes) -> bool:
     """The kernel refuses a list of source addresses, even an empty one, in any mode but source."""
     return row.store is not Store.SOURCES or attributes.get("mode") == SOURCE
 

@@ -15,12 +15,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._along import (
-    all_above,
-    bridge_follows,
-    changes_along,
-    is_port,
-    new_port,
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._cascades import (
+    all_links_above,
+    cascaded_changes,
+    changes_of_bridge,
+    is_bridge_port,
+    port_defaults,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import (
     has_ipv6,
@@ -29,14 +30,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 
     without_ipv6_settings,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._link_requests import (
+    is_accepted,
     is_ignored_by_passthru,
-    is_meant,
     requests_to_change,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, describe
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddRoute,
+    AwaitAddresses,
     NewLink,
     RemoveAddress,
     RemoveLink,
@@ -45,12 +47,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     Request,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitAddresses as AskToAwait
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, in_order_of_adding, made_anew
 
 # What an operation changes on other links: each as it is afterwards, and the attributes as they were. The planner notes it.
-Beside = tuple[tuple[Link, Attributes], ...]
+SideEffects = tuple[tuple[Link, Attributes], ...]
 
 ETHERNET_MTU = 1500  # what the kernel gives a device of its own that nobody said otherwise of
 
@@ -60,24 +60,24 @@ class CreateLink(Operation):
     """Make a link with these attributes; index None lets the kernel choose.
 
     other: the attributes of the other end of a pair that the creating request takes; what else it gets comes later.
-    other_index: as index, for that end.
+    peer_index: as index, for that end.
     """
 
     key: LinkKey
     kind: str
     attributes: Attributes
     index: int | None = None
-    other: Attributes | None = None
-    other_index: int | None = None
-    beside: Beside = ()
+    peer_attributes: Attributes | None = None
+    peer_index: int | None = None
+    side_effects: SideEffects = ()
 
     def __str__(self) -> str:
         lower, peer = self.attributes.get("lower_device"), self.attributes.get("peer")
         rest = {name: value for name, value in self.attributes.items() if name not in ("lower_device", "peer")}
         place = f" on {lower}" if lower else f" with peer {peer}" if peer else ""
         words = [f"{self.kind}{place}", *describe(self.kind, rest)]
-        if self.other:
-            words.append(f"peer: {', '.join(describe(self.kind, self.other))}")
+        if self.peer_attributes:
+            words.append(f"peer: {', '.join(describe(self.kind, self.peer_attributes))}")
         return f"create {self.key}: {', '.join(words)}"
 
     def predict(self, state: State) -> Changes:
@@ -92,19 +92,19 @@ class CreateLink(Operation):
             for row in kind.attributes:
                 if row.per_lower_device:
                     found[row.name] = next((sibling.get(row.name) for sibling in state.above(lower.key)), row.initial)
-        found.update(new_port(kind, is_port(self.key, self.attributes, state)))
-        if self.other is None:
+        found.update(port_defaults(kind, is_bridge_port(self.key, self.attributes, state)))
+        if self.peer_attributes is None:
             link = Link(self.key, self.kind, {**found, **self.attributes})
-            return {link.key: link, **changes_along(link, self.attributes, state)}
+            return {link.key: link, **cascaded_changes(link, self.attributes, state)}
         found.update(mtu=ETHERNET_MTU)
         link = Link(self.key, self.kind, {**found, **self.attributes}, carrier=None)
-        second = {**found, **new_port(kind, False), **self.other, "peer": self.key}
+        second = {**found, **port_defaults(kind, False), **self.peer_attributes, "peer": self.key}
         end = Link(self.attributes["peer"], self.kind, second, carrier=None)
-        return {link.key: link, end.key: end, **changes_along(link, self.attributes, state)}
+        return {link.key: link, end.key: end, **cascaded_changes(link, self.attributes, state)}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Delete it; what belongs to the lower device outlives it, and is set back on the links beside it."""
-        return (DeleteLink(Link(self.key, self.kind, self.attributes)), *_set_back(self.beside))
+        return (DeleteLink(Link(self.key, self.kind, self.attributes)), *_revert_side_effects(self.side_effects))
 
     def requests(self) -> list[Request]:
         """One request, or a second set for what the kernel ignores at creation: then the link comes up last."""
@@ -123,10 +123,10 @@ class CreateLink(Operation):
             if row.at is not At.AFTER
             and row.name not in later
             and not (wait and row.name in flags)
-            and is_meant(row, self.attributes)
+            and is_accepted(row, self.attributes)
         }
-        peer = None if self.other is None else (at_once.pop("peer"), self.other)
-        first: list[Request] = [NewLink(self.key, self.kind, at_once, self.index, peer, self.other_index)]
+        peer = None if self.peer_attributes is None else (at_once.pop("peer"), self.peer_attributes)
+        first: list[Request] = [NewLink(self.key, self.kind, at_once, self.index, peer, self.peer_index)]
         if not later:
             return first
         if wait:
@@ -140,7 +140,7 @@ class UpdateLink(Operation):
 
     link: Link
     after: Attributes
-    beside: Beside = ()
+    side_effects: SideEffects = ()
 
     @property
     def key(self) -> LinkKey:
@@ -175,7 +175,7 @@ class UpdateLink(Operation):
             after["sysctls"] = {**without_ipv6_settings(old)["sysctls"], **self.after.get("sysctls", {})}
         kind = kind_of(old.kind)
         if "controller" in after:  # every other membership starts with the defaults
-            after = {**new_port(kind, is_port(old.key, after, state)), **after}
+            after = {**port_defaults(kind, is_bridge_port(old.key, after, state)), **after}
         elif "admin_state" in after and old.get("controller"):
             after.setdefault("stp_state", None)
         link = old.with_attributes(after)
@@ -183,13 +183,13 @@ class UpdateLink(Operation):
             link = replace(link, oper_state=None, carrier=None)  # what it makes of that is up to the kernel
         if takes_ipv6_off(old, self.after):
             link = link.with_attributes({"addresses": tuple(one for one in link.get("addresses") or () if one.family == 4)})
-        return {link.key: link, **changes_along(link, self.after, state)}
+        return {link.key: link, **cascaded_changes(link, self.after, state)}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Set everything back to what it was; what was not known cannot be."""
         names, settings = set(self.after), set(self.after.get("sysctls", {}))
         if "controller" in self.after and self.link.get("controller"):  # its membership starts anew
-            names |= set(lasting(self.link, kind_of(self.link.kind).port))
+            names |= set(chosen_attributes(self.link, kind_of(self.link.kind).port))
         if loses_ipv6_settings(self.link, self.after) and has_ipv6(self.link.get("mtu")):  # and so gets them back last
             names |= {"address_generation_mode", "sysctls"}
             settings |= {name for name in self.link.get("sysctls") or {} if name.startswith("ipv6.")}
@@ -199,7 +199,7 @@ class UpdateLink(Operation):
         before = {name: value for name, value in before.items() if value not in (None, {})}
         lost = without_ipv6_settings(self.link) if loses_ipv6_settings(self.link, self.after) else {}
         own = (UpdateLink(self.link.with_attributes({**lost, **self.after}), before),) if before else ()
-        return (*own, *_set_back(self.beside))
+        return (*own, *_revert_side_effects(self.side_effects))
 
     def requests(self) -> list[Request]:
         """See requests_to_change."""
@@ -209,7 +209,7 @@ class UpdateLink(Operation):
         """A link that goes down loses its routes and its IPv6 addresses; one below the least MTU of IPv6 loses IPv6."""
         down = [
             key
-            for key, after in changes_along(self.link, self.after, state).items()
+            for key, after in cascaded_changes(self.link, self.after, state).items()
             if after is not None and "down" == after.get("admin_state") != (state.get(key) or after).get("admin_state")
         ]
         return frozenset([*([self.key] if takes_ipv6_off(self.link, self.after) else []), *down])
@@ -221,10 +221,10 @@ class DeleteLink(Operation):
     on it."""
 
     link: Link
-    carried: LinkContents = field(default_factory=LinkContents)
-    along: tuple[tuple[Link, LinkContents], ...] = ()
-    why: str = ""
-    beside: Beside = ()
+    contents: LinkContents = field(default_factory=LinkContents)
+    cascaded: tuple[tuple[Link, LinkContents], ...] = ()
+    reason: str = ""
+    side_effects: SideEffects = ()
 
     @property
     def key(self) -> LinkKey:
@@ -232,44 +232,44 @@ class DeleteLink(Operation):
         return self.link.key
 
     def __str__(self) -> str:
-        return f"delete {self.key}{self.why}"
+        return f"delete {self.key}{self.reason}"
 
     def predict(self, state: State) -> Changes:
         """The link and all that sits on it are gone; a passthru link gives its lower device the old MAC back."""
-        changes: dict[LinkKey, Link | None] = {link.key: None for link in [self.link, *all_above(self.key, state)]}
+        changes: dict[LinkKey, Link | None] = {link.key: None for link in [self.link, *all_links_above(self.key, state)]}
         peer = state.get(self.link.get("peer"))
         if peer is not None:
-            changes.update({link.key: None for link in [peer, *all_above(peer.key, state)]})
+            changes.update({link.key: None for link in [peer, *all_links_above(peer.key, state)]})
         lower = state.get(self.link.get("lower_device"))
         if lower is not None and self.link.get("mode") == PASSTHRU:
             changes[lower.key] = lower.with_attributes({"address": None})
         for port in state.attached(self.key):
             if port.key not in changes:
-                changes[port.key] = port.with_attributes({"controller": "", **new_port(kind_of(port.kind), False)})
+                changes[port.key] = port.with_attributes({"controller": "", **port_defaults(kind_of(port.kind), False)})
         bridge = state.get(LinkKey(self.key.netns, self.link.get("controller") or ""))
         if bridge is not None:
-            changes.update({key: after for key, after in bridge_follows(bridge, state).items() if key not in changes})
+            changes.update({key: after for key, after in changes_of_bridge(bridge, state).items() if key not in changes})
         return changes
 
     def inverse(self) -> tuple[Operation, ...]:
         """Make it again, under its old index, with all that was on it."""
         found: list[Operation] = []
-        for link, carried in [(self.link, self.carried), *self.along]:
-            known = lasting(link, kind_of(link.kind).attributes)
+        for link, carried in [(self.link, self.contents), *self.cascaded]:
+            known = chosen_attributes(link, kind_of(link.kind).attributes)
             if carried.sysctls:
                 known["sysctls"] = dict(carried.sysctls)
             if link.get("peer") == self.key:  # it came with its other end
-                came = at_once(link.kind, link.attributes)
+                came = peer_creation_attributes(link.kind, link.attributes)
                 rest = {name: value for name, value in known.items() if name != "peer" and name not in came}
                 found += [UpdateLink(Link(link.key, link.kind, {"altnames": (), **came}), rest)] if rest else []
             else:
-                ends = [other for other, _carried in self.along if other.get("peer") == link.key]
+                ends = [other for other, _carried in self.cascaded if other.get("peer") == link.key]
                 end = ends[0] if ends else None
-                taken, number = (at_once(end.kind, end.attributes), end.index) if end else (None, None)
-                found.append(CreateLink(link.key, link.kind, known, link.index, other=taken, other_index=number))
+                taken, number = (peer_creation_attributes(end.kind, end.attributes), end.index) if end else (None, None)
+                found.append(CreateLink(link.key, link.kind, known, link.index, peer_attributes=taken, peer_index=number))
             if carried.addresses or carried.routes:
                 found.append(Restore(link.key, carried.addresses, carried.routes))
-        found += _set_back(self.beside)
+        found += _revert_side_effects(self.side_effects)
         return tuple(found)
 
     def requests(self) -> list[Request]:
@@ -292,11 +292,11 @@ class Restore(Operation):
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     sysctls: Mapping[str, int] = field(default_factory=dict)
-    anew: tuple[Address, ...] = ()
+    readd: tuple[Address, ...] = ()
 
     def __str__(self) -> str:
         words = [f"{name} {value}" for name, value in self.sysctls.items()]
-        words += [str(item) for item in (*self.addresses, *self.routes, *self.anew)]
+        words += [str(item) for item in (*self.addresses, *self.routes, *self.readd)]
         return f"restore on {self.key}: {', '.join(words)}"
 
     def predict(self, state: State) -> Changes:
@@ -315,11 +315,11 @@ class Restore(Operation):
     def requests(self) -> list[Request]:
         """Settings and addresses first, then routes that need no gateway, then those that do."""
         settings = [WriteSysctl(self.key, name, value) for name, value in self.sysctls.items()]
-        addresses: list[Request] = [RemoveAddress(self.key, address) for address in reversed(self.anew)]
-        addresses += [AddAddress(self.key, address) for address in (*in_order_of_adding(self.addresses), *self.anew)]
+        addresses: list[Request] = [RemoveAddress(self.key, address) for address in reversed(self.readd)]
+        addresses += [AddAddress(self.key, address) for address in (*in_order_of_adding(self.addresses), *self.readd)]
         # A route that lost its IPv6 source may be there without it, and the kernel takes no source that is still tentative.
         sources = tuple(dict.fromkeys(route.get("source") for route in self.routes if _has_ipv6_source(route)))
-        waiting = [AskToAwait(self.key, sources, DAD_SECONDS)] if sources else []
+        waiting = [AwaitAddresses(self.key, sources, DAD_SECONDS)] if sources else []
         ordered = sorted(self.routes, key=lambda route: route.get("gateway") is not None)
         routes = [ReplaceRoute(route) if _has_ipv6_source(route) else AddRoute(route) for route in ordered]
         return [*settings, *addresses, *waiting, *routes]
@@ -369,7 +369,7 @@ class Rename(Operation):
         return [RenameLink(self.key, self.name)]
 
 
-def side_effects_of(operation: Operation, state: State) -> Beside:
+def side_effects_of(operation: Operation, state: State) -> SideEffects:
     """What an operation will change on links that stay, besides its own."""
     found = []
     for key, after in operation.predict(state).items():
@@ -377,17 +377,17 @@ def side_effects_of(operation: Operation, state: State) -> Beside:
         if before is None or after is None or key == getattr(operation, "key", None):
             continue
         rows = [row for row in kind_of(before.kind).attributes if after.get(row.name) is not None or row.store is Store.PORT]
-        known = {name: value for name, value in lasting(before, rows, True).items() if after.get(name) != value}
+        known = {name: value for name, value in chosen_attributes(before, rows, True).items() if after.get(name) != value}
         if known:
             found.append((after, known))
     return tuple(found)
 
 
-def _set_back(beside: Beside) -> list[Operation]:
-    return [UpdateLink(after, before) for after, before in beside]
+def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
+    return [UpdateLink(after, before) for after, before in side_effects]
 
 
-def lasting(link: Link, rows: Iterable[Attribute], initial: bool = False) -> dict[str, Any]:
+def chosen_attributes(link: Link, rows: Iterable[Attribute], initial: bool = False) -> dict[str, Any]:
     """The attributes that somebody has chosen; initial: also those that every new link has."""
     found = {}
     for row in rows:
@@ -398,7 +398,7 @@ def lasting(link: Link, rows: Iterable[Attribute], initial: bool = False) -> dic
     return found
 
 
-def at_once(kind: str, attributes: Attributes) -> dict[str, Any]:
+def peer_creation_attributes(kind: str, attributes: Attributes) -> dict[str, Any]:
     """What the request that creates a pair takes for its second end: no flags, and nothing that the kernel ignores there."""
     taken = [row.name for row in kind_of(kind).rows(attributes) if row.store is Store.MESSAGE and row.at is not At.AFTER]
     return {name: attributes[name] for name in taken if attributes[name] is not None}

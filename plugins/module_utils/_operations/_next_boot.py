@@ -11,30 +11,30 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
-    DropFile,
-    ProveEngine,
-    PutFile,
+    DeleteFile,
+    Reload,
     Request,
-    Tell,
+    RunSelfTest,
+    WriteFile,
 )
 
 
 @dataclass(frozen=True)
 class ChangeFiles(Operation):
-    """Write and delete files of the next boot: (path, before, after). told: the programs that then read theirs again."""
+    """Write and delete files of the next boot: (path, before, after). reloads: the programs that then read theirs again."""
 
-    why: str
+    subject: str
     changes: tuple[tuple[str, File | None, File | None], ...]
-    told: tuple[str, ...] = ()
+    reloads: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """What it is about."""
-        return self.why
+        return self.subject
 
     def __str__(self) -> str:
         words = [f"{'delete' if after is None else 'write'} {path}" for path, _before, after in self.changes]
-        return f"{self.why}: {', '.join(words)}"
+        return f"{self.subject}: {', '.join(words)}"
 
     def predict(self, _state: State) -> Changes:
         """Nothing changes until the next boot."""
@@ -48,14 +48,14 @@ class ChangeFiles(Operation):
     def requests(self) -> list[Request]:
         """One for each file, and word of them."""
         found: list[Request] = [
-            DropFile(path) if after is None else PutFile(path, after) for path, _before, after in self.changes
+            DeleteFile(path) if after is None else WriteFile(path, after) for path, _before, after in self.changes
         ]
         paths = tuple(path for path, _before, _after in self.changes)
-        return found + [Tell(program, paths) for program in self.told]
+        return found + [Reload(program, paths) for program in self.reloads]
 
 
 @dataclass(frozen=True)
-class Prove(Operation):
+class SelfTest(Operation):
     """Run the program of the next boot once; it says nothing when it can do its work."""
 
     interpreter: str
@@ -73,4 +73,4 @@ class Prove(Operation):
 
     def requests(self) -> list[Request]:
         """One request."""
-        return [ProveEngine(self.interpreter)]
+        return [RunSelfTest(self.interpreter)]

@@ -255,7 +255,7 @@ class RemoveNetns:
 
 
 @dataclass(frozen=True)
-class PutFile:
+class WriteFile:
     """Write a file whole, or not at all."""
 
     path: str
@@ -266,7 +266,7 @@ class PutFile:
 
 
 @dataclass(frozen=True)
-class DropFile:
+class DeleteFile:
     """Delete a file, and the folder that was only there for such files."""
 
     path: str
@@ -276,7 +276,7 @@ class DropFile:
 
 
 @dataclass(frozen=True)
-class Tell:
+class Reload:
     """Have a program read its files again: `systemd`, `networkd`, `networkmanager` (its settings),
     `profiles` (those of NetworkManager), `udev`, `sysv` or `openrc`.
 
@@ -291,7 +291,7 @@ class Tell:
 
 
 @dataclass(frozen=True)
-class ProveEngine:
+class RunSelfTest:
     """Run the program of the next boot once, without changing anything: an interpreter without pyroute2 shows now."""
 
     interpreter: str
@@ -354,10 +354,10 @@ Request = Union[
     RemoveRoute,
     AddRule,
     RemoveRule,
-    PutFile,
-    DropFile,
-    Tell,
-    ProveEngine,
+    WriteFile,
+    DeleteFile,
+    Reload,
+    RunSelfTest,
     StartClient,
     StopClient,
     AwaitLease,

@@ -24,9 +24,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient, WaitForLease
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._serving import AwaitLease, ServeLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, NOPREFIXROUTE, identity, owner
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
 
@@ -94,7 +94,7 @@ def ended(items: Sequence[Wanted], going: set[LinkKey], state: State) -> Iterato
     unwanted |= {item.key for item in items if item.present and _changes_hands(item, state.clients.get(ClientKey(item.key)))}
     for key, client in state.clients.items():
         if key.link in going | unwanted:
-            yield ServeLink(client, None)
+            yield ChangeClient(client, None)
 
 
 def asked_of(item: Wanted) -> Dhcp4 | None:
@@ -200,24 +200,24 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
     if there is None or not there.serves or there.options != options or moved:
         lease, known = held(item, observed), observed.clients.get(key)
         started = Client(key, options, lease, known.left) if lease and known else Client(key, options, settled=False)
-        yield ServeLink(there, started)
+        yield ChangeClient(there, started)
 
 
 def awaited_lease(item: Wanted, state: State) -> Iterator[Operation]:
     """Wait for the lease of a link, where a task says so; all clients ask at the same time."""
     client = state.clients.get(ClientKey(item.key))
     if item.wait_lease and client is not None and client.lease is None and not client.settled:
-        yield AwaitLease(item.key, item.wait_lease)
+        yield WaitForLease(item.key, item.wait_lease)
 
 
 def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State) -> Iterator[Operation]:
     """The client of a link that gets another name knows it by its old one: it ends before that, and comes again afterwards."""
     client = state.clients.get(ClientKey(old))
     if client is not None:
-        yield ServeLink(client, None)
+        yield ChangeClient(client, None)
     yield from steps
     if client is not None:
-        yield ServeLink(None, replace(client, key=ClientKey(new), lives=True, fits=True))
+        yield ChangeClient(None, replace(client, key=ClientKey(new), lives=True, fits=True))
 
 
 def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
@@ -225,7 +225,7 @@ def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
     for link in links:
         client = state.clients.get(ClientKey(link.key))
         if client is not None and client.lives:
-            yield ServeLink(client, replace(client, lives=False))
+            yield ChangeClient(client, replace(client, lives=False))
 
 
 def doubts(items: Sequence[Wanted], predicted: State) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 
 # Whatever its MTU, a host asks for segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what comes.
 IPV4_MINIMUM_MTU = 296
@@ -89,7 +89,7 @@ def check_lockout(operations: Iterable[Operation], around: State, connection: Co
     way = _way(around, connection)
     cut: tuple[Operation, str] | None = None
     for operation in operations:
-        changes = outcome(operation, state)
+        changes = predicted_changes(operation, state)
         for key, after in changes.items():
             if not isinstance(key, LinkKey) or isinstance(operation, Rename):
                 continue

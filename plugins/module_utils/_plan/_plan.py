@@ -28,19 +28,23 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import (
+    DAD_SECONDS,
+    Announce,
+    WaitForAddresses,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
     Rename,
     Restore,
     UpdateLink,
-    at_once,
+    peer_creation_attributes,
     side_effects_of,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._netns import CreateNetns, DeleteNetns
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._namespaces import CreateNetns, DeleteNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._outcome import outcome
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import DAD_SECONDS, Announce, AwaitAddresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import (
     Situation,
     check,
@@ -170,10 +174,10 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     for some in steps:  # each is asked for only after the one before was predicted
         for step in some:
             if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):
-                step = replace(step, beside=side_effects_of(step, predicted))
+                step = replace(step, side_effects=side_effects_of(step, predicted))
             operations.append(step)
             at_risk |= step.loses_contents_of(predicted)
-            predicted.update(_as_written(outcome(step, predicted), predicted, step, coming))
+            predicted.update(_as_written(predicted_changes(step, predicted), predicted, step, coming))
     _check_together(merged, predicted)
     notes.update(dict.fromkeys(doubts(links, predicted)))
     return Plan(tuple(operations), state, predicted, frozenset(at_risk), tuple(notes))
@@ -348,7 +352,7 @@ def _made_known(item: Wanted, before: Link | None, state: State) -> Iterator[Ope
     new = [*found.add, *(again for _old, again in found.again)]
     checked = tuple(address.ip for address in new if address.family == 6 and not address.flags & NODAD)
     if checked:
-        yield AwaitAddresses(item.key, checked, item.wait_dad or DAD_SECONDS)
+        yield WaitForAddresses(item.key, checked, item.wait_dad or DAD_SECONDS)
     if announce and new:
         yield Announce(item.key, tuple(address.ip for address in new))
 
@@ -370,7 +374,9 @@ def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
 def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:
     """Both ends in one request; what the second one gets besides, its own entry says."""
     peer = coming[item.attributes["peer"]]
-    return CreateLink(item.key, str(item.kind), item.attributes, other=at_once(str(item.kind), peer.attributes))
+    return CreateLink(
+        item.key, str(item.kind), item.attributes, peer_attributes=peer_creation_attributes(str(item.kind), peer.attributes)
+    )
 
 
 def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:

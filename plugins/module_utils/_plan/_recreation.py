@@ -24,8 +24,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     DeleteLink,
     Restore,
     UpdateLink,
-    at_once,
-    lasting,
+    chosen_attributes,
+    peer_creation_attributes,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import Situation, check
@@ -80,7 +80,7 @@ def recreate(
     ports = state.attached(current.key)
     old, old_there = state.contents_of(current.key), state.contents_of(peer.key) if peer else LinkContents()
     deletion = delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
-    yield from paused([current, *(link for link, _carried in deletion.along)], state)
+    yield from paused([current, *(link for link, _carried in deletion.cascaded)], state)
     yield deletion
     attributes, back, lost = _restorable_state(item, current, old, state)
     lower = state.get(attributes.get("lower_device"))
@@ -100,8 +100,8 @@ def recreate(
         if peer is not None:
             second, back_there, lost_there = _restorable_state(other, peer, old_there, state)
         lost += lost_there
-        taken = at_once(current.kind, second)
-        yield CreateLink(current.key, current.kind, attributes, other=taken)
+        taken = peer_creation_attributes(current.kind, second)
+        yield CreateLink(current.key, current.kind, attributes, peer_attributes=taken)
         end = state.get(other.key)
         rest = {name: value for name, value in second.items() if name != "peer" and name not in taken}
         if end is not None and rest:
@@ -111,7 +111,7 @@ def recreate(
     for port in ports:
         freed = state.get(port.key)
         if freed is not None:
-            yield UpdateLink(freed, {"controller": current.key.name, **lasting(port, kind_of(port.kind).port)})
+            yield UpdateLink(freed, {"controller": current.key.name, **chosen_attributes(port, kind_of(port.kind).port)})
     if back.addresses or back.routes:
         yield Restore(current.key, back.addresses, back.routes)
     if lost:

@@ -28,10 +28,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     RuleKey,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Key, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS, WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
-    DAD_SECONDS,
-    AwaitAddresses,
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
     DeleteRoute,
     DeleteRule,
@@ -243,7 +242,7 @@ def source_is_usable(route: Route, state: State) -> Iterator[Operation]:
             address for address in (link.get("addresses") if link else None) or () if address.ip == ip and not address.settled
         ]
         if fresh:
-            yield AwaitAddresses(holder, (ip,), DAD_SECONDS)
+            yield WaitForAddresses(holder, (ip,), DAD_SECONDS)
 
 
 def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation]:

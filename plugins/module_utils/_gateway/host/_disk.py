@@ -23,7 +23,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import DropFile, ProveEngine, PutFile, Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    DeleteFile,
+    Reload,
+    RunSelfTest,
+    WriteFile,
+)
 
 VERSION = "VERSION"  # the file of the archive that says which release it is of
 _OURS = (
@@ -139,17 +144,17 @@ def _release(engine: File | None) -> tuple[int, ...]:
         return ()
 
 
-def execute(request: PutFile | DropFile | Tell | ProveEngine) -> None:
+def execute(request: WriteFile | DeleteFile | Reload | RunSelfTest) -> None:
     """Do it; OSError or RequestFailed."""
-    if isinstance(request, PutFile):
+    if isinstance(request, WriteFile):
         if request.path.startswith(networkmanager.FOLDER):
             managers.check_profile(request.path, request.file.content)
         _put(request.path, request.file)
-    elif isinstance(request, DropFile):
+    elif isinstance(request, DeleteFile):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(request.path)
         _tidy(os.path.dirname(request.path))
-    elif isinstance(request, Tell):
+    elif isinstance(request, Reload):
         _tell(request)
     else:
         _prove(request)
@@ -223,7 +228,7 @@ def _tidy(folder: str) -> None:
         folder = os.path.dirname(folder)
 
 
-def _tell(request: Tell) -> None:
+def _tell(request: Reload) -> None:
     program = request.program
     if program == networkmanager.PROFILES:
         managers.tell_of_profiles(request.paths)
@@ -239,7 +244,7 @@ def _tell(request: Tell) -> None:
             managers.run(command)
 
 
-def _prove(request: ProveEngine) -> None:
+def _prove(request: RunSelfTest) -> None:
     command = [*files.command(request.interpreter).split(" "), "--check"]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)

@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _netw
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload
 
 SERVICES = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
 _VERSIONS = {"networkd": ["networkctl", "--version"], "networkmanager": ["NetworkManager", "--version"]}
@@ -96,7 +96,7 @@ def _netdevs(ours: set[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def overheard(request: Tell) -> Iterator[None]:
+def overheard(request: Reload) -> Iterator[None]:
     """While networkd reads its files: what it says against those of the request, in its journal or by links that fail."""
     if request.program != "networkd":
         yield

@@ -36,11 +36,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     AnnounceAddresses,
     AwaitAddresses,
     AwaitLease,
-    DropFile,
+    DeleteFile,
     NewLink,
     NewNetns,
-    ProveEngine,
-    PutFile,
+    Reload,
     RemoveAddress,
     RemoveAltname,
     RemoveLink,
@@ -52,11 +51,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     ReplaceAddress,
     ReplaceRoute,
     Request,
+    RunSelfTest,
     SetLink,
     SetNode,
     StartClient,
     StopClient,
-    Tell,
+    WriteFile,
     WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import is_duplicate
@@ -105,7 +105,7 @@ class Writing(Access):
                         packets.send(frame(mac, ip))
             elif isinstance(request, (AddRoute, ReplaceRoute, RemoveRoute)):
                 self._send_route(request)
-            elif isinstance(request, (PutFile, DropFile, Tell, ProveEngine)):
+            elif isinstance(request, (WriteFile, DeleteFile, Reload, RunSelfTest)):
                 disk.execute(request)
             elif isinstance(request, StartClient):
                 self._start_client(request.client)
@@ -119,7 +119,7 @@ class Writing(Access):
             raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
         except OSError as error:
             text = str(error.strerror)
-            if isinstance(request, (PutFile, DropFile, Tell, ProveEngine, StartClient, StopClient, AwaitLease)):
+            if isinstance(request, (WriteFile, DeleteFile, Reload, RunSelfTest, StartClient, StopClient, AwaitLease)):
                 raise RequestFailed(f"it was not possible to {request}: {text}", error.errno or 0, text) from error
             raise RequestFailed(f"the kernel refused to {request}: {text}", error.errno or 0, text) from error
 

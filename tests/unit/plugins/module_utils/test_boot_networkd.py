@@ -380,7 +380,7 @@ def test_its_own_files_are_read_first() -> None:
         f"have systemd-networkd bring it back: {OWN}",
         f"have systemd-networkd bring it back: write {DROP_IN}",
     ]
-    assert [step.told for step in found.last] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
+    assert [step.reloads for step in found.last] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
     assert found.warnings == ()
 
 
@@ -389,7 +389,7 @@ def test_older_release(lower: str) -> None:
     """It takes the addresses of the lower device off for a moment: so it is not told, now or later, and the task says so."""
     disk = host(252)
     found = disk.run("networkd", macvlan=[{**ON_ETH1, "lower_device": lower}])
-    told = [getattr(step, "told", ()) for step in (*found.first, *found.last)]
+    told = [getattr(step, "reloads", ()) for step in (*found.first, *found.last)]
     if lower == "eth1":
         assert ("networkd",) in told
         assert found.warnings == ()
@@ -402,7 +402,7 @@ def test_older_release(lower: str) -> None:
         "not told, and what is written for it takes effect at the next boot. The kernel has all of it already",
     )
     later = disk.run("networkd", macvlan=[{"name": "mv0", "mtu": 1400}])
-    assert not any(getattr(step, "told", ()) for step in (*later.first, *later.last))
+    assert not any(getattr(step, "reloads", ()) for step in (*later.first, *later.last))
     assert len(later.warnings) == 1
 
 

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _lock
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import PutFile, Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload, WriteFile
 
 
 def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
     (tmp_path / f".patchbay-{os.getpid()}").symlink_to("elsewhere")
     (tmp_path / "link").mkdir()
     with pytest.raises(OSError, match="directory"):
-        _disk.execute(PutFile(f"{tmp_path}/link", File(link="target")))
+        _disk.execute(WriteFile(f"{tmp_path}/link", File(link="target")))
     assert os.listdir(tmp_path) == ["link"]
 
 
@@ -88,5 +88,5 @@ def test_manager_that_is_stopped_is_not_told(
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(_disk.subprocess, "run", run)
-    _disk.execute(Tell(program))
+    _disk.execute(Reload(program))
     assert asked == told

@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     UpdateLink,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
     DeleteRoute,
     DeleteRule,

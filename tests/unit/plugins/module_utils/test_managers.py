@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Tell
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload
 
 OWN = "/etc/systemd/network/05-patchbay-mv0.network"
-TELL = Tell("networkd", (OWN,))
+TELL = Reload("networkd", (OWN,))
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_managers, "_links", links)
         patch.setattr(_managers, "_sets_up", lambda _path: False)
-        _disk.execute(Tell("networkd"))
+        _disk.execute(Reload("networkd"))
     assert len(looked) == 3
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
-    _disk.execute(Tell("networkd"))
+    _disk.execute(Reload("networkd"))
     assert journal == []

@@ -16,6 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import Announce, WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -29,6 +30,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     AddRoute,
     AddRule,
     AnnounceAddresses,
+    AwaitAddresses,
     NewLink,
     RemoveAddress,
     RemoveAltname,
@@ -41,10 +43,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     SetLink,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitAddresses as AskToAwait
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._traffic import (
-    Announce,
-    AwaitAddresses,
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
     DeleteRoute,
     DeleteRule,
@@ -277,7 +276,7 @@ def test_leaving_source_mode_does_not_send_the_list() -> None:
 
 def test_deletion() -> None:
     """What sits on it goes with it: one request."""
-    assert DeleteLink(link(), along=((link(MV1), LinkContents()),)).requests() == [RemoveLink(MV0)]
+    assert DeleteLink(link(), cascaded=((link(MV1), LinkContents()),)).requests() == [RemoveLink(MV0)]
 
 
 # --- restoring ---
@@ -383,9 +382,9 @@ def test_rule_that_is_hit(shown: Rule, hit: Rule | None) -> None:
 
 def test_waiting_and_announcing_change_nothing() -> None:
     """And cannot be taken back."""
-    for operation in (AwaitAddresses(MV0, (SIX.ip,), 3), Announce(MV0, (ADDRESS.ip,))):
+    for operation in (WaitForAddresses(MV0, (SIX.ip,), 3), Announce(MV0, (ADDRESS.ip,))):
         assert (operation.predict(State()), operation.inverse(), operation.loses_contents_of(State())) == ({}, (), frozenset())
-    assert AwaitAddresses(MV0, (SIX.ip,), 3).requests() == [AskToAwait(MV0, (SIX.ip,), 3)]
+    assert WaitForAddresses(MV0, (SIX.ip,), 3).requests() == [AwaitAddresses(MV0, (SIX.ip,), 3)]
     assert Announce(MV0, (ADDRESS.ip,)).requests() == [AnnounceAddresses(MV0, (ADDRESS.ip,))]
 
 
@@ -492,7 +491,7 @@ def test_deletion_endangers_what_sits_on_it() -> None:
             "set mv0: ipv4.arp_ignore 0 -> 1",
         ),
         (DeleteLink(link()), "delete mv0"),
-        (DeleteLink(link(LinkKey("guest", "mv0")), why=" (because)"), "delete mv0 in netns guest (because)"),
+        (DeleteLink(link(LinkKey("guest", "mv0")), reason=" (because)"), "delete mv0 in netns guest (because)"),
     ],
 )
 def test_sentence(operation: Operation, sentence: str) -> None:
@@ -516,7 +515,7 @@ def test_sentence(operation: Operation, sentence: str) -> None:
         ),
         (ReplaceAddress(MV0, ADDRESS), "change address 192.0.2.1/24 of mv0"),
         (RemoveAddress(MV0, ADDRESS), "remove address 192.0.2.1/24 from mv0"),
-        (AskToAwait(MV0, ("2001:db8::1", "2001:db8::2"), 3), "wait for 2001:db8::1, 2001:db8::2 on mv0"),
+        (AwaitAddresses(MV0, ("2001:db8::1", "2001:db8::2"), 3), "wait for 2001:db8::1, 2001:db8::2 on mv0"),
         (AnnounceAddresses(MV0, ("192.0.2.1",)), "announce 192.0.2.1 from mv0"),
         (ReplaceRoute(ROUTED), "replace route to 203.0.113.0/24 via 192.0.2.9"),
         (RemoveRoute(DIRECT), "delete route to 198.51.100.0/24"),

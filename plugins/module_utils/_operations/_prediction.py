@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._opera
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import connected, identity, steps
 
 
-def outcome(operation: Operation, state: State) -> Changes:
+def predicted_changes(operation: Operation, state: State) -> Changes:
     """What an operation predicts, with the routes that go, come and change along with its links."""
     changes = dict(operation.predict(state))
     for key in [key for key in changes if isinstance(key, LinkKey)]:

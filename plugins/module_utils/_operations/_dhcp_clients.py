@@ -12,12 +12,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import AwaitLease as AskToAwaitLease
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request, StartClient, StopClient
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    AwaitLease,
+    Request,
+    StartClient,
+    StopClient,
+)
 
 
 @dataclass(frozen=True)
-class ServeLink(Operation):
+class ChangeClient(Operation):
     """Start, restart or end the DHCP client of a link: as it was (None: there was none), and as it is to be.
 
     Where the one after does not live, it is to come again: what is known of its lease stays.
@@ -35,7 +39,7 @@ class ServeLink(Operation):
     def __str__(self) -> str:
         if self.after is None or not self.after.lives:
             return f"stop the {self.key}"
-        words = ", ".join(said(self.after.options))
+        words = ", ".join(describe_options(self.after.options))
         return f"{'start a' if self.before is None or not self.before.lives else 'restart the'} {self.key}: {words}"
 
     def predict(self, _state: State) -> Changes:
@@ -44,7 +48,7 @@ class ServeLink(Operation):
 
     def inverse(self) -> tuple[Operation, ...]:
         """As it was."""
-        return (ServeLink(self.after, self.before),)
+        return (ChangeClient(self.after, self.before),)
 
     def requests(self) -> list[Request]:
         """One request."""
@@ -54,7 +58,7 @@ class ServeLink(Operation):
 
 
 @dataclass(frozen=True)
-class AwaitLease(Operation):
+class WaitForLease(Operation):
     """Wait for the lease of a link."""
 
     link: LinkKey
@@ -79,10 +83,10 @@ class AwaitLease(Operation):
 
     def requests(self) -> list[Request]:
         """One request."""
-        return [AskToAwaitLease(self.link, self.seconds)]
+        return [AwaitLease(self.link, self.seconds)]
 
 
-def said(options: Dhcp4) -> list[str]:
+def describe_options(options: Dhcp4) -> list[str]:
     """The options in words, but for those that are as usual."""
     usual = replace(Dhcp4(), client_id="")
     return [f"{name} {_word(value)}" for name, value in vars(options).items() if value != getattr(usual, name)]

@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import loses_ipv6_settings, without_ipv6_settings
 
 
-def changes_along(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
+def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
     """What the kernel changes on other links when these attributes of one are written."""
     found: dict[LinkKey, Link | None] = {}
     lower = state.get(link.get("lower_device"))
@@ -31,7 +31,7 @@ def changes_along(link: Link, changed: Attributes, state: State) -> dict[LinkKey
         for name in {changed.get("controller"), (state.get(link.key) or link).get("controller")} - {"", None}:
             bridge = state.get(LinkKey(link.key.netns, name))
             if bridge is not None:
-                found.update(bridge_follows(bridge, state))
+                found.update(changes_of_bridge(bridge, state))
         for other in state.attached(LinkKey(link.key.netns, (state.get(link.key) or link).get("controller") or "")):
             if "controller" in changed and other.get("backup_port") == link.key.name:
                 found[other.key] = other.with_attributes({"backup_port": ""})
@@ -50,11 +50,11 @@ def changes_along(link: Link, changed: Attributes, state: State) -> dict[LinkKey
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
             if "admin_state" in after:
-                found.update(changes_along(now, {"admin_state": after["admin_state"]}, state))
+                found.update(cascaded_changes(now, {"admin_state": after["admin_state"]}, state))
     return found
 
 
-def bridge_follows(bridge: Link, state: State) -> dict[LinkKey, Link]:
+def changes_of_bridge(bridge: Link, state: State) -> dict[LinkKey, Link]:
     """A bridge whose ports change, and the links on it, whose MTU it bounds: what comes of that depends on who set what."""
     found = {bridge.key: replace(bridge.with_attributes({"address": None, "mtu": None}), oper_state=None, carrier=None)}
     for upper in state.above(bridge.key):
@@ -62,20 +62,20 @@ def bridge_follows(bridge: Link, state: State) -> dict[LinkKey, Link]:
     return found
 
 
-def all_above(key: LinkKey, state: State) -> list[Link]:
+def all_links_above(key: LinkKey, state: State) -> list[Link]:
     """What sits on a link, and on that."""
     found: list[Link] = []
     for link in state.above(key):
-        found += [link, *all_above(link.key, state)]
+        found += [link, *all_links_above(link.key, state)]
     return found
 
 
-def is_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
+def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
     """Whether what a link is attached to is a bridge, and not a VRF."""
     controller = state.get(LinkKey(key.netns, attributes.get("controller") or ""))
     return controller is not None and controller.kind == "bridge"
 
 
-def new_port(kind: Kind, attached: bool) -> dict[str, Any]:
+def port_defaults(kind: Kind, attached: bool) -> dict[str, Any]:
     """What a link has that has just become a port, or is none; what came with a later kernel may not be there."""
     return {row.name: row.initial if attached and not row.since else None for row in kind.port}
