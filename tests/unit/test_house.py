@@ -26,7 +26,7 @@ FLOORS = (
     ("_boot", "_plan"),
     ("_gateway",),
     ("_converge",),
-    ("_host_program",),
+    ("_host_program", "_result"),
     ("_runner",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

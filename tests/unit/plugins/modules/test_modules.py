@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 import importlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -767,3 +769,31 @@ def test_check_mode_of_other_modules(run: Run, gateway: FakeGateway, tasks: list
     }
     again = run(module, **options)
     assert (again["changed"], again["operations"]) == (False, [])
+
+
+# --- what a module run loads ---
+
+PERSISTENT_RUN = """
+import sys
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
+from ansible_collections.patchbay.netdev.plugins.modules import macvlan
+from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
+
+gateway = FakeGateway()
+gateway.add("eth0")
+_runner.KernelGateway = lambda: gateway
+try:
+    with patch_module_args({"name": "mv0", "lower_device": "eth0", "persist": "replay"}):
+        macvlan.main()
+finally:
+    sys.stderr.write("\\n".join(sys.modules))
+"""
+
+
+def test_module_does_not_load_the_program_of_the_next_boot() -> None:
+    """It packs the program, with the DHCP hook and the replay, but runs no part of it."""
+    done = subprocess.run([sys.executable, "-c", PERSISTENT_RUN], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["changed"] is True, done.stderr
+    loaded = {name.rpartition("._host_program.")[2] for name in done.stderr.split() if "._host_program." in name}
+    assert loaded == {"_main", "_package"}
