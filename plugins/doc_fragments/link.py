@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that every kind of link has. The texts name no other option: topology uses them too, one level deeper."""
+"""The options of every kind of link. The texts refer to no other option: topology uses them too, one level deeper."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ IDENTITY = r"""
 name:
   description:
     - Name of the link, at most 15 bytes.
-    - It must be the link's own name, not an alternative one.
+    - Must be the primary name of the link. Alternative names are not accepted.
   type: str
   required: true
 netns:
   description:
-    - Network namespace that the link is in, by its name in C(/run/netns) or by an absolute path.
-    - Without it, the namespace that the module runs in.
-    - A link is created straight in its namespace. It is never moved.
+    - Network namespace of the link, as a name in C(/run/netns) or an absolute path.
+    - Defaults to the namespace in which the module runs.
+    - A link is created directly in its namespace and never moved to another one.
   type: str
 """
 
 EXISTENCE = r"""
 state:
   description:
-    - Whether the link is there.
-    - C(absent) deletes it. A link that is not there is fine then, and one of another kind is an error.
+    - Whether the link should exist.
+    - C(absent) deletes the link. It makes no change if the link does not exist, and fails if the link is of another kind.
   type: str
   choices: [present, absent]
   default: present
 recreate:
   description:
-    - Whether the link may be deleted and created again for a change that the kernel does not make on a living link.
-    - C(never) fails with a sentence that names the change.
+    - Whether the link may be deleted and created again for a change that the kernel does not support on an existing link.
+    - C(never) fails and names the change.
     - >-
-      C(when_required) does it. Alternative names, alias, controller, per-link settings, addresses and routes are put back
-      where the kernel lets it, and a warning names what could not be kept.
+      C(when_required) recreates the link. Alternative names, alias, controller, sysctls, addresses and routes are restored where the
+      kernel allows it. A warning names what could not be restored.
   type: str
   choices: [never, when_required]
   default: never
@@ -45,18 +45,19 @@ recreate:
 ATTRIBUTES = r"""
 address:
   description:
-    - MAC address, in any usual notation, unicast. Quote it, or YAML may read it as a number.
-    - Without it, a new link has a random one. For one that is the same wherever and whenever the link is made, see the filter
-      P(patchbay.netdev.stable_mac#filter). A bridge has that of one of its ports, or udev makes one from its name, and a VLAN
-      has that of its lower device.
-    - On a macvlan or macvtap in mode C(passthru) it is the MAC address of the lower device as well.
+    - Unicast MAC address in any common notation. Quote the value, because YAML may read it as a number.
+    - >-
+      If omitted, a new link gets a random address, a bridge gets the address of one of its ports or one that udev derives from its name,
+      and a VLAN gets the address of its lower device. The filter P(patchbay.netdev.stable_mac#filter) derives an address that is the same
+      each time the link is created, on any host.
+    - A macvlan or macvtap in mode C(passthru) shares this address with its lower device.
   type: str
   aliases: [mac]
 mtu:
   description:
-    - Largest packet in bytes.
-    - On a macvlan or macvtap it is bounded by that of the lower device, from which a new link takes it over.
-    - Below 1280 the link has no IPv6.
+    - Maximum transmission unit (MTU) in bytes.
+    - On a macvlan or macvtap, the MTU of the lower device is the upper limit, and the default of a new link.
+    - The kernel disables IPv6 on a link with an MTU below 1280.
   type: int
 tx_queue_len:
   description:
@@ -64,205 +65,208 @@ tx_queue_len:
   type: int
 group:
   description:
-    - Group of the link, as a number or a name from C(/etc/iproute2/group).
+    - Group of the link, as a number or as a name from C(/etc/iproute2/group).
   type: str
 alias:
   description:
-    - Free text that is shown with the link, at most 255 bytes. An empty one removes it.
+    - Description that the kernel stores with the link, at most 255 bytes. An empty string removes it.
   type: str
 controller:
   description:
-    - Link that this one is attached to, which is a bridge or a VRF in the same namespace. An empty name detaches it.
+    - Bridge or VRF that the link is attached to, in the namespace of the link. An empty string detaches the link.
   type: str
   aliases: [master]
 address_generation_mode:
   description:
-    - How the link makes its IPv6 link-local address.
-    - C(none) is in time only while the link is down, or for a new link, which comes up last.
+    - How the kernel generates the IPv6 link-local address of the link.
+    - C(none) has an effect only if it is set while the link is down. A new link is set up after all its other attributes are set.
   type: str
   choices: [eui64, none, stable_secret, random]
 altnames:
   description:
-    - The alternative names of the link. Others are removed, and an empty list removes all.
+    - Alternative names of the link. Other alternative names are removed. An empty list removes all of them.
   type: list
   elements: str
 sysctls:
   description:
     - >-
-      Per-link settings of C(/proc/sys/net), such as C(ipv4.arp_ignore) or C(ipv6.accept_ra), with whole numbers.
-      Only the written ones are managed.
-    - A new link gets them before it comes up.
-    - Some hold only together with the setting of C(all). A warning says so when that one overrides the link's.
+      Sysctls of the link below C(/proc/sys/net), such as C(ipv4.arp_ignore) or C(ipv6.accept_ra), with integer values. Omitted sysctls
+      are not managed.
+    - The sysctls of a new link are set before the link is set up.
+    - The kernel combines some sysctls with their value for C(all). The module warns if the value for C(all) overrides that of the link.
   type: dict
 promiscuous:
   description:
-    - Whether the link takes every frame (C(ip link set dev LINK promisc on)).
+    - Whether the link receives all frames (C(ip link set dev LINK promisc on)).
   type: bool
 allmulticast:
   description:
-    - Whether the link takes every multicast frame (C(ip link set dev LINK allmulticast on)).
+    - Whether the link receives all multicast frames (C(ip link set dev LINK allmulticast on)).
   type: bool
 admin_state:
   description:
-    - Whether the link is configured to be up. A new link is down when this is not written.
-    - A link that goes down loses its routes and its IPv6 addresses.
+    - Administrative state of the link. If omitted, a new link stays down.
+    - A link that is set down loses its routes and its IPv6 addresses.
   type: str
   choices: [up, down]
 addresses:
   description:
-    - The static IP addresses of the link. Other static ones are removed, and an empty list removes all.
+    - Static IP addresses of the link. Other static addresses are removed. An empty list removes all of them.
     - >-
-      Addresses of a DHCP client, of router advertisements, link-local ones and those of the loopback are never removed. Where a
-      client runs whose address cannot be told from a static one (udhcpc), no IPv4 address of the link is removed.
+      Addresses from a DHCP client or from router advertisements, link-local addresses and the addresses of the loopback link are never
+      removed. If the link has a DHCP client whose address looks like a static one (udhcpc), no IPv4 address of the link is removed.
     - >-
-      An item is an address with its prefix length, such as C(192.0.2.1/24), or a dictionary with C(ip) (the same),
-      C(peer_ip), C(label) (IPv4), C(metric) (of the connected route), C(noprefixroute) and C(nodad) (IPv6). What is not written
-      is not managed. An empty C(peer_ip), the name of the link as C(label) and a C(metric) of 0 take that away.
-    - New ones are added before others are removed. The first of a subnet is the one that packets are sent from.
+      Each item is an address with its prefix length, such as C(192.0.2.1/24), or a dictionary with the keys C(ip) (the same value),
+      C(peer_ip), C(label) (IPv4), C(metric) (of the connected route), C(noprefixroute) and C(nodad) (IPv6). Omitted keys are not
+      managed. An empty C(peer_ip), the name of the link as C(label) and a C(metric) of C(0) remove the respective setting.
+    - New addresses are added before other addresses are removed. Packets are sent from the first address of a subnet.
   type: list
   elements: raw
 wait_dad:
   description:
     - >-
-      Seconds to wait until duplicate address detection has passed the IPv6 addresses that the task brings. One that another
-      host has is an error then, and all that the task had done is undone.
+      Seconds to wait for duplicate address detection of the IPv6 addresses that the task adds. If another host uses one of the addresses,
+      the task fails and its changes are rolled back.
     - An address that was found to be a duplicate earlier is tried again.
   type: float
 announce:
   description:
     - >-
-      Whether to tell the neighbours which MAC address has the addresses now, when addresses are new, when the link comes up, and
-      when its MAC address changes. A gratuitous ARP request and an unsolicited neighbour advertisement do it. IPv6 addresses are
-      waited for as with duplicate address detection.
+      Whether to announce the IP addresses of the link with its MAC address to the neighbors when addresses are added, when the link is set
+      up, and when its MAC address changes. The module sends a gratuitous ARP request or an unsolicited neighbor advertisement for each
+      address. For IPv6 addresses it waits for duplicate address detection first.
   type: bool
 dhcp4:
   description:
     - >-
-      A DHCP client that serves the link, for IPv4. The host has it as a package or as systemd-networkd. Where systemd runs, a
-      unit C(patchbay-dhcp@LINK.service) keeps a program alive.
+      DHCP client for IPv4 that serves the link. It is a program from a package of the host, or systemd-networkd. On a host with systemd,
+      the unit C(patchbay-dhcp@LINK.service) restarts the program if it ends.
     - >-
-      What a lease brings is the address alone, with the lifetime that the server gave it and without a route. Nothing of it
-      reaches the main table or the host name, nor the resolver unless that is written. With a table of its own, the routes of
-      the lease go there, with a rule for packets from the address, and an unreachable default behind them, so that no packet from
-      the address leaves by another link. A lease that changes moves address, routes and rule. When it ends, they go, and the
-      client goes on asking.
-    - The client runs until the next boot, and after it where the link is declared for that.
-    - A client that is not written about is left as it is. It ends when its link is deleted, and comes again when that is
-      created again.
-    - It is one thing. What is not written of it has its default.
+      A lease adds its address only, with the lifetime that the server grants and without a route. The main table and the host name are
+      unchanged, and the resolver is too unless the task requests otherwise. With a routing table for the link, the routes of the lease are
+      added to that table, together with a rule for packets from the leased address and an unreachable default route, so that no packet
+      from the address leaves through another link. If the lease changes, the address, the routes and the rule change too. If the lease
+      expires, they are removed, and the client continues to request a lease.
+    - The client runs until the next boot, or also afterwards if the link is saved for the next boot.
+    - >-
+      If omitted, an existing client is unchanged. The client ends when its link is deleted, and is started again when the link is
+      recreated.
+    - Managed as a whole. Omitted suboptions take their defaults.
   type: dict
   suboptions:
     enabled:
       description:
-        - Whether there is a client. C(false) ends it, and takes away what its lease brought. The lease is not given back.
+        - Whether a client should run. C(false) stops it and removes what its lease added. The lease is not released to the server.
       type: bool
       default: true
     client_id:
       description:
-        - What the client says that it is (option 61), by which many servers know a host.
+        - Client identifier (option 61) that the client sends. Many servers identify hosts by it.
         - >-
-          C(none) says nothing, so that the MAC address counts. It is right for the MAC address of an old host, whatever that one
-          said, with most servers.
-        - C(mac) says the MAC address of the link.
+          C(none) sends no identifier, so that the server identifies the client by its MAC address. With most servers, this is right for the
+          MAC address of an old host, regardless of the identifier that the old host sent.
+        - C(mac) sends the MAC address of the link.
+        - C(duid) sends an identifier in the format of RFC 4361, derived from C(/etc/machine-id) and the MAC address of the link.
         - >-
-          C(duid) says an identifier that is made of the machine's (C(/etc/machine-id)) and of the MAC address of the link, in the
-          form of RFC 4361.
-        - Or the bytes of an identifier with colons, such as C(01:52:54:00:12:34:56), which is that of another host.
+          Any other value is the identifier as bytes in hexadecimal notation with colons, such as C(01:52:54:00:12:34:56), for example the
+          identifier of an old host.
       type: str
       default: none
     hostname:
       description:
-        - Host name that the client tells the server (option 12). Without it, none.
+        - Host name (option 12) that the client sends. If omitted, the client sends none.
       type: str
     vendor_class:
       description:
-        - Vendor class that the client tells the server (option 60). Without it, none.
+        - Vendor class identifier (option 60) that the client sends. If omitted, the client sends none.
       type: str
     table:
       description:
-        - Routing table for the routes of the lease, as a number or a name from C(/etc/iproute2/rt_tables). Without it, none of
-          them is used. The main table has to be written, as C(main).
-        - It is of this link alone.
+        - >-
+          Routing table for the routes of the lease, as a number or as a name from C(/etc/iproute2/rt_tables). If omitted, no route of the
+          lease is added. Set C(main) for the main table.
+        - No other link may use the same table.
       type: str
     rule_priority:
       description:
-        - Priority of the policy rule by which packets from the address of the lease look into the table. It is needed with every
-          table but the main one.
+        - >-
+          Priority of the policy rule that makes packets from the leased address use the routing table. Required with every table except the
+          main table.
       type: int
     metric:
       description:
-        - Metric of the routes of the lease.
+        - Metric of the routes from the lease.
       type: int
     use_routes:
       description:
         - >-
-          Whether the table gets what the server says of routers and classless routes (options 3 and 121), as it does unless
-          C(false) is written, or only the network of the address.
+          Whether the routers and the classless static routes of the lease (options 3 and 121) are added to the routing table. With
+          C(false), only the route to the network of the address is added. Defaults to C(true).
       type: bool
     client:
       description:
-        - The program that asks for the lease. Which one really serves is in the result.
+        - Program that requests the lease. The result names the program in use.
         - >-
-          When it is not written, what serves the link stays as long as it can do what is asked. For a new client it is the first
-          one, in the order of the choices, that the host has and that can do what is asked.
+          If omitted, the program that already serves the link is kept if it supports the other suboptions. A new client uses the first
+          program, in the order of the choices, that the host has and that supports them.
         - >-
-          C(udhcpc) (Debian's package of that name) says no more than it is told, leaves IPv6 to the kernel, and all
-          that it sends leaves by the link. It takes every lease to last two minutes at least, so that shorter
-          ones end before it renews them.
+          C(udhcpc) (Debian package C(udhcpc)) sends nothing that is not configured, leaves IPv6 to the kernel, and sends all its packets
+          through the link. It assumes that a lease lasts at least two minutes, so that shorter leases expire before udhcpc renews them.
         - >-
-          C(networkd) is systemd-networkd, and needs no package. It serves links of the host's own namespace, which nothing else
-          has it manage. It always says a client identifier and always makes a route to the network of the lease. So it needs
-          C(table), and C(client_id) as C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of the
-          types 1 to 4): with another identifier than before, many servers give another address. It cannot say a C(hostname) with
-          dots, nor a C(vendor_class) with a quotation mark or a backslash. Address and routes are its work,
-          those of router advertisements too, where the link took them: their default route gets the metric 2048. The lower device
-          is not touched. When a server refuses to go on with a lease, networkd hears of it at seven eighths of the time of the
-          lease, and asks for another one then.
+          C(networkd) is systemd-networkd and requires no other package. It serves links in the namespace of the host that no other
+          configuration assigns to networkd. It always sends a client identifier and always adds a route to the network of the lease. It
+          therefore requires C(table), and for C(client_id) C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of type 1
+          to 4). If the identifier changes, many servers assign another address. networkd supports neither a C(hostname) with dots nor a
+          C(vendor_class) with a quotation mark or a backslash. It manages the addresses and routes of the link, and also those from router
+          advertisements if the link accepted them, with the metric 2048 for their default route. The lower device is unchanged. If a server
+          refuses to renew a lease, networkd learns of the refusal after seven eighths of the lease time and only then requests another
+          lease.
         - >-
-          A unit C(patchbay-leases.service) makes the rule of a lease of networkd and the unreachable default, and moves them with
-          the lease. They stay when the lease is lost, so that no packet from its address leaves by another link meanwhile.
+          The unit C(patchbay-leases.service) adds the rule for a lease of networkd and the unreachable default route, and changes them when
+          the lease changes. If the lease is lost, both are kept, so that no packet from the address leaves through another link.
         - >-
-          C(dhclient) (C(isc-dhcp-client)) and C(dhcpcd) (C(dhcpcd-base)) send renewals as the main table leads to the server, so
-          with the MAC address and the IP address of another link, which a switch that goes by MAC addresses drops. They ask by a
-          broadcast of the link's own when nobody answers until late in the lease, and some servers (Kea) answer dhclient only then.
-          A warning says so, but for a link that has a network namespace of its own.
+          C(dhclient) (Debian package C(isc-dhcp-client)) and C(dhcpcd) (C(dhcpcd-base)) send renewals along the route to the server in the
+          main table, and thus with the MAC address and the IP address of another link. A switch that filters by MAC address drops these
+          packets. If no server replies until late in the lease, the clients send a broadcast through the link itself, and some servers
+          (Kea) reply to dhclient only then. The module warns about this unless the link is in another network namespace.
         - >-
-          Each has a configuration of its own below C(/run/patchbay/dhcp), and runs nothing of the scripts that its package brings.
+          Each program has its own configuration below C(/run/patchbay/dhcp) and runs no scripts of its package.
       type: str
       choices: [udhcpc, networkd, dhclient, dhcpcd]
     use_dns:
       description:
         - >-
-          Whether the resolver is told of the DNS servers and the domain of the lease. Those go to systemd-resolved (as those of the
-          link, which asks them by the link itself), where there is none to C(resolvconf), and for a link in a namespace into
-          C(/etc/netns/NAME/resolv.conf), as C(ip netns exec) uses it. Where there is none of them, it is refused,
-          and so it is with C(client=networkd).
+          Whether the DNS servers and the domain of the lease are configured in the resolver. systemd-resolved uses the servers for this link
+          and queries them through it. Without systemd-resolved, C(resolvconf) is used. For a link in a named network namespace, the file
+          C(/etc/netns/NAME/resolv.conf) is written, which C(ip netns exec) uses. The module fails if the host has none of these, or with
+          C(client=networkd).
         - >-
-          What was told is taken back when the lease or the client ends. After a reboot the file of a namespace stays as it was
-          until the next lease, or, for a link that does not come back, until somebody deletes it.
+          The servers are removed from the resolver when the lease or the client ends. After a reboot, the file of a namespace is kept until
+          the next lease. If the link is not restored, the file must be deleted manually.
       type: bool
       default: false
     wait:
       description:
-        - Seconds to wait for the lease, which then stands in the result. When there is none by then, the task fails, and all that
-          it had done is undone. Without it, the task goes on.
+        - >-
+          Seconds to wait for the lease, which the module then returns. If no lease arrives in time, the task fails and its changes are
+          rolled back. If omitted, the task does not wait.
       type: float
 """
 
 AT_CREATION = r"""
 num_tx_queues:
   description:
-    - Number of transmit queues. The kernel takes it only at creation.
+    - Number of transmit queues. Can be set only when the link is created.
   type: int
 num_rx_queues:
   description:
-    - Number of receive queues. The kernel takes it only at creation.
+    - Number of receive queues. Can be set only when the link is created.
   type: int
 """
 
 
 class ModuleDocFragment:
-    """The options at the top level of a module: all of them, or those for a link that exists."""
+    """The options at the top level of a module: all of them, or those of an existing link."""
 
     DOCUMENTATION: str = "options:" + indent(IDENTITY + EXISTENCE + ATTRIBUTES + AT_CREATION, "  ")
     EXISTING: str = "options:" + indent(IDENTITY + ATTRIBUTES, "  ")

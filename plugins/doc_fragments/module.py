@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module of the collection documents about itself."""
+"""The part of the documentation that all modules of the collection share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 requirements:
   - Linux 5.5 or later on the managed host
-  - python3-pyroute2, which is C(pyroute2>=0.7.2) from PyPI, on the managed host
+  - python3-pyroute2 (C(pyroute2>=0.7.2) from PyPI) on the managed host
 author:
   - Contributors to the patchbay.netdev project (!UNKNOWN)
 attributes:
@@ -25,27 +25,29 @@ attributes:
     CHANGES = r"""
 attributes:
   check_mode:
-    description: Says what would change without changing anything.
-    details: The result is the plan itself, made from the same reading of the kernel. It needs no privilege but to read.
+    description: Returns the changes without applying them.
+    details: The result is the plan itself, made from the current state of the kernel. Only privileges to read are required.
     support: full
   diff_mode:
-    description: Says what has changed, or would change in check mode.
-    details: One entry per link, with the attributes that were written and those that change along with them.
+    description: Returns the differences between the state before and after the task, in check mode as well.
+    details: One entry per link, with the managed attributes and those that the kernel changes together with them.
     support: full
 notes:
-  - An option that is not written is not managed.
-  - After the last request the kernel is read again, and the task fails when it does not hold what was asked for.
-  - A task that fails half-way undoes what it did. RV(ignore:msg) then says what failed and RV(ignore:undone) what was taken back.
+  - Omitted options are not managed.
+  - The module reads the kernel state again after its last request, and fails if it differs from the desired state.
+  - >-
+    If an operation fails, the module rolls back the operations before it. RV(ignore:msg) then names the failure, and RV(ignore:undone)
+    lists the operations that were rolled back.
 """
 
     READS = r"""
 attributes:
   check_mode:
-    description: Says what would change without changing anything.
-    details: The module changes nothing anyway.
+    description: Returns the changes without applying them.
+    details: The module makes no changes.
     support: full
   diff_mode:
-    description: Says what has changed, or would change in check mode.
-    details: The module changes nothing.
+    description: Returns the differences between the state before and after the task, in check mode as well.
+    details: The module makes no changes.
     support: none
 """

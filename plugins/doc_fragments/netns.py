@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a named network namespace. The texts name no other option, see link.py."""
+"""The options of a named network namespace. The texts refer to no other option, see link.py."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ name:
   required: true
 state:
   description:
-    - Whether the namespace is there.
-    - C(absent) deletes the links in it as well, and with them the other ends of pairs. A namespace that is not there is fine.
-    - An empty file that was left behind in C(/run/netns), as after a crash, is deleted in either case.
+    - Whether the namespace should exist.
+    - >-
+      V(absent) deletes the namespace with its links, and thereby the other ends of veth pairs. It makes no change if the namespace
+      does not exist.
+    - An empty file in C(/run/netns), as a crash leaves it behind, is deleted in either case.
   type: str
   choices: [present, absent]
   default: present
 force:
   description:
     - >-
-      Whether the name of a namespace may go although processes live in it. Nothing is killed, and they keep the namespace with its
-      links until they end.
+      Whether to remove the name of a namespace that processes use. The processes are not killed. They keep the namespace and its links
+      until they end.
   type: bool
   default: false
 """

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option that decides what is there after a reboot."""
+"""The option that decides what is restored after a reboot."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from textwrap import indent
 OPTIONS = r"""
 persist:
   description:
-    - What is there after the next boot. Without it, the files of the next boot are left as they are, with a warning when what
-      they say is no longer what the task wrote.
     - >-
-      C(replay) saves what was written, with what bringing it back needs (such as the MAC address that it got at random), in
-      C(/etc/patchbay/replay.d). At boot, and whenever a lower device appears, a program made of this collection's own sources
-      makes it so, before the network managers start; they are told to keep their hands off the links. It needs pyroute2 for the
-      Python of the system, and no Ansible.
+      Boot backend that restores the object after a reboot. If omitted, the boot configuration is unchanged, and the module warns if the
+      saved declaration differs from the options of the task.
     - >-
-      C(networkd) writes files of systemd-networkd instead, which then makes the link at boot, without this collection. What it has
-      no setting for is refused; C(sysctls) are set by udev, from C(/etc/sysctl.d). A link on a lower device needs that one to be
-      set up by systemd-networkd too.
+      V(replay) saves the declaration in C(/etc/patchbay/replay.d): the options of the task and what is needed to restore the object, such
+      as its random MAC address. At boot, and whenever a lower device appears, a program made of the sources of this collection applies it,
+      before the network managers start. These are configured to ignore the links. The program requires pyroute2 for the Python of the
+      system, but not Ansible.
     - >-
-      C(networkmanager) writes profiles of NetworkManager instead, one for each link. It leaves a link that is there as it is, and
-      makes it from the next boot on. It brings up what it makes, so C(admin_state) has to be C(up).
-    - C(none) takes that away. So does deleting the object.
-    - A namespace has to be declared as well, and named, for what is in it to come back.
-    - A bridge without C(address) is made with a random one, and so has another link-local address after each boot.
-    - What rests on an address that a network manager or a DHCP client gives after the boot, such as a route by a gateway of that
-      network, waits until the program runs again. Let the manager make such a route.
+      V(networkd) writes configuration files of systemd-networkd, which then creates the link at boot without this collection. Options that
+      networkd has no setting for are refused. C(sysctls) are written to C(/etc/sysctl.d), from where udev sets them. The lower device of a
+      link must be managed by systemd-networkd too.
+    - >-
+      V(networkmanager) writes one profile of NetworkManager for each link. An existing link is unchanged, and NetworkManager creates the
+      link from the next boot on. It sets up each link that it creates, so C(admin_state) must be V(up).
+    - V(none) removes the boot configuration of the object. Deleting the object removes it too.
+    - The objects in a network namespace are restored only if the namespace has a name and is saved too.
+    - A bridge without C(address) gets a random MAC address, and therefore another IPv6 link-local address, at each boot.
+    - >-
+      What depends on an address that a network manager or a DHCP client assigns after the boot, such as a route through a gateway in that
+      network, is not restored until the program runs again. Configure such a route in the network manager.
   type: str
   choices: [none, replay, networkd, networkmanager]
 """

@@ -10,69 +10,70 @@ from textwrap import indent
 OPTIONS = r"""
 destination:
   description:
-    - Network that the route leads to, such as C(198.51.100.0/24), one address, or C(default).
-    - Together with table and metric it is what makes the route itself.
+    - Destination of the route. A network such as V(198.51.100.0/24), a single address, or V(default).
+    - Destination, table and metric together identify the route.
   type: str
   required: true
 family:
   description:
-    - Address family. Without it, the one of the addresses that are written, or IPv4 when there is none.
+    - Address family. Defaults to the family of the addresses in the other options, or to V(ipv4) if they contain none.
   type: str
   choices: [ipv4, ipv6]
 table:
   description:
-    - Routing table, by number or by a name from C(/etc/iproute2/rt_tables).
+    - Routing table, as a number or as a name from C(/etc/iproute2/rt_tables).
   type: str
   default: main
 metric:
   description:
-    - Metric. Without it, 0 for IPv4 and 1024 for IPv6, as the kernel has it.
+    - Metric of the route. Defaults to V(0) for IPv4 and V(1024) for IPv6, as in the kernel.
   type: int
 netns:
   description:
-    - Network namespace that the route is in, by its name in C(/run/netns) or by an absolute path.
-    - Without it, the namespace that the module runs in.
+    - Network namespace of the route, as a name in C(/run/netns) or an absolute path.
+    - Defaults to the namespace in which the module runs.
   type: str
 state:
   description:
-    - Whether the route is there.
-    - C(absent) deletes what has this destination, table and metric. What is not there is fine then.
-    - A route that the kernel, a DHCP client, a router advertisement or a routing daemon made is neither changed nor deleted.
+    - Whether the route should exist.
+    - V(absent) deletes the route with this destination, table and metric. It makes no change if there is no such route.
+    - A route that the kernel, a DHCP client, a router advertisement or a routing daemon created is neither changed nor deleted.
   type: str
   choices: [present, absent]
   default: present
 type:
   description:
-    - Type of the route. A route by a gateway or a link is C(unicast) when nothing is written.
-    - C(blackhole), C(unreachable), C(prohibit) and C(throw) go nowhere. C(unreachable) at the end of a table keeps packets from
-      falling through to the next one.
+    - Type of the route. Defaults to V(unicast) for a route with a gateway or a link.
+    - >-
+      V(blackhole), V(unreachable), V(prohibit) and V(throw) take neither a gateway nor a link. An V(unreachable) default route with a high
+      metric keeps packets that match no other route of the table from being looked up in the next table.
   type: str
   choices: [unicast, local, broadcast, anycast, multicast, blackhole, unreachable, prohibit, throw]
 gateway:
   description:
-    - Address of the router. It has to be in a network of the link, or a link-local IPv6 address.
+    - Address of the router. Must be in a network of the link, or an IPv6 link-local address.
   type: str
 link:
   description:
-    - Link that the route leaves by, in the namespace of the route. With a gateway alone, the kernel finds it.
-    - A link without a gateway means that the destination is on the link itself.
+    - Output link of the route, in the namespace of the route. If only a gateway is set, the kernel finds the link.
+    - If only a link is set, the destination is reached directly on that link.
   type: str
 source:
   description:
-    - Address that packets are sent from when the sender has not chosen one.
+    - Preferred source address of packets whose sender did not choose one.
   type: str
 scope:
   description:
-    - How far the destination is (IPv4). Without it, C(link) for a route without a gateway and C(global) for others.
+    - Scope of the destination (IPv4). Defaults to V(link) for a route without a gateway, otherwise to V(global).
   type: str
   choices: [global, site, link, host, nowhere]
 onlink:
   description:
-    - Whether the gateway is on the link although no address of the link says so.
+    - Whether the gateway is treated as reachable on the link although it is in no network of the link.
   type: bool
 mtu:
   description:
-    - Largest packet by this route, in bytes.
+    - Maximum packet size along the route, in bytes.
   type: int
 """
 

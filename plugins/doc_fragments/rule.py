@@ -10,77 +10,77 @@ from textwrap import indent
 OPTIONS = r"""
 priority:
   description:
-    - Place of the rule among the others. The smallest is asked first.
-    - It is what makes the rule itself, so each family has one rule of a priority.
+    - Priority of the rule. Rules are evaluated in ascending order of priority.
+    - The priority identifies the rule, so each address family has at most one rule for a priority.
   type: int
   required: true
 family:
   description:
-    - Address family. Without it, the one of the addresses that are written, or IPv4 when there is none.
+    - Address family. Defaults to the family of the addresses in the other options, or to V(ipv4) if they contain none.
   type: str
   choices: [ipv4, ipv6]
 netns:
   description:
-    - Network namespace that the rule is in, by its name in C(/run/netns) or by an absolute path.
-    - Without it, the namespace that the module runs in.
+    - Network namespace of the rule, as a name in C(/run/netns) or an absolute path.
+    - Defaults to the namespace in which the module runs.
   type: str
 state:
   description:
-    - Whether the rule is there.
+    - Whether the rule should exist.
     - >-
-      C(present) leaves one rule of this priority, which has just the parts that are written. C(absent) deletes all of this
-      priority. The kernel's own are neither changed nor deleted.
+      V(present) keeps exactly one rule with this priority, with exactly the given options. V(absent) deletes all rules with this
+      priority. Rules that the kernel created are neither changed nor deleted.
   type: str
   choices: [present, absent]
   default: present
 from:
   description:
-    - Network or address that packets come from.
+    - Source address or network to match.
   type: str
 to:
   description:
-    - Network or address that packets go to.
+    - Destination address or network to match.
   type: str
 iif:
   description:
-    - Link that packets come in by. It need not be there.
+    - Incoming link to match. The link need not exist.
   type: str
 oif:
   description:
-    - Link that the sender has bound its socket to. It need not be there.
+    - Outgoing link to match, for packets from sockets that are bound to the link. The link need not exist.
   type: str
 fwmark:
   description:
-    - Firewall mark of packets, with a mask or without, such as C(0x1) or C(0x1/0xff).
+    - Firewall mark to match, with or without a mask, such as V(0x1) or V(0x1/0xff).
   type: str
 uid_range:
   description:
-    - User ids of the sender, one or a range such as C(1000-1999).
+    - User ID of the sender to match, or a range of user IDs such as V(1000-1999).
   type: str
 ip_protocol:
   description:
-    - IP protocol, by number or name, such as C(tcp).
+    - IP protocol to match, as a number or as a name such as V(tcp).
   type: str
 source_port:
   description:
-    - Source port, one or a range.
+    - Source port or range of source ports to match.
   type: str
 destination_port:
   description:
-    - Destination port, one or a range.
+    - Destination port or range of destination ports to match.
   type: str
 action:
   description:
-    - What becomes of a packet that has all these properties. Without it, C(lookup).
+    - Action for packets that match all selectors. Defaults to V(lookup).
   type: str
   choices: [lookup, nop, blackhole, unreachable, prohibit]
 table:
   description:
-    - Routing table to look up, by number or by a name from C(/etc/iproute2/rt_tables).
+    - Routing table to look up, as a number or as a name from C(/etc/iproute2/rt_tables).
   type: str
 suppress_prefix_length:
   description:
-    - Routes of the table with a prefix of this length or a shorter one do not count. 0 leaves its default route out.
+    - Routes of the table with a prefix length of this value or less are ignored. V(0) ignores the default route.
   type: int
 """
 

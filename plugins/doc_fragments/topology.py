@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of topology: a list per kind, with the options of its module in each entry, from the same texts."""
+"""The options of topology: one list per kind, whose entries have the options of its module, from the same texts."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class ModuleDocFragment:
             _entries("netns", "Named network namespaces, each with the options of M(patchbay.netdev.netns).", netns.OPTIONS),
             _entries("vrf", "VRFs, each with the options of M(patchbay.netdev.vrf).", _MADE, vrf.OPTIONS),
             _entries("bridge", "Bridges, each with the options of M(patchbay.netdev.bridge).", _MADE, bridge.OPTIONS),
-            _entries("veth", "Pairs, each with the options of M(patchbay.netdev.veth).", _MADE, veth.OPTIONS),
-            _entries("dummy", "Dummies, each with the options of M(patchbay.netdev.dummy).", _MADE),
+            _entries("veth", "Veth pairs, each with the options of M(patchbay.netdev.veth).", _MADE, veth.OPTIONS),
+            _entries("dummy", "Dummy links, each with the options of M(patchbay.netdev.dummy).", _MADE),
             _entries(
                 "vlan",
-                "VLANs, each with the options of M(patchbay.netdev.vlan).",
+                "VLAN links, each with the options of M(patchbay.netdev.vlan).",
                 _MADE,
                 on_lower_device.BELOW,
                 vlan.OPTIONS,
@@ -58,13 +58,13 @@ class ModuleDocFragment:
             ),
             _entries(
                 "link",
-                "Links that exist, of any kind, each with the options of M(patchbay.netdev.link).",
+                "Existing links of any kind, each with the options of M(patchbay.netdev.link).",
                 link.IDENTITY,
                 link.ATTRIBUTES,
             ),
             _entries(
                 "bridge_port",
-                "Ports of bridges, each with the options of M(patchbay.netdev.bridge_port).",
+                "Bridge ports, each with the options of M(patchbay.netdev.bridge_port).",
                 port.IDENTITY,
                 port.MEMBERSHIP,
                 port.SETTINGS,

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a pair. The texts name no other option, see link.py; those of the other end are the same once more."""
+"""The options of a veth pair. The texts refer to no other option, see link.py. The peer has the options of a link too."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ansible_collections.patchbay.netdev.plugins.doc_fragments import link
 _PEER = r"""
 name:
   description:
-    - Name of the other end, at most 15 bytes. It is needed to create the pair.
-    - Another name in the same namespace renames the other end. Another namespace needs the pair to be created again.
+    - Name of the peer, at most 15 bytes. Required to create the pair.
+    - Another name in the same namespace renames the peer. Another namespace requires the pair to be recreated.
   type: str
 netns:
   description:
-    - Network namespace that the other end is in, by its name in C(/run/netns) or by an absolute path.
-    - Without it, the namespace that the module runs in.
+    - Network namespace of the peer, as a name in C(/run/netns) or an absolute path.
+    - Defaults to the namespace in which the module runs.
   type: str
 """
 
 _HEAD = """
 peer:
   description:
-    - The other end of the pair, with its own attributes. Both ends are made in one request, each straight in its namespace.
+    - Peer of the link, with its own attributes. Both ends are created in one request, each directly in its namespace.
   type: dict
   suboptions:"""
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a VLAN. The texts name no other option, see link.py."""
+"""The options of a VLAN. The texts refer to no other option, see link.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from textwrap import indent
 OPTIONS = r"""
 id:
   description:
-    - Number of the VLAN, from 1 to 4094. It is needed to create the link, and another one needs it to be created again.
+    - VLAN ID, from 1 to 4094. Required to create the link. Another ID requires the link to be recreated.
   type: int
 protocol:
   description:
-    - Kind of the tag. A new link has C(802.1q) when this is not written, and another one needs it to be created again.
+    - Protocol of the VLAN tag. Defaults to V(802.1q) for a new link. Another protocol requires the link to be recreated.
   type: str
   choices: [802.1q, 802.1ad]
 """
