@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, PROGRAMS
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import BESIDE, PROGRAMS
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, ManagerSetting, Store

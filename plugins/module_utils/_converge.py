@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import NATIVE
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import MANAGERS
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
@@ -65,8 +65,8 @@ class Gateway(Protocol):
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot, or is served until then."""
 
-    def boot_state(self, native: bool) -> BootState:
-        """The files that bring things back at the next boot. native: with what a network manager says of itself."""
+    def boot_state(self, ask_managers: bool) -> BootState:
+        """The files that bring things back at the next boot. ask_managers: with what the network managers report."""
 
     def execute(self, request: Request) -> None:
         """Send one request; RequestFailed when the kernel refuses it."""
@@ -137,8 +137,8 @@ def converge(
     _boot_steps(gateway, boot.first, ())
     todo = found
     try:
-        if boot.let_go:  # what a manager took along that is to stay is there again, before the rest is done
-            converge(gateway, boot.again, apply=True, allow_lockout=True)
+        if boot.releases_links:  # what a manager took along that is to stay is there again, before the rest is done
+            converge(gateway, boot.reapply, apply=True, allow_lockout=True)
             todo = plan(resolved, gateway.observe(scope))
         after = _apply_and_verify(gateway, resolved, todo, scope)
     except NetdevError as error:
@@ -153,8 +153,8 @@ def converge(
     try:
         steps = (*last.first, *last.last)
         _boot_steps(gateway, steps, boot.first)
-        if boot.again:  # a rule that left the file of a link that stays
-            converge(gateway, boot.again, apply=True, allow_lockout=True)
+        if boot.reapply:  # a rule that left the file of a link that stays
+            converge(gateway, boot.reapply, apply=True, allow_lockout=True)
         left = _plan_boot(gateway, resolved, after, engine).changes
         if left:
             undone, remains = _take_back(gateway, (*boot.first, *steps))
@@ -176,7 +176,7 @@ def _plan_boot(gateway: Gateway, items: Sequence[Wanted], after: State, engine: 
 
 
 def _asks_manager(items: Sequence[Wanted]) -> bool:
-    return any(item.persist in NATIVE for item in items)
+    return any(item.persist in MANAGERS for item in items)
 
 
 def _boot_steps(gateway: Gateway, steps: Sequence[Operation], before: Sequence[Operation]) -> None:

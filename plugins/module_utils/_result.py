@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import ENGINE
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import backend_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import ENGINE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File

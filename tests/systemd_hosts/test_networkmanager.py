@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
     wait_until,
 )
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.test_persist_networkd import TOPOLOGY as OF_NETWORKD
-from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared
 
 OLD = {
     "name": "old",

@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, files, index, monitored, pinged, wait_until
-from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared
 
 
 @pytest.fixture

@@ -254,7 +254,7 @@ class FakeGateway:
         """Whether a file of the next boot is there."""
         return bool(self.files)
 
-    def boot_state(self, _native: bool) -> BootState:
+    def boot_state(self, _ask_managers: bool) -> BootState:
         """The files, on a host with systemd."""
         return BootState(dict(self.files), init="systemd")
 

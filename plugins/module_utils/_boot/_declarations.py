@@ -26,7 +26,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._names imp
 
 OURS = "/etc/patchbay"
 FOLDER = f"{OURS}/replay.d"
-NATIVE = ("networkd", "networkmanager")  # backends that make files of a manager out of declarations; each has a folder of them
+MANAGERS = ("networkd", "networkmanager")  # backends that make files of a manager out of declarations; each has a folder of them
 FORMAT = 1
 Fragment = dict[str, list[dict[str, Any]]]  # list of a topology -> entries
 _LISTS = {"netns", *KINDS, LINK.name, "bridge_port", "routes", "rules"}

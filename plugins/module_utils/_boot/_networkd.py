@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKD, literal
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import Backend, Declared, credit, values, what
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import Backend, Declared, credit, values, what
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKD, literal
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vlan import VLAN

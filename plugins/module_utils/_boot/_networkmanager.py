@@ -10,8 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import NETWORKMANAGER, listed
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import BESIDE, Backend, Declared, credit, values, what
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import (
+    BESIDE,
+    Backend,
+    Declared,
+    credit,
+    values,
+    what,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKMANAGER, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE

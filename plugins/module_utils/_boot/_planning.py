@@ -18,11 +18,16 @@ from typing import Any, Optional
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._native import PROGRAMS, NotExpressible, credit, is_native
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import (
+    PROGRAMS,
+    NotExpressible,
+    credit,
+    is_manager_file,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
@@ -63,15 +68,15 @@ Change = tuple[str, Optional[File], Optional[File]]
 class BootPlan:
     """What to do before the kernel is asked, and after it; changes: (path, before, after) of all files, for the diff.
 
-    let_go: a manager takes what it made out of the kernel when it reads its files again. again: of that, what is to stay.
+    releases_links: a manager removes what it made from the kernel when it reloads its files. reapply: of that, what stays.
     """
 
     first: tuple[Operation, ...] = ()
     last: tuple[Operation, ...] = ()
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
-    let_go: bool = False
-    again: tuple[Wanted, ...] = ()
+    releases_links: bool = False
+    reapply: tuple[Wanted, ...] = ()
 
 
 def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: Engine) -> BootPlan:
@@ -115,13 +120,13 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
         around = {**files.general(boot, content), **_around(boot, replayed)}
     if _served(items, boot) or _serve_at_boot(replayed):
         around.update(files.of_clients(boot, content))
-    native = _native(items, kept, backends, boot, notes)
-    for backend in declarations.NATIVE:
+    manager_files = _manager_files(items, kept, backends, boot, notes)
+    for backend in declarations.MANAGERS:
         around.update(_beside(boot, [fragment for place, fragment in kept.items() if backends[place] == backend], backend))
-    around.update(_hands_off_native(boot, kept, backends))
+    around.update(_hands_off_managers(boot, kept, backends))
     if unread:  # what it needs around it nobody knows: so all stays that is there
         around = {**{path: file for path, file in boot.files.items() if not declarations.backend_of(path)}, **around}
-    all_of_it = {**around, **native, **wanted}
+    all_of_it = {**around, **manager_files, **wanted}
     changes: list[Change] = [
         (path, boot.files.get(path), all_of_it.get(path))
         for path in dict.fromkeys([*all_of_it, *boot.files])
@@ -134,20 +139,22 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
         )
     waits = _waits(boot, changes, notes)
     moved |= {place for place in kept if place in before and before[place] != backends[place]}
-    first, last = _in_order(changes, boot, moved, native, waits)
-    let_go = any(_lets_go(change, native) for change in changes) and not waits
+    first, last = _in_order(changes, boot, moved, manager_files, waits)
+    releases_links = any(_is_withdrawn(change, manager_files) for change in changes) and not waits
     left = {
-        place: earlier[place] for place in before if before[place] in declarations.NATIVE and backends.get(place) != before[place]
+        place: earlier[place]
+        for place in before
+        if before[place] in declarations.MANAGERS and backends.get(place) != before[place]
     }
-    again = () if waits else _again(items, left, after)
-    return BootPlan(first, last, (*changes, *waits), tuple(notes), let_go, again)
+    reapply = () if waits else _reapply(items, left, after)
+    return BootPlan(first, last, (*changes, *waits), tuple(notes), releases_links, reapply)
 
 
-def _native(
+def _manager_files(
     items: Sequence[Wanted], kept: Mapping[str, Fragment], backends: Mapping[str, str], boot: BootState, notes: list[str]
 ) -> dict[str, File]:
     """The files of managers. What this task does not name, and cannot be said any more, stays as it is written."""
-    asked = {declarations.path_of(item.key): item for item in items if item.persist in declarations.NATIVE and item.present}
+    asked = {declarations.path_of(item.key): item for item in items if item.persist in declarations.MANAGERS and item.present}
     for item in asked.values():
         program = PROGRAMS[str(item.persist)]
         if item.persist not in boot.versions:
@@ -183,7 +190,7 @@ def _rendered(
             fragment = declared.pop(error.place)
             for name in _names(fragment):
                 for path, file in boot.files.items():
-                    if is_native(file) and os.path.basename(path).rpartition(".")[0].partition("patchbay-")[2] == name:
+                    if is_manager_file(file) and os.path.basename(path).rpartition(".")[0].partition("patchbay-")[2] == name:
                         found[path] = file
     return found
 
@@ -198,16 +205,16 @@ def _peer_name(entry: Mapping[str, Any]) -> list[str]:
     return [entry["peer"]["name"]] if entry.get("peer") else []
 
 
-def _lets_go(change: Change, native: Mapping[str, File]) -> bool:
+def _is_withdrawn(change: Change, manager_files: Mapping[str, File]) -> bool:
     """Whether a manager no longer has this file of its own."""
     path, before, _after = change
-    return is_native(before) and path not in native
+    return is_manager_file(before) and path not in manager_files
 
 
-def _hands_off_native(boot: BootState, kept: Mapping[str, Fragment], backends: Mapping[str, str]) -> dict[str, File]:
+def _hands_off_managers(boot: BootState, kept: Mapping[str, Fragment], backends: Mapping[str, str]) -> dict[str, File]:
     """What keeps each manager off the links that another one makes."""
     found: dict[str, File] = {}
-    for backend in declarations.NATIVE:
+    for backend in declarations.MANAGERS:
         links = _made(fragment for place, fragment in kept.items() if backends[place] == backend)
         found.update(files.hands_off(replace(boot, managers=boot.managers - {backend}), links))
     return found
@@ -232,7 +239,7 @@ def _waits(boot: BootState, changes: Sequence[Change], notes: list[str]) -> tupl
     return ((networkd.WAITS, None, new),) if networkd.WAITS not in boot.files else ()
 
 
-def _again(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) -> tuple[Wanted, ...]:
+def _reapply(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) -> tuple[Wanted, ...]:
     """What a manager made, forgets, and takes out of the kernel on the way, though nobody wants it gone."""
     lists: dict[str, list[dict[str, Any]]] = {}
     for fragment in left.values():
@@ -244,13 +251,13 @@ def _again(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) 
     gone = {item.key for item in items if not item.present}
     detached = {key for key, name in controllers.items() if not name or LinkKey(key.netns, name) in gone}
     return tuple(
-        _said_anew(item, named.get(item.key, item), item.key in detached)
+        _redeclared(item, named.get(item.key, item), item.key in detached)
         for item in before
         if item.key not in gone and (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
     )
 
 
-def _said_anew(before: Wanted, now: Wanted, detached: bool) -> Wanted:
+def _redeclared(before: Wanted, now: Wanted, detached: bool) -> Wanted:
     """What was declared earlier, as far as the task says nothing else. detached: it is no port any more."""
     if not isinstance(now.key, LinkKey):
         return now
@@ -482,18 +489,18 @@ def _made(fragments: Iterable[Fragment]) -> list[str]:
 
 
 def _in_order(
-    changes: Sequence[Change], boot: BootState, moved: set[str], native: Mapping[str, File], waits: tuple[Change, ...]
+    changes: Sequence[Change], boot: BootState, moved: set[str], manager_files: Mapping[str, File], waits: tuple[Change, ...]
 ) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
-    told = partial(_told, boot=boot, native=native, deaf=bool(waits) or networkd.WAITS in boot.files)
+    told = partial(_told, boot=boot, manager_files=manager_files, deaf=bool(waits) or networkd.WAITS in boot.files)
     saved = [change for change in changes if declarations.backend_of(change[0])]
-    let_go = [change for change in changes if _lets_go(change, native)]
-    others = [change for change in changes if change not in saved and change not in let_go and change[0] not in native]
+    withdrawn = [change for change in changes if _is_withdrawn(change, manager_files)]
+    others = [change for change in changes if change not in saved and change not in withdrawn and change[0] not in manager_files]
     come, go = [one for one in others if one[2] is not None], [one for one in others if one[2] is None]
     first: list[Operation] = []
     last: list[Operation] = []
     if waits:
         first.append(ChangeFiles("wait for the next boot", waits))
-    for program, some in _by_program(let_go):
+    for program, some in _by_program(withdrawn):
         first.append(ChangeFiles(f"have {program} let go", some, told(some)))
     if come:
         first.append(ChangeFiles("prepare the next boot", tuple(come), told(come)))
@@ -505,8 +512,8 @@ def _in_order(
     new = [change for change in saved if change not in old]
     if new:
         last.append(ChangeFiles("bring back at the next boot", tuple(new)))
-    own = [change for change in changes if change[0] in native and not networkd.is_drop_in(change[0])]
-    drop_ins = [change for change in changes if change[0] in native and networkd.is_drop_in(change[0])]
+    own = [change for change in changes if change[0] in manager_files and not networkd.is_drop_in(change[0])]
+    drop_ins = [change for change in changes if change[0] in manager_files and networkd.is_drop_in(change[0])]
     for changed in (own, drop_ins):  # networkd has to know a link that is there before it is to make it, or it fails at that
         for program, some in _by_program(changed):
             last.append(ChangeFiles(f"have {program} bring it back", some, told(some)))
@@ -530,12 +537,12 @@ def _readers(path: str) -> list[str]:
     return [program for folder, program in _READERS.items() if path.startswith(folder)]
 
 
-def _told(changes: Sequence[Change], boot: BootState, native: Mapping[str, File], deaf: bool) -> tuple[str, ...]:
+def _told(changes: Sequence[Change], boot: BootState, manager_files: Mapping[str, File], deaf: bool) -> tuple[str, ...]:
     found = {
         program
         for path, _before, _after in changes
         for program in _readers(path)
-        if not (path in native and program == "networkmanager")  # it would take what is there
+        if not (path in manager_files and program == "networkmanager")  # it would take what is there
     }
     if any(path == files.SCRIPT for path, _before, _after in changes):
         found.add(boot.init)

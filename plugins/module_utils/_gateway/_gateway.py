@@ -115,9 +115,9 @@ class KernelGateway(Reading, Writing):
 
     # What is on the disk
 
-    def boot_state(self, native: bool) -> BootState:
-        """The files that bring things back at the next boot, and who reads them; native: with what they say of themselves."""
-        return disk.boot_state(native)
+    def boot_state(self, ask_managers: bool) -> BootState:
+        """The files that bring things back at the next boot, and who reads them; ask_managers: with what they report."""
+        return disk.boot_state(ask_managers)
 
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import HOOK
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import HOOK
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._leases import VARIABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._namespaces import identity
 

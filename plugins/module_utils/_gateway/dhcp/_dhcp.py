@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _resolver as resolver

@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed

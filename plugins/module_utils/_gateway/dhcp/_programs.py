@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 
 

@@ -16,9 +16,9 @@ import tempfile
 import zipfile
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _managers as managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
@@ -82,8 +82,8 @@ def has_declarations() -> bool:
     return left or any(glob.glob(pattern) for pattern in (f"{declarations.OURS}/*.d/*.json", f"{leases.FOLDER}/*.json"))
 
 
-def boot_state(native: bool = False) -> BootState:
-    """The files of ours, and who reads them; native, or with declarations for one of them: with what managers say."""
+def boot_state(ask_managers: bool = False) -> BootState:
+    """The files of ours, and who reads them; ask_managers, or declarations for one: with what managers report."""
     places = dict.fromkeys(path for pattern in _OURS for path in sorted(glob.glob(pattern)))
     places.update(dict.fromkeys(path for path in _OURS if "*" not in path and os.path.lexists(path)))
     found = {path: _read(path) for path in places}
@@ -101,8 +101,8 @@ def boot_state(native: bool = False) -> BootState:
         frozenset(glob.glob(f"{leases.FOLDER}/*.json")),
         not any(os.path.exists(folder) and not os.access(folder, os.R_OK | os.X_OK) for folder in _CLOSED_FOLDERS),
     )
-    native = native or any(declarations.backend_of(path) in declarations.NATIVE for path in found)
-    return managers.asked(state) if native else state
+    ask_managers = ask_managers or any(declarations.backend_of(path) in declarations.MANAGERS for path in found)
+    return managers.asked(state) if ask_managers else state
 
 
 def _init() -> str:

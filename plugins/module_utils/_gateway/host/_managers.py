@@ -18,9 +18,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload

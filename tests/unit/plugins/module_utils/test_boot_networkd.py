@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
-from ansible_collections.patchbay.netdev.tests.unit.native_samples import declared
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 
 NETWORKD = "/etc/systemd/network"
@@ -350,7 +350,7 @@ def test_what_networkd_forgets_is_made_again_as_the_task_says() -> None:
     before = {**ON_ETH1, "mtu": 1400, "addresses": ["192.0.2.1/24"], "sysctls": {"ipv4.arp_ignore": 1, "ipv4.arp_notify": 1}}
     disk.run("networkd", macvlan=[before])
     found = disk.run("none", macvlan=[{"name": "mv0", "mtu": 1300, "sysctls": {"ipv4.arp_ignore": 0}}])
-    [again] = found.again
+    [again] = found.reapply
     assert again.attributes["mtu"] == 1300
     assert [str(address) for address in again.attributes["addresses"]] == ["192.0.2.1/24"]
     assert again.attributes["sysctls"] == {"ipv4.arp_ignore": 0, "ipv4.arp_notify": 1}
@@ -367,7 +367,7 @@ def test_port_whose_bridge_goes(way: dict[str, Any]) -> None:
     pair = {"name": "v0", "controller": "br0", "mtu": 1400, "peer": {"name": "v1"}}
     disk.run("networkd", bridge=[{"name": "br0"}], veth=[pair], bridge_port=[{"port": "v0", "hairpin": True}])
     found = disk.plan("none", **{"link": [{"name": "v0"}], **way})
-    ports = [item.attributes for item in found.again if str(item.key) == "v0"]
+    ports = [item.attributes for item in found.reapply if str(item.key) == "v0"]
     assert {"mtu": 1400}.items() <= {key: value for one in ports for key, value in one.items()}.items()
     assert not {"controller", "hairpin"} & {name for one in ports for name in one}
 
@@ -413,12 +413,12 @@ def test_to_another_backend_and_back() -> None:
     found = disk.run("replay", macvlan=[ON_ETH1])
     first = [str(step) for step in found.first]
     assert f"have systemd-networkd let go: write {NETWORKD}/05-patchbay-mv0.network, " in first[0]
-    assert found.let_go
-    assert [str(item.key) for item in found.again] == ["mv0"]
+    assert found.releases_links
+    assert [str(item.key) for item in found.reapply] == ["mv0"]
     assert b"Unmanaged=yes" in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
     assert f"{FOLDER}/link-mv0.json" not in disk.boot.files
     found = disk.run("networkd", macvlan=[ON_ETH1])
-    assert not found.let_go
+    assert not found.releases_links
     assert b"Unmanaged" not in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
     assert ENGINE_FILES not in disk.boot.files
 
@@ -435,7 +435,7 @@ def test_away(way: str) -> None:
     assert disk.boot.files == {}
     assert [str(step).partition(":")[0] for step in found.first] == ["have systemd-networkd let go", "forget at the next boot"]
     assert found.last == ()
-    assert [str(item.key) for item in found.again] == ([] if way == "absent" else ["mv0"])
+    assert [str(item.key) for item in found.reapply] == ([] if way == "absent" else ["mv0"])
 
 
 def test_drift_is_mended() -> None:

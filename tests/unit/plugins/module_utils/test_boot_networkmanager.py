@@ -262,7 +262,7 @@ def test_away_and_back() -> None:
     assert udev not in disk.boot.files
     assert [str(step).partition(":")[0] for step in found.first][:2] == ["have NetworkManager let go", "prepare the next boot"]
     assert [step.reloads for step in found.first[:1]] == [("profiles",)]  # type: ignore[attr-defined]
-    assert [str(item.key) for item in found.again] == ["mv0"]
+    assert [str(item.key) for item in found.reapply] == ["mv0"]
     disk.run("networkmanager", macvlan=[MV0])
     disk.run("none", macvlan=[MV0])
     assert disk.boot.files == {}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import HOOK
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import HOOK
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS, Job
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import CLIENTS

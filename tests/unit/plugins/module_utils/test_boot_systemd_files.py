@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._files import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import (
     ENGINE,
     SCRIPT,
     escape,

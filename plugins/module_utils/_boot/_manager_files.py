@@ -32,7 +32,7 @@ def credit(backend: str) -> str:
     return f"{_CREDIT}{backend}.\n"
 
 
-def is_native(file: File | None) -> bool:
+def is_manager_file(file: File | None) -> bool:
     """Whether it is a file of a manager's own, by which it makes or sets up a link."""
     return file is not None and file.content.startswith(_CREDIT.encode())
 
