@@ -6,49 +6,49 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: address_probe
-short_description: Ask who answers for an IP address
+short_description: Detect which hosts use an IP address
 version_added: 1.0.0
 description:
-  - Asks on a link who has an IP address, and returns the MAC addresses that answer. For IPv4 it sends ARP probes, for IPv6 neighbour solicitations.
+  - Sends ARP probes (IPv4) or neighbor solicitations (IPv6) on a link and returns the MAC addresses that reply.
   - >-
-    Nobody learns a wrong address from it, for an ARP probe has no sender's address. Nothing is configured on the link, which needs no address
-    of its own.
+    The probes do not change the neighbor tables of other hosts, because an ARP probe contains no IP address of the sender. The link is not
+    configured and needs no IP address of its own.
   - >-
-    The host itself does not answer, nor do the links on it, unless the switch reflects their frames. So before an old host's MAC address and
-    IP address move to a macvlan, and after it, the lower device is the right link to ask whether the old host is really off: the macvlan does
-    not hear its twin.
+    The host itself and the links on the probed link do not reply, unless the switch reflects their frames. To verify that an old host is
+    offline, before or after its MAC address and IP address are moved to a macvlan, probe on the lower device. The macvlan itself does not
+    receive the replies of a host with its own MAC address.
   - >-
-    It changes nothing, and sends its frames in check mode as well. It takes O(count) times O(timeout) seconds, for there may be a second
-    one who answers.
-  - It needs the rights of root (C(CAP_NET_RAW)).
+    The module makes no changes, and sends its probes in check mode too. It takes O(count) times O(timeout) seconds, because more than one
+    host may reply.
+  - Requires root privileges (C(CAP_NET_RAW)).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.reads
 options:
   link:
     description:
-      - The link to ask on. It has to be an Ethernet link that is up and has a carrier.
+      - Link to send the probes on. Must be an Ethernet link that is up and has a carrier.
     type: str
     required: true
   addresses:
     description:
-      - The IP addresses to ask for, of IPv4, IPv6 or both. A prefix length behind an address is taken no notice of.
+      - IPv4 and IPv6 addresses to probe. A prefix length is ignored.
     type: list
     elements: str
     required: true
   netns:
     description:
-      - Network namespace that the link is in, by its name in C(/run/netns) or by an absolute path.
-      - Without it, the namespace that the module runs in.
+      - Network namespace of the link, as a name in C(/run/netns) or an absolute path.
+      - Defaults to the namespace in which the module runs.
     type: str
   timeout:
     description:
-      - How many seconds to wait for answers each time, with decimals.
+      - Seconds to wait for replies after each probe, with decimals.
     type: float
     default: 1.0
   count:
     description:
-      - How many times to ask.
+      - Number of probes for each address.
     type: int
     default: 3
 seealso:
@@ -57,18 +57,18 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look whether the old host is off
+- name: Probe the address of the old host
   patchbay.netdev.address_probe:
     link: eth0
     addresses: [192.0.2.25]
   register: probe
 
-- name: Stop when it is not
+- name: Verify that the old host is offline
   ansible.builtin.assert:
     that: probe.answers | map(attribute='macs') | flatten | length == 0
-    fail_msg: "Switch the old host off first: {{ probe.answers }}"
+    fail_msg: "Shut down the old host first: {{ probe.answers }}"
 
-- name: Find two hosts with one address
+- name: Detect duplicate addresses
   patchbay.netdev.address_probe:
     link: eth0.30
     addresses: [198.51.100.7, "2001:db8::7"]
@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answers:
-  description: One entry for each address, in the order of O(addresses).
+  description: One entry per address, in the order of O(addresses).
   returned: success
   type: list
   elements: dict
@@ -88,7 +88,7 @@ answers:
       type: str
       returned: always
     macs:
-      description: The MAC addresses that answered for it, sorted. It is empty when nobody did. With more than one, several hosts have the address.
+      description: MAC addresses that replied, sorted. Empty if no host replied. Several MAC addresses mean that several hosts use the address.
       type: list
       elements: str
       returned: always

@@ -10,7 +10,7 @@ short_description: Manage a bridge
 version_added: 1.0.0
 description:
   - Creates, changes and deletes a bridge.
-  - Its ports are attached with M(patchbay.netdev.bridge_port), or with the option C(controller) of their own modules.
+  - Use M(patchbay.netdev.bridge_port), or the option C(controller) of the module of a link, to attach links to the bridge.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,7 +24,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A bridge for guests
+- name: Create a bridge for virtual machines
   patchbay.netdev.bridge:
     name: br0
     address: "52:54:00:00:00:b0"
@@ -32,7 +32,7 @@ EXAMPLES = r"""
     multicast_snooping: false
     admin_state: up
 
-- name: Delete it; its ports stay, attached to nothing
+- name: Delete the bridge and keep its ports, detached
   patchbay.netdev.bridge:
     name: br0
     state: absent
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -48,8 +48,8 @@ operations:
     - "set br0: forward_delay 15 -> 0"
 link:
   description:
-    - The bridge as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the bridge after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the bridge is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -58,12 +58,12 @@ link:
     forward_delay: 0.0
     address: "52:54:00:00:00:b0"
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

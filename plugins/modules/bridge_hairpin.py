@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bridge_hairpin
-short_description: Manage hairpin (reflective relay) of a port of a bridge
+short_description: Manage hairpin (reflective relay) of a bridge port
 version_added: 1.0.0
 description:
-  - Says whether a port sends frames back out of itself, as a switch for VEPA has to.
-  - The same is an option of M(patchbay.netdev.bridge_port); this module is for nothing else.
+  - Sets whether the bridge may send frames out of the port that it received them on, as a switch for VEPA must.
+  - M(patchbay.netdev.bridge_port) has the same option. This module manages nothing else.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -20,20 +20,20 @@ extends_documentation_fragment:
 options:
   hairpin:
     description:
-      - Whether frames may leave by the port that they came in on.
+      - Whether the bridge may send frames out of the port that it received them on (reflective relay).
     type: bool
     required: true
     aliases: [reflective_relay]
   bridge:
     description:
-      - Bridge that the link has to be attached to. Another one is an error. Nothing is attached here.
+      - Bridge that the link must be attached to. The module fails if the link is attached to another bridge. It does not attach links.
     type: str
 seealso:
   - module: patchbay.netdev.bridge_port
 """
 
 EXAMPLES = r"""
-- name: Let the switch reflect frames between the guests behind a port
+- name: Reflect frames between the virtual machines behind a port
   patchbay.netdev.bridge_hairpin:
     port: eth0
     hairpin: true
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -49,8 +49,8 @@ operations:
     - "set eth0: hairpin false -> true"
 link:
   description:
-    - The port as it is after the task (in check mode, as it will be), with the names of the options.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the port after the task, or the predicted state in check mode. The keys are the names of the options.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -58,12 +58,12 @@ link:
     controller: br0
     hairpin: true
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

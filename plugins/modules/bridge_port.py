@@ -6,11 +6,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: bridge_port
-short_description: Manage a port of a bridge
+short_description: Manage a bridge port
 version_added: 1.0.0
 description:
-  - Attaches a link to a bridge, detaches it, and changes the settings of the port.
-  - Only what differs is written. The port does not flap, and a link that is attached already stays so.
+  - Attaches a link to a bridge, detaches it, and changes the settings of the bridge port.
+  - Only settings that differ are changed. A link that is already attached stays attached, and the port does not flap.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,19 +24,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Attach a link, with settings
+- name: Attach a link and set port settings
   patchbay.netdev.bridge_port:
     port: eth1
     bridge: br0
     isolated: true
     learning: false
 
-- name: Change one setting of a port, whatever its bridge is
+- name: Change one setting of a port of any bridge
   patchbay.netdev.bridge_port:
     port: eth1
     hairpin: true
 
-- name: Detach it
+- name: Detach the link
   patchbay.netdev.bridge_port:
     port: eth1
     state: absent
@@ -44,7 +44,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -52,8 +52,8 @@ operations:
     - "set eth1: controller \"\" -> br0"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. Its bridge is its C(controller).
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. C(controller) is its bridge.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -62,12 +62,12 @@ link:
     isolated: true
     learning: false
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dummy
-short_description: Manage a dummy
+short_description: Manage a dummy link
 version_added: 1.0.0
 description:
   - >-
-    Creates, changes and deletes a link that leads nowhere: it takes every frame and drops it. It serves to hold addresses, or as the
-    lower device of links that need none outside.
-  - The kernel of the host needs C(dummy).
+    Creates, changes and deletes a dummy link, which drops all frames that are sent through it. It holds addresses, or serves as the lower
+    device of links that only communicate with each other.
+  - Requires the kernel driver C(dummy).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -25,12 +25,12 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A link whose carrier never fails, for the address of a service
+- name: Create a link that never loses its carrier, for the address of a service
   patchbay.netdev.dummy:
     name: service0
     admin_state: up
 
-- name: The lower device of macvlans that only speak to each other
+- name: Create macvlans that only communicate with each other, and their lower device
   patchbay.netdev.topology:
     dummy: [{name: inside0, admin_state: up}]
     macvlan:
@@ -40,7 +40,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -48,8 +48,8 @@ operations:
     - "create service0: dummy, admin_state up"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the link is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -57,12 +57,12 @@ link:
     kind: dummy
     admin_state: up
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: link
-short_description: Change a link that exists
+short_description: Manage an existing link
 version_added: 1.0.0
 description:
-  - Changes attributes of a link of any kind, physical ones too. It never creates a link and never deletes one.
+  - Changes attributes of an existing link of any kind, including physical links. It never creates or deletes a link.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -22,13 +22,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Bring the network card up with jumbo frames
+- name: Set a network card up with jumbo frames
   patchbay.netdev.link:
     name: eth0
     mtu: 9000
     admin_state: up
 
-- name: Let only the owner of an address answer for it
+- name: Reply to ARP requests only on the link that has the address
   patchbay.netdev.link:
     name: eth0
     sysctls:
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -46,8 +46,8 @@ operations:
     - "set eth0: mtu 1500 -> 9000, admin_state down -> up"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -56,12 +56,12 @@ link:
     mtu: 9000
     admin_state: up
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -6,28 +6,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: link_info
-short_description: Read links of all kinds
+short_description: Return links, routes and policy rules
 version_added: 1.0.0
 description:
-  - Returns links as the modules of this collection see them, of every kind, physical ones too.
-  - It changes nothing and needs no privilege, except to enter other network namespaces.
+  - Returns the links of every kind, including physical links, with the attributes that the modules of this collection manage.
+  - Also returns routes and policy rules.
+  - The module makes no changes. It requires privileges only for other network namespaces.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.reads
 options:
   name:
     description:
-      - Return only the link with this name, or with this alternative name.
+      - Name or alternative name of a link. If set, only this link is returned.
     type: str
   kind:
     description:
-      - Return only links of this kind, such as V(macvlan) or V(bridge). V(physical) are those for which the kernel names none.
+      - Kind of the links to return, such as V(macvlan) or V(bridge). V(physical) selects links for which the kernel reports no kind.
     type: str
   netns:
     description:
-      - Network namespace to read, by its name in C(/run/netns) or by an absolute path.
-      - V(all) reads the one that the module runs in and every named one.
-      - Without it, the namespace that the module runs in.
+      - Network namespace to read, as a name in C(/run/netns) or an absolute path.
+      - V(all) reads the namespace in which the module runs and all named namespaces.
+      - Defaults to the namespace in which the module runs.
     type: str
 seealso:
   - module: patchbay.netdev.macvlan
@@ -35,14 +36,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read all links of the host, in all namespaces
+- name: Read the links in all namespaces
   patchbay.netdev.link_info:
     netns: all
-  register: found
+  register: host
 
-- name: Name what sits on eth0
+- name: Show the links on eth0
   ansible.builtin.debug:
-    msg: "{{ found.links | selectattr('name', 'eq', 'eth0') | map(attribute='children') | flatten | map(attribute='name') }}"
+    msg: "{{ host.links | selectattr('name', 'eq', 'eth0') | map(attribute='children') | flatten | map(attribute='name') }}"
 
 - name: Read the macvlans of one namespace
   patchbay.netdev.link_info:
@@ -54,8 +55,8 @@ RETURN = r"""
 links:
   description:
     - >-
-      The links, with the names of the options of the modules. Attributes that a kind does not have are missing, those that are not
-      known are V(null).
+      The links. The keys are the option names of the modules. Attributes that a kind does not have are missing. Unknown values are
+      V(null).
   returned: success
   type: list
   elements: dict
@@ -65,55 +66,55 @@ links:
       type: str
       returned: always
     netns:
-      description: Network namespace that the link is in, V(null) for the one that the module runs in.
+      description: Network namespace of the link, V(null) for the namespace in which the module runs.
       type: str
       returned: always
     kind:
-      description: Kind of the link, V(physical) when the kernel names none.
+      description: Kind of the link, V(physical) if the kernel reports none.
       type: str
       returned: always
     index:
-      description: Number of the link in its namespace.
+      description: Index of the link in its namespace.
       type: int
       returned: always
     oper_state:
-      description: Operational state, as the kernel reports it.
+      description: Operational state that the kernel reports.
       type: str
       returned: always
     lower_device:
-      description: Name of the link that this one sits on, or V(null).
+      description: Name of the lower device, V(null) if the link has none.
       type: str
       returned: always
     lower_device_netns:
-      description: Network namespace of the lower device, V(null) for the one that the module runs in.
+      description: Network namespace of the lower device, V(null) for the namespace in which the module runs.
       type: str
       returned: always
     children:
-      description: The links that sit on this one, in all namespaces that were read, each with C(name) and C(netns).
+      description: The links that have this link as lower device, in all namespaces that were read, each with C(name) and C(netns).
       type: list
       elements: dict
       returned: always
     addresses:
       description:
         - The IP addresses of the link, each with C(ip), C(peer_ip), C(label), C(metric), C(noprefixroute) and C(nodad).
-        - C(owner) says who made it, one of V(static), V(dhcp), V(ra) or V(kernel).
-        - C(valid_seconds) says for how long it holds yet, as with a lease, V(null) for ever.
-        - C(settled) is V(false) while duplicate address detection has not passed it, and when it found a duplicate.
+        - C(owner) is the source of the address, one of V(static), V(dhcp), V(ra) or V(kernel).
+        - C(valid_seconds) is the remaining lifetime of the address, for example that of a lease. V(null) if it is unlimited.
+        - C(settled) is V(false) while duplicate address detection runs, and if it found a duplicate.
       type: list
       elements: dict
       returned: always
     dhcp4:
       description:
         - >-
-          The DHCP client of this collection that serves the link, with the names of the suboptions of C(dhcp4), its lease in C(lease),
-          the program in C(client), and C(running). C(enabled) is V(false) where there is none.
-        - It is V(null) when the module does not run as root, for only root can read it.
+          DHCP client of this collection that serves the link. The keys are the suboptions of C(dhcp4), where C(client) is the program in
+          use, together with C(lease) and C(running). C(enabled) is V(false) if the link has no such client.
+        - V(null) if the module does not run as root, because only root can read the data.
       type: dict
       returned: always
     persist:
       description:
-        - What brings the link back at the next boot, as the option C(persist) names it, or V(none).
-        - It is V(null) when the module does not run as root, and there may be something that only root can read.
+        - Boot backend that restores the link at the next boot, as in the option C(persist). V(none) if there is none.
+        - V(null) if the module does not run as root, and data may exist that only root can read.
       type: str
       returned: always
     address:
@@ -140,9 +141,9 @@ links:
 routes:
   description:
     - >-
-      The routes of the namespaces that were read, of all tables, each with the options of M(patchbay.netdev.route). Those that the
-      kernel derives from addresses for itself (table local) are left out.
-    - C(owner) says who made it, one of V(static), V(kernel), V(dhcp), V(ra) or V(other).
+      The routes of all tables of the namespaces that were read. The keys are the options of M(patchbay.netdev.route). Routes that the
+      kernel derives from addresses for its own use (table local) are omitted.
+    - C(owner) is the source of the route, one of V(static), V(kernel), V(dhcp), V(ra) or V(other).
   returned: success
   type: list
   elements: dict
@@ -150,8 +151,8 @@ routes:
     - {destination: 0.0.0.0/0, family: ipv4, table: 254, metric: 0, gateway: 192.0.2.1, link: eth0, type: unicast, owner: static}
 rules:
   description:
-    - The policy rules of the namespaces that were read, each with the options of M(patchbay.netdev.rule).
-    - C(owner) says who made it, as with routes.
+    - The policy rules of the namespaces that were read. The keys are the options of M(patchbay.netdev.rule).
+    - C(owner) is the source of the rule, as for routes.
   returned: success
   type: list
   elements: dict

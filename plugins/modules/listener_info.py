@@ -6,46 +6,46 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: listener_info
-short_description: Read which programs listen on TCP and UDP
+short_description: Return listening TCP and UDP sockets
 version_added: 1.0.0
 description:
-  - Returns the sockets that wait for somebody, by TCP and UDP, with the programs that have them open.
-  - It tells what answers on the addresses of a link, and in which network namespace.
-  - It changes nothing. Of programs of other users it knows the names with the rights of root alone.
+  - Returns listening TCP sockets and bound UDP sockets, with the processes that have them open.
+  - Shows which programs reply on the addresses of a link, and in which network namespace.
+  - The module makes no changes. The processes of other users are returned only to root.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.reads
 options:
   netns:
     description:
-      - Network namespace to read, by its name in C(/run/netns) or by an absolute path.
-      - V(all) reads the one that the module runs in and every named one.
-      - Without it, the namespace that the module runs in.
+      - Network namespace to read, as a name in C(/run/netns) or an absolute path.
+      - V(all) reads the namespace in which the module runs and all named namespaces.
+      - Defaults to the namespace in which the module runs.
     type: str
 seealso:
   - module: patchbay.netdev.link_info
 """
 
 EXAMPLES = r"""
-- name: Read who listens, in all namespaces
+- name: Read the listening sockets in all namespaces
   patchbay.netdev.listener_info:
     netns: all
-  register: found
+  register: sockets
 
-- name: Name the programs that wait for datagrams on all addresses
+- name: Show the programs that receive UDP datagrams on all addresses
   ansible.builtin.debug:
-    msg: "{{ found.listeners | selectattr('protocol', 'eq', 'udp') | selectattr('address', 'none') | map(attribute='process') }}"
+    msg: "{{ sockets.listeners | selectattr('protocol', 'eq', 'udp') | selectattr('address', 'none') | map(attribute='process') }}"
 """
 
 RETURN = r"""
 listeners:
-  description: The sockets, by namespace, protocol and port.
+  description: The sockets, sorted by namespace, protocol and port.
   returned: success
   type: list
   elements: dict
   contains:
     netns:
-      description: Network namespace that the socket is in, V(null) for the one that the module runs in.
+      description: Network namespace of the socket, V(null) for the namespace in which the module runs.
       type: str
       returned: always
     protocol:
@@ -53,28 +53,28 @@ listeners:
       type: str
       returned: always
     families:
-      description: The address families that it serves, V(ipv4), V(ipv6) or both.
+      description: Address families of the socket, V(ipv4), V(ipv6) or both.
       type: list
       elements: str
       returned: always
     address:
-      description: The address that it is bound to, V(null) for all of them.
+      description: Address that the socket is bound to, V(null) for all addresses.
       type: str
       returned: always
     port:
-      description: The port.
+      description: Port of the socket.
       type: int
       returned: always
     link:
-      description: The link that it is bound to, V(null) for none.
+      description: Link that the socket is bound to, V(null) for none.
       type: str
       returned: always
     process:
-      description: Name of a process that has it open, V(null) when that is not known.
+      description: Name of the process that has the socket open, V(null) if it is unknown.
       type: str
       returned: always
     process_id:
-      description: Number of that process. Of several, the first.
+      description: Process ID of that process. If several processes have the socket open, of the first one.
       type: int
       returned: always
   sample:

@@ -9,8 +9,8 @@ module: macvlan
 short_description: Manage a macvlan link
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes a macvlan, a link with a MAC address of its own on top of an Ethernet device.
-  - Use M(patchbay.netdev.topology) for many links, which are planned together and applied in one task.
+  - Creates, changes and deletes a macvlan, which is a link on an Ethernet device, with its own MAC address.
+  - To manage many links in one task, use M(patchbay.netdev.topology).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -37,7 +37,7 @@ EXAMPLES = r"""
       ipv4.arp_announce: 2
     admin_state: up
 
-- name: A macvlan inside a network namespace, on a lower device outside
+- name: Create a macvlan in a network namespace on a lower device outside of it
   patchbay.netdev.macvlan:
     name: mv0
     netns: guest
@@ -46,7 +46,7 @@ EXAMPLES = r"""
     address: "{{ inventory_hostname | patchbay.netdev.stable_mac('mv0') }}"
     admin_state: up
 
-- name: Take only frames from two senders
+- name: Accept only frames from two senders
   patchbay.netdev.macvlan:
     name: tapped
     lower_device: eth0
@@ -55,7 +55,7 @@ EXAMPLES = r"""
       - "52:54:00:12:34:56"
       - "52:54:00:12:34:57"
 
-- name: Change one attribute of a link that exists, and leave all others as they are
+- name: Change one attribute of an existing link
   patchbay.netdev.macvlan:
     name: mv0
     netns: guest
@@ -67,7 +67,7 @@ EXAMPLES = r"""
     lower_device: eth1
     recreate: when_required
 
-- name: Delete it
+- name: Delete a macvlan
   patchbay.netdev.macvlan:
     name: old-mail
     state: absent
@@ -75,7 +75,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -83,8 +83,8 @@ operations:
     - "set mv0: mode vepa -> bridge, mtu 1500 -> 1400"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the link is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   contains:
@@ -93,7 +93,7 @@ link:
       type: str
       returned: success
     netns:
-      description: Network namespace, V(null) for the one that the module runs in.
+      description: Network namespace of the link, V(null) for the namespace in which the module runs.
       type: str
       returned: success
     kind:
@@ -101,15 +101,15 @@ link:
       type: str
       returned: success
     index:
-      description: Number of the link in its namespace.
+      description: Index of the link in its namespace.
       type: int
       returned: success
     oper_state:
-      description: Operational state, as the kernel reports it.
+      description: Operational state that the kernel reports.
       type: str
       returned: success
     lower_device_netns:
-      description: Network namespace of the lower device, V(null) for the one that the module runs in.
+      description: Network namespace of the lower device, V(null) for the namespace in which the module runs.
       type: str
       returned: success
   sample:
@@ -125,12 +125,12 @@ link:
     oper_state: up
     index: 7
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -10,11 +10,14 @@ short_description: Manage a macvtap link
 version_added: 1.0.0
 description:
   - >-
-    Creates, changes and deletes a macvtap: a macvlan whose frames go to a device node, C(/dev/tapN), which a virtual machine opens.
-  - The node is told by its device number, for links in two namespaces may share an index and so the name of a node.
+    Creates, changes and deletes a macvtap, which is a macvlan whose frames pass through a device node C(/dev/tapN) that a virtual machine
+    opens.
   - >-
-    QEMU takes an open node, C(-netdev tap,id=n0,fd=3,vhost=off 3<>/dev/tapN), with the MAC address of the macvtap for the guest. libvirt
-    takes the link by its name, see RV(link.libvirt_xml).
+    The module identifies the device node by its device number, because links in two namespaces may have the same index and thus the same
+    node name.
+  - >-
+    QEMU requires an open device node (C(-netdev tap,id=n0,fd=3,vhost=off 3<>/dev/tapN)) and the MAC address of the macvtap in the virtual
+    machine. libvirt requires the name of the link, see RV(link.libvirt_xml).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -30,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A macvtap for a guest that runs as user libvirt-qemu
+- name: Create a macvtap for a virtual machine that runs as user libvirt-qemu
   patchbay.netdev.macvtap:
     name: guest0
     lower_device: eth0
@@ -42,11 +45,11 @@ EXAMPLES = r"""
     admin_state: up
   register: guest0
 
-- name: Name its node
+- name: Show the device node
   ansible.builtin.debug:
     msg: "{{ guest0.link.device }}"
 
-- name: Delete it
+- name: Delete a macvtap
   patchbay.netdev.macvtap:
     name: guest0
     state: absent
@@ -54,7 +57,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -62,8 +65,8 @@ operations:
     - "set guest0: device_mode 0600 -> 0660"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the link is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   contains:
@@ -72,7 +75,7 @@ link:
       type: str
       returned: success
     netns:
-      description: Network namespace, V(null) for the one that the module runs in.
+      description: Network namespace of the link, V(null) for the namespace in which the module runs.
       type: str
       returned: success
     kind:
@@ -80,27 +83,27 @@ link:
       type: str
       returned: success
     index:
-      description: Number of the link in its namespace.
+      description: Index of the link in its namespace.
       type: int
       returned: success
     device:
-      description: Device node of the link, V(null) when it has none of its own.
+      description: Device node of the link, V(null) if the link has no device node of its own.
       type: str
       returned: success
     device_number:
-      description: Major and minor number of the node.
+      description: Major and minor number of the device node.
       type: str
       returned: success
     libvirt_xml:
-      description: Element for a libvirt domain that uses the link and leaves it there.
+      description: XML element for a libvirt domain that uses the link without managing it.
       type: str
       returned: success
     oper_state:
-      description: Operational state, as the kernel reports it.
+      description: Operational state that the kernel reports.
       type: str
       returned: success
     lower_device_netns:
-      description: Network namespace of the lower device, V(null) for the one that the module runs in.
+      description: Network namespace of the lower device, V(null) for the namespace in which the module runs.
       type: str
       returned: success
   sample:
@@ -119,12 +122,12 @@ link:
     oper_state: up
     index: 7
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -9,8 +9,8 @@ module: netns
 short_description: Manage a named network namespace
 version_added: 1.0.0
 description:
-  - Creates and deletes a network namespace as C(ip netns add) and C(ip netns del) do, and sees those that they made.
-  - M(patchbay.netdev.topology) makes namespaces and the links in them in one task.
+  - Creates and deletes a network namespace in the same way as C(ip netns add) and C(ip netns del). Namespaces of C(ip netns) can be managed too.
+  - To manage a namespace and its links in one task, use M(patchbay.netdev.topology).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -23,11 +23,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A namespace for a guest
+- name: Create a network namespace
   patchbay.netdev.netns:
     name: guest
 
-- name: Delete it, with the links in it
+- name: Delete a network namespace with its links
   patchbay.netdev.netns:
     name: guest
     state: absent
@@ -35,26 +35,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
   sample:
     - create netns guest
 netns:
-  description: The namespace as it is after the task (in check mode, as it will be). It is V(null) when absent.
+  description: State of the namespace after the task, or the predicted state in check mode. V(null) if the namespace is absent.
   returned: success
   type: dict
   sample:
     name: guest
     path: /run/netns/guest
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

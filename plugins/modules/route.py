@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: route
-short_description: Manage one route
+short_description: Manage a route
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes one IPv4 or IPv6 route, in any table and namespace. A changed route is replaced without a gap.
-  - What is not written is not managed. Gateway and link are one thing, the next hop.
-  - Routes with several next hops, and those of other owners, are never touched.
+  - Creates, changes and deletes an IPv4 or IPv6 route in any table and namespace. A route that changes is replaced without a gap.
+  - Omitted options are not managed. Gateway and link form the next hop and are managed together.
+  - Routes with several next hops and routes of other owners are never changed.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,21 +24,21 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Packets from the old address leave by its own link
+- name: Create a default route in the table of an old host
   patchbay.netdev.route:
     destination: default
     gateway: 192.0.2.1
     link: old-mail
     table: 125
 
-- name: And never by another one, when that link is down
+- name: Keep packets from being routed through other links while that link is down
   patchbay.netdev.route:
     destination: default
     type: unreachable
     metric: 4278198272
     table: 125
 
-- name: A network behind a router, no more
+- name: Delete a route
   patchbay.netdev.route:
     destination: 2001:db8:7::/48
     netns: guest
@@ -47,7 +47,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -55,8 +55,8 @@ operations:
     - "create route to 0.0.0.0/0 table 125: type unicast, gateway 192.0.2.1, link old-mail, scope global, onlink false"
 route:
   description:
-    - The route as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the route after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the route is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -66,12 +66,12 @@ route:
     link: old-mail
     table: 125
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rule
-short_description: Manage one policy rule
+short_description: Manage a policy rule
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes one rule that says which routing table packets use.
-  - A rule is all of its parts together. What is not written, it does not have.
-  - A changed rule is made before the old one goes.
+  - Creates, changes and deletes a policy rule, which selects the routing table for packets.
+  - A rule is managed as a whole. Omitted selectors are not part of the rule.
+  - If a rule changes, the new rule is created before the old rule is deleted.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,13 +24,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Packets from the old address use a table of their own
+- name: Select a routing table for packets from an old address
   patchbay.netdev.rule:
     priority: 1125
     from: 192.0.2.25
     table: 125
 
-- name: No rule of this priority
+- name: Delete all rules with a priority
   patchbay.netdev.rule:
     priority: 1126
     state: absent
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -46,8 +46,8 @@ operations:
     - "create IPv4 rule 1125: from 192.0.2.25/32, action lookup, table 125"
 rule:
   description:
-    - The rule as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the rule after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the rule is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -57,12 +57,12 @@ rule:
     action: lookup
     table: 125
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -9,10 +9,10 @@ module: topology
 short_description: Manage many virtual links as one desired state
 version_added: 1.0.0
 description:
-  - Plans all the links of a host together and applies the plan in one task, each link after those that it needs.
-  - The input may have any order. Entries with O(macvlan[].state=absent) go first.
-  - When one operation fails, all that were done before are undone.
-  - One task for many links takes a small part of the time of one task per link.
+  - Plans all links, routes and rules of the task together and applies the plan in one task. Each link is created after the links that it depends on.
+  - Entries may have any order. Objects with O(macvlan[].state=absent) are deleted first.
+  - If an operation fails, all operations before it are rolled back.
+  - One task for many links takes a fraction of the time of one task per link.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -25,7 +25,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Two old hosts on one new one
+- name: Move two old hosts to a new host
   patchbay.netdev.topology:
     macvlan:
       - name: old-mail
@@ -42,7 +42,7 @@ EXAMPLES = r"""
       - name: old-print
         state: absent
 
-- name: A link for each old host that the inventory names, with the options of the module macvlan
+- name: Create a macvlan for each old host of the inventory
   patchbay.netdev.topology:
     macvlan: "{{ old_hosts }}"
   vars:
@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation, in the order in which they run. The same in check mode.
+  description: The plan, one sentence per operation, in the order of execution. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -61,28 +61,28 @@ operations:
     - "create old-mail: macvlan on eth0, mode bridge, address 00:16:3e:11:11:01, admin_state up"
 links:
   description:
-    - The links of the task in the order of the input, each as RV(patchbay.netdev.macvlan#module:link) of its module.
-    - A link that is absent is V(null).
+    - The links of the task in the order of the entries, each in the format of RV(patchbay.netdev.macvlan#module:link).
+    - V(null) for an absent link.
   returned: success
   type: list
   elements: dict
 routes:
-  description: The routes of the task in the order of the input, each as RV(patchbay.netdev.route#module:route). One that is absent is V(null).
+  description: The routes of the task in the order of the entries, each in the format of RV(patchbay.netdev.route#module:route). V(null) for an absent route.
   returned: success
   type: list
   elements: dict
 rules:
-  description: The rules of the task in the order of the input, each as RV(patchbay.netdev.rule#module:rule). One that is absent is V(null).
+  description: The rules of the task in the order of the entries, each in the format of RV(patchbay.netdev.rule#module:rule). V(null) for an absent rule.
   returned: success
   type: list
   elements: dict
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -9,8 +9,8 @@ module: veth
 short_description: Manage a veth pair
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes a pair of links that pass frames to each other, often into another network namespace.
-  - An existing pair is found by either of its ends. Deleting one end deletes both.
+  - Creates, changes and deletes a veth pair, which is a pair of links that pass frames to each other, often between network namespaces.
+  - The name of either end identifies an existing pair. If one end is deleted, the kernel deletes the peer too.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,7 +24,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A cable into a namespace, with the same name on both sides
+- name: Connect a network namespace, with the same name at both ends
   patchbay.netdev.veth:
     name: veth0
     admin_state: up
@@ -33,7 +33,7 @@ EXAMPLES = r"""
       netns: guest
       admin_state: up
 
-- name: One end attached to a bridge
+- name: Attach one end to a bridge
   patchbay.netdev.veth:
     name: port0
     controller: br0
@@ -44,7 +44,7 @@ EXAMPLES = r"""
       address: "52:54:00:00:00:01"
       admin_state: up
 
-- name: Delete both ends
+- name: Delete the pair
   patchbay.netdev.veth:
     name: port0
     state: absent
@@ -52,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -60,8 +60,8 @@ operations:
     - "create veth0: veth with peer veth0 in netns guest, admin_state up"
 link:
   description:
-    - The first end as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the first end after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the pair is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -70,12 +70,12 @@ link:
     peer: {name: veth0, netns: guest}
     admin_state: up
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -9,8 +9,8 @@ module: vlan
 short_description: Manage a VLAN link
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes a link that sends and receives the tagged frames of one VLAN of its lower device.
-  - The kernel of the host needs C(8021q).
+  - Creates, changes and deletes a VLAN link, which sends and receives the tagged frames of one VLAN on its lower device.
+  - Requires the kernel driver C(8021q).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -25,7 +25,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: The tagged voice VLAN, as the lower device of a macvlan
+- name: Create a link for the tagged voice VLAN
   patchbay.netdev.vlan:
     name: eth0.201
     lower_device: eth0
@@ -35,7 +35,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -43,8 +43,8 @@ operations:
     - "create eth0.201: vlan on eth0, id 201, admin_state up"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the link is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -53,12 +53,12 @@ link:
     lower_device: eth0
     id: 201
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str

@@ -9,8 +9,8 @@ module: vrf
 short_description: Manage a VRF
 version_added: 1.0.0
 description:
-  - Creates, changes and deletes a VRF, to which links are attached so that they use its routing table.
-  - The kernel of the host needs C(vrf).
+  - Creates, changes and deletes a VRF (virtual routing and forwarding) device. Links that are attached to it use its routing table.
+  - Requires the kernel driver C(vrf).
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
@@ -24,13 +24,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: A routing table of its own for the links of an old host
+- name: Create a VRF for the links of an old host
   patchbay.netdev.vrf:
     name: vrf-mail
     table: 101
     admin_state: up
 
-- name: Attach a link
+- name: Attach a link to the VRF
   patchbay.netdev.link:
     name: old-mail
     controller: vrf-mail
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 operations:
-  description: The plan, one sentence per operation. The same in check mode.
+  description: The plan, one sentence per operation. Check mode returns the same plan.
   returned: success
   type: list
   elements: str
@@ -46,8 +46,8 @@ operations:
     - "create vrf-mail: vrf, table 101, admin_state up"
 link:
   description:
-    - The link as it is after the task (in check mode, as it will be), with the names of the options. It is V(null) when absent.
-    - In check mode, what the kernel will choose is V(null).
+    - State of the link after the task, or the predicted state in check mode. The keys are the names of the options. V(null) if the link is absent.
+    - In check mode, values that the kernel will choose are V(null).
   returned: success
   type: dict
   sample:
@@ -55,12 +55,12 @@ link:
     kind: vrf
     table: 101
 undone:
-  description: The operations that were taken back after a failure, newest first.
+  description: Operations that were rolled back after a failure, newest first.
   returned: failure while applying
   type: list
   elements: str
 not_undone:
-  description: What could not be taken back after a failure.
+  description: Changes that could not be rolled back after a failure.
   returned: failure while applying
   type: list
   elements: str
