@@ -28,8 +28,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, Restore, UpdateLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import DeleteLink, Rename, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveLinks, Request
@@ -375,13 +376,13 @@ def _touched(found: Plan) -> frozenset[LinkKey]:
     return frozenset(touched)
 
 
-def _lost(before: State, now: State) -> list[Restore]:
+def _lost(before: State, now: State) -> list[RestoreContents]:
     """What lived on links and is gone, though the links are there."""
     found = []
     for link in before:
         carried, rest = before.contents_of(link.key), now.contents_of(link.key)
         there = {identity(address) for address in rest.addresses}
-        restore = Restore(
+        restore = RestoreContents(
             link.key,
             tuple(one for one in carried.addresses if identity(one) not in there and owner(one) in (STATIC, DHCP)),
             tuple(route for route in carried.routes if route.plain and route not in rest.routes and not is_kernel_made(route)),
@@ -392,10 +393,10 @@ def _lost(before: State, now: State) -> list[Restore]:
     return found
 
 
-def _misplaced(before: State, now: State) -> list[Restore]:
+def _misplaced(before: State, now: State) -> list[RestoreContents]:
     """Addresses that are there, but no longer in their order."""
     found = [(link.key, misplaced(link.get("addresses") or (), now.contents_of(link.key).addresses)) for link in before]
-    return [Restore(key, readd=tuple(addresses)) for key, addresses in found if addresses]
+    return [RestoreContents(key, readd=tuple(addresses)) for key, addresses in found if addresses]
 
 
 def _differences(before: State, observed: State, keys: frozenset[LinkKey]) -> list[str]:

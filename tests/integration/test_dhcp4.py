@@ -187,7 +187,7 @@ def test_ladder(machine: Served) -> None:
     assert done["operations"] == told["operations"]
     assert done["operations"] == [
         "prepare the next boot: write /usr/local/lib/patchbay/replay.pyz, write /usr/local/lib/patchbay/dhcp-hook",
-        "try the boot program with /usr/bin/python3",
+        "test the boot program with /usr/bin/python3",
         f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc",
         "wait for the lease of old",
     ]

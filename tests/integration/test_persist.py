@@ -116,7 +116,7 @@ def test_ladder(machine: Machine) -> None:
     assert_equal(machine.kernel(), shown, "check mode changed something")
     done = machine.apply("topology", persist="replay", macvlan=[MV0])
     assert done["operations"] == told["operations"]
-    assert done["operations"][:2] == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert done["operations"][:2] == [f"prepare the next boot: write {ENGINE}", "test the boot program with /usr/bin/python3"]
     assert done["operations"][-1] == f"bring back at the next boot: write {FOLDER}/link-mv0.json"
     assert [entry["before_header"] for entry in done["diff"]] == [entry["before_header"] for entry in told["diff"]]
     new = {path: found for path, found in machine.disk().items() if before.get(path) != found}
@@ -362,7 +362,7 @@ def test_program_damaged_by_hand(machine: Machine) -> None:
     good = machine.disk()
     machine.path(ENGINE).write_bytes(b"nothing")
     done = machine.apply("macvlan", persist="replay", **MV0)
-    assert done["operations"] == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert done["operations"] == [f"prepare the next boot: write {ENGINE}", "test the boot program with /usr/bin/python3"]
     assert machine.disk() == good
 
 
@@ -453,7 +453,7 @@ def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None
     result = machine.run("macvlan", inside=lambda: setattr(sys, "executable", "/usr/bin/python3"), persist="replay", **MV0)
     assert result.get("failed"), result
     assert result["msg"].startswith(
-        "try the boot program with /usr/bin/python3 failed: "
+        "test the boot program with /usr/bin/python3 failed: "
         "/usr/bin/python3 cannot run what brings things back at the next boot: "
     )
     assert "pyroute2 cannot be imported" in result["msg"]
@@ -467,7 +467,7 @@ def test_interpreter_of_the_task_steps_in(machine: Machine) -> None:
     """When the system's has no library, and this one has it."""
     machine.sh(f"rm -r {PYROUTE2}")
     done = machine.apply("macvlan", persist="replay", **MV0)
-    assert f"try the boot program with {sys.executable}" in done["operations"]
+    assert f"test the boot program with {sys.executable}" in done["operations"]
     assert machine.sh(f"{sys.executable} -I {ENGINE} --check").returncode == 0
     assert not machine.apply("macvlan", persist="replay", **MV0)["changed"]
 

@@ -12,13 +12,8 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
-    CreateLink,
-    DeleteLink,
-    Rename,
-    Restore,
-    UpdateLink,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import CreateLink, DeleteLink, Rename, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
@@ -497,7 +492,7 @@ TRUTHS: dict[str, Truth] = {
     "a link with addresses gets a name": Truth(rename("eth0", "eth9"), (BOTH, *ROUTES)),
     "a link with addresses is deleted": Truth(deletion("mv0"), (MV0_UP, address("mv0", FOUR, SIX), *ROUTES[4:5]), None),
     "restore": Truth(
-        lambda world: Restore(
+        lambda world: RestoreContents(
             world.key("eth0"),
             (static(FOUR, PERMANENT), static(SUBNETS[0], PERMANENT | NODAD)),
             (world.route("203.0.113.0/24", "eth0", gateway="192.0.2.9"), world.route("2001:db8:1::/48", "eth0")),

@@ -16,12 +16,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     Request,
 )
 
-DAD_SECONDS = 4.0  # what duplicate address detection takes on a link that has just come up, and some
+DAD_SECONDS = 4.0  # what duplicate address detection takes on a link that has just come up, with a margin
 
 
 @dataclass(frozen=True)
 class WaitForAddresses(Operation):
-    """Wait until duplicate address detection has passed the addresses of a link; a duplicate ends the plan."""
+    """Wait until addresses of a link have passed duplicate address detection; a duplicate makes the plan fail."""
 
     key: LinkKey
     ips: tuple[str, ...]
@@ -35,7 +35,7 @@ class WaitForAddresses(Operation):
         return {}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """None."""
+        """Nothing to roll back."""
         return ()
 
     def requests(self) -> list[Request]:
@@ -45,7 +45,7 @@ class WaitForAddresses(Operation):
 
 @dataclass(frozen=True)
 class Announce(Operation):
-    """Tell the neighbours of a link who has its addresses now."""
+    """Announce the addresses of a link to its neighbors."""
 
     key: LinkKey
     ips: tuple[str, ...]
@@ -54,11 +54,11 @@ class Announce(Operation):
         return f"announce from {self.key}: {', '.join(self.ips)}"
 
     def predict(self, _state: State) -> Changes:
-        """Nothing changes here."""
+        """Nothing changes on this host."""
         return {}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """What was said cannot be taken back; whoever has the address says so when it is asked."""
+        """None: an announcement cannot be withdrawn, and the next one that answers for the address replaces it."""
         return ()
 
     def requests(self) -> list[Request]:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel changes on other links along with one: its lower device, its siblings, its bridge, and what sits on it."""
+"""What the kernel changes on other links when a link changes: the lower device, the links beside and above it, the bridge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 
 
 
 def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
-    """What the kernel changes on other links when these attributes of one are written."""
+    """The other links that the kernel changes when these attributes of one link are set."""
     found: dict[LinkKey, Link | None] = {}
     lower = state.get(link.get("lower_device"))
     shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
@@ -28,23 +28,24 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
     if lower is not None and link.get("mode") == PASSTHRU and "address" in changed:
         found[lower.key] = lower.with_attributes({"address": changed["address"]})
     if {"controller", "mtu", "address"} & set(changed):  # a bridge without a MAC and an MTU of its own takes those of its ports
-        for name in {changed.get("controller"), (state.get(link.key) or link).get("controller")} - {"", None}:
+        former = (state.get(link.key) or link).get("controller")
+        for name in {changed.get("controller"), former} - {"", None}:
             bridge = state.get(LinkKey(link.key.netns, name))
             if bridge is not None:
                 found.update(changes_of_bridge(bridge, state))
-        for other in state.attached(LinkKey(link.key.netns, (state.get(link.key) or link).get("controller") or "")):
-            if "controller" in changed and other.get("backup_port") == link.key.name:
-                found[other.key] = other.with_attributes({"backup_port": ""})
+        for port in state.attached(LinkKey(link.key.netns, former or "")):
+            if "controller" in changed and port.get("backup_port") == link.key.name:
+                found[port.key] = port.with_attributes({"backup_port": ""})
     for upper in state.above(link.key):
         mtu = changed.get("mtu")
-        if mtu and (upper.get("mtu") or 0) > mtu:  # lowered along with it, but not raised
+        if mtu and (upper.get("mtu") or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
             upper = found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
     if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
         peer = state.get(link.get("peer"))
         for other in [*state.above(link.key), *state.attached(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
-            # What they make of that is up to the kernel.
+            # The kernel decides which operational state follows, so that it is unknown here.
             after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
             if kind_of(now.kind).follows and now.get("lower_device") == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
@@ -55,7 +56,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
 
 
 def changes_of_bridge(bridge: Link, state: State) -> dict[LinkKey, Link]:
-    """A bridge whose ports change, and the links on it, whose MTU it bounds: what comes of that depends on who set what."""
+    """A bridge whose ports change, and the links above it: its MAC and MTU become unknown, for they depend on who set them."""
     found = {bridge.key: replace(bridge.with_attributes({"address": None, "mtu": None}), oper_state=None, carrier=None)}
     for upper in state.above(bridge.key):
         found[upper.key] = upper.with_attributes({"mtu": None})
@@ -63,7 +64,7 @@ def changes_of_bridge(bridge: Link, state: State) -> dict[LinkKey, Link]:
 
 
 def all_links_above(key: LinkKey, state: State) -> list[Link]:
-    """What sits on a link, and on that."""
+    """The links that sit on a link, directly or through others."""
     found: list[Link] = []
     for link in state.above(key):
         found += [link, *all_links_above(link.key, state)]
@@ -71,11 +72,11 @@ def all_links_above(key: LinkKey, state: State) -> list[Link]:
 
 
 def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
-    """Whether what a link is attached to is a bridge, and not a VRF."""
+    """Whether the controller of a link is a bridge, and not a VRF."""
     controller = state.get(LinkKey(key.netns, attributes.get("controller") or ""))
     return controller is not None and controller.kind == "bridge"
 
 
 def port_defaults(kind: Kind, attached: bool) -> dict[str, Any]:
-    """What a link has that has just become a port, or is none; what came with a later kernel may not be there."""
+    """The port settings of a link that has just been attached or detached; unknown are those that an older kernel may lack."""
     return {row.name: row.initial if attached and not row.since else None for row in kind.port}

@@ -1,12 +1,11 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that are about the DHCP clients of links."""
+"""The operations on the DHCP clients of links."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -22,32 +21,34 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 @dataclass(frozen=True)
 class ChangeClient(Operation):
-    """Start, restart or end the DHCP client of a link: as it was (None: there was none), and as it is to be.
+    """Start, restart or stop the DHCP client of a link.
 
-    Where the one after does not live, it is to come again: what is known of its lease stays.
+    before, after: the client; None: there is none. An `after` that is not running is started again later in the plan, so
+    that its lease stays known.
     """
 
     before: Client | None
     after: Client | None
 
     @property
-    def key(self) -> Any:
+    def key(self) -> ClientKey:
         """The client."""
-        client: Any = self.after or self.before
+        client = self.after or self.before
+        assert client is not None
         return client.key
 
     def __str__(self) -> str:
         if self.after is None or not self.after.lives:
             return f"stop the {self.key}"
-        words = ", ".join(describe_options(self.after.options))
-        return f"{'start a' if self.before is None or not self.before.lives else 'restart the'} {self.key}: {words}"
+        options = ", ".join(describe_options(self.after.options))
+        return f"{'start a' if self.before is None or not self.before.lives else 'restart the'} {self.key}: {options}"
 
     def predict(self, _state: State) -> Changes:
-        """The client; what it will bring to the link, nobody knows yet."""
+        """The client itself; what its lease will contain is unknown."""
         return {self.key: self.after}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """As it was."""
+        """The client as it was."""
         return (ChangeClient(self.after, self.before),)
 
     def requests(self) -> list[Request]:
@@ -59,7 +60,7 @@ class ChangeClient(Operation):
 
 @dataclass(frozen=True)
 class WaitForLease(Operation):
-    """Wait for the lease of a link."""
+    """Wait until the DHCP client of a link has a lease."""
 
     link: LinkKey
     seconds: float
@@ -73,12 +74,12 @@ class WaitForLease(Operation):
         return f"wait for the lease of {self.link}"
 
     def predict(self, state: State) -> Changes:
-        """It is there; what it says, nobody knows yet."""
+        """The client has a lease; what that contains is unknown."""
         client = state.clients.get(ClientKey(self.link))
         return {client.key: replace(client, settled=True)} if client is not None else {}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """None."""
+        """Nothing to roll back."""
         return ()
 
     def requests(self) -> list[Request]:
@@ -87,10 +88,10 @@ class WaitForLease(Operation):
 
 
 def describe_options(options: Dhcp4) -> list[str]:
-    """The options in words, but for those that are as usual."""
-    usual = replace(Dhcp4(), client_id="")
-    return [f"{name} {_word(value)}" for name, value in vars(options).items() if value != getattr(usual, name)]
+    """The options of a client that differ from their defaults, and the client id, each as it is named in a sentence."""
+    defaults = replace(Dhcp4(), client_id="")
+    return [f"{name} {_describe(value)}" for name, value in vars(options).items() if value != getattr(defaults, name)]
 
 
-def _word(value: Any) -> str:
+def _describe(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

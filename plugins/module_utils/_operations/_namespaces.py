@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that make and delete named network namespaces."""
+"""The operations that create and delete named network namespaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 @dataclass(frozen=True)
 class CreateNetns(Operation):
-    """Make a named network namespace; left_behind: only put the file back that was left behind of one."""
+    """Create a named network namespace.
+
+    left_behind: create only the empty file that remains of a namespace whose mount is gone, to roll its deletion back.
+    """
 
     key: NetnsKey
     left_behind: bool = False
@@ -32,7 +35,7 @@ class CreateNetns(Operation):
         return f"create {self.key}"
 
     def predict(self, _state: State) -> Changes:
-        """It is there, with a loopback device."""
+        """The namespace with its loopback device."""
         if self.left_behind:
             return {self.key: Netns(self.key, instead=LEFT_BEHIND)}
         loopback = Link(LinkKey(self.key.name, "lo"), PHYSICAL, {"admin_state": "down"}, ethernet=False)
@@ -49,28 +52,28 @@ class CreateNetns(Operation):
 
 @dataclass(frozen=True)
 class DeleteNetns(Operation):
-    """Take the name of a network namespace away. The plan deletes the links in it before, each so that it can be made again.
+    """Delete the name of a network namespace. Earlier operations of the plan delete the links in it, so that each can come back.
 
-    loopback: whether its loopback device is up. left_behind: all that is there is a file that was left behind of it.
+    loopback_up: whether the loopback device is up. left_behind: only the empty file of a former namespace is there.
     """
 
     key: NetnsKey
-    loopback: bool = False
+    loopback_up: bool = False
     left_behind: bool = False
 
     def __str__(self) -> str:
         return f"delete {self.key}"
 
     def predict(self, state: State) -> Changes:
-        """It is gone, with whatever is left in it."""
+        """The namespace is gone, and all links that are left in it."""
         return {self.key: None, **{link.key: None for link in state if link.key.netns == self.key.name}}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """Make it again, empty; the links come back by the inverses of their own deletions."""
+        """Create it again, empty; the inverses of the deletions of its links create these."""
         loopback = Link(LinkKey(self.key.name, "lo"), PHYSICAL, {"admin_state": "down"})
         return (
             CreateNetns(self.key, self.left_behind),
-            *([UpdateLink(loopback, {"admin_state": "up"})] if self.loopback else []),
+            *([UpdateLink(loopback, {"admin_state": "up"})] if self.loopback_up else []),
         )
 
     def requests(self) -> list[Request]:

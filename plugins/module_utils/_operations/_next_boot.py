@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The steps that are about the next boot: its files, and a trial of its program."""
+"""The operations on the next boot: change its files, and test its program."""
 
 from __future__ import annotations
 
@@ -21,23 +21,27 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 @dataclass(frozen=True)
 class ChangeFiles(Operation):
-    """Write and delete files of the next boot: (path, before, after). reloads: the programs that then read theirs again."""
+    """Write and delete files that take effect at the next boot.
 
-    subject: str
+    purpose: the beginning of the sentence. changes: (path, before, after), None where there is no file. reloads: the
+    programs that read their files again afterwards.
+    """
+
+    purpose: str
     changes: tuple[tuple[str, File | None, File | None], ...]
     reloads: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
-        """What it is about."""
-        return self.subject
+        """What the files are for."""
+        return self.purpose
 
     def __str__(self) -> str:
-        words = [f"{'delete' if after is None else 'write'} {path}" for path, _before, after in self.changes]
-        return f"{self.subject}: {', '.join(words)}"
+        parts = [f"{'delete' if after is None else 'write'} {path}" for path, _before, after in self.changes]
+        return f"{self.purpose}: {', '.join(parts)}"
 
     def predict(self, _state: State) -> Changes:
-        """Nothing changes until the next boot."""
+        """Nothing changes before the next boot."""
         return {}
 
     def inverse(self) -> tuple[Operation, ...]:
@@ -46,29 +50,29 @@ class ChangeFiles(Operation):
         return (replace(self, changes=changes),)
 
     def requests(self) -> list[Request]:
-        """One for each file, and word of them."""
-        found: list[Request] = [
+        """One for each file, then one for each program that reads them."""
+        files: list[Request] = [
             DeleteFile(path) if after is None else WriteFile(path, after) for path, _before, after in self.changes
         ]
         paths = tuple(path for path, _before, _after in self.changes)
-        return found + [Reload(program, paths) for program in self.reloads]
+        return files + [Reload(program, paths) for program in self.reloads]
 
 
 @dataclass(frozen=True)
 class SelfTest(Operation):
-    """Run the program of the next boot once; it says nothing when it can do its work."""
+    """Run the self-test of the boot program, which fails where the program could not run at the next boot."""
 
     interpreter: str
 
     def __str__(self) -> str:
-        return f"try the boot program with {self.interpreter}"
+        return f"test the boot program with {self.interpreter}"
 
     def predict(self, _state: State) -> Changes:
         """Nothing changes."""
         return {}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """None."""
+        """Nothing to roll back."""
         return ()
 
     def requests(self) -> list[Request]:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every step of a plan can be asked."""
+"""What the planner, the loop and the runner can ask of every operation of a plan."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request
 
-Changes = Mapping[Any, Any]  # by key: a Link, a Netns, the routes or the rules that have it; None: gone
+Changes = Mapping[Any, Any]  # by key: a Link, a Netns, a Client, or all routes or rules with that key; None: deleted
 
 
 class Operation(ABC):
-    """One step of a plan: it can say itself, predict what it does, name its inverse, and say its requests as data. Pure."""
+    """One operation of a plan: it describes itself, predicts its effect, names its inverse and lists its requests. Pure."""
 
     @abstractmethod
     def __str__(self) -> str:
-        """The sentence that the user reads, the same in check mode and in the real run."""
+        """The sentence that users read, the same in check mode and in a real run."""
 
     @abstractmethod
     def predict(self, state: State) -> Changes:
-        """Each link afterwards, with what the kernel changes on others along with it; what becomes of routes, `outcome` adds."""
+        """The objects that change, as they are afterwards, with what the kernel changes on other links.
+
+        The routes that appear and disappear with links and addresses are added by `predicted_changes`.
+        """
 
     @abstractmethod
     def inverse(self) -> tuple[Operation, ...]:
-        """The operations that take it back."""
+        """The operations that roll this one back, in order."""
 
     @abstractmethod
     def requests(self) -> list[Request]:
-        """What is asked of the kernel, in order."""
+        """The requests to the host, in order."""
 
     def loses_contents_of(self, _state: State) -> frozenset[LinkKey]:
-        """The links whose addresses and routes it takes with it, so that they are read before it runs: mostly none."""
+        """The links that lose addresses, routes or settings, so that these are read before the operation runs."""
         return frozenset()
 
 
 def describe(kind: str, attributes: Attributes) -> list[str]:
-    """These attributes of a link of this kind, a route or a rule, as they stand in a sentence."""
+    """These attributes of a link of this kind, of a route or of a rule, each as it is named in a sentence."""
     return [
         row.type.describe(attributes[row.name])
         if row.store is Store.SYSCTL

@@ -1,9 +1,9 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operations ask of the kernel, as data: the gateway executes these, and a fake one can too.
+"""What operations request of the host, as data: the gateway executes requests, and so does the fake gateway of the tests.
 
-Links are named by key and attributes by option: which message and which netlink attribute that takes is the gateway's business.
+Links are named by key and attributes by option; the gateway knows the messages and netlink attributes for them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
 
 @dataclass(frozen=True)
 class NewLink:
-    """Create a link whole, straight in its namespace; index None lets the kernel choose. All or nothing.
+    """Create a complete link, directly in its namespace. All or nothing.
 
-    peer: for a pair, the other end and its attributes, which comes in the same request; peer_index: its index, likewise.
+    index: the one to request; None: the kernel chooses. peer: of a pair, the other end, which the same request creates, and
+    its attributes. peer_index: as index, for the other end.
     """
 
     key: LinkKey
@@ -37,7 +38,7 @@ class NewLink:
 
 @dataclass(frozen=True)
 class SetLink:
-    """Change attributes of a link. Not atomic: the kernel applies them one by one and keeps those before a failure."""
+    """Change attributes of a link. Not atomic: the kernel applies them one after the other, and keeps those before a failure."""
 
     key: LinkKey
     kind: str
@@ -49,7 +50,7 @@ class SetLink:
 
 @dataclass(frozen=True)
 class RemoveLink:
-    """Delete a link, and with it what sits on it."""
+    """Delete a link, and all links that sit on it."""
 
     key: LinkKey
 
@@ -59,7 +60,7 @@ class RemoveLink:
 
 @dataclass(frozen=True)
 class RemoveLinks:
-    """Delete several links of one namespace at once: all or nothing. The kernel waits once for all of them, not once for each."""
+    """Delete several links of one namespace. All or nothing. The kernel waits once for all of them, and not once for each."""
 
     keys: tuple[LinkKey, ...]
 
@@ -80,7 +81,7 @@ class RenameLink:
 
 @dataclass(frozen=True)
 class AddAltname:
-    """Give a link one more name."""
+    """Add an alternative name to a link."""
 
     key: LinkKey
     altname: str
@@ -91,7 +92,7 @@ class AddAltname:
 
 @dataclass(frozen=True)
 class RemoveAltname:
-    """Take an alternative name from a link."""
+    """Remove an alternative name from a link."""
 
     key: LinkKey
     altname: str
@@ -102,7 +103,7 @@ class RemoveAltname:
 
 @dataclass(frozen=True)
 class WriteSysctl:
-    """Write one per-link setting, such as `ipv4.arp_ignore`."""
+    """Write one sysctl of a link, such as `ipv4.arp_ignore`."""
 
     key: LinkKey
     setting: str
@@ -114,7 +115,7 @@ class WriteSysctl:
 
 @dataclass(frozen=True)
 class SetNode:
-    """Give the device node of a link an owner, a group or a mode; never that of another link."""
+    """Set owner, group or mode of the device node of a link; refused if the node belongs to another link."""
 
     key: LinkKey
     attributes: Attributes
@@ -125,7 +126,7 @@ class SetNode:
 
 @dataclass(frozen=True)
 class AddAddress:
-    """Put an address on a link; one that is there already is no error."""
+    """Add an address to a link; not an error if the link has it already."""
 
     key: LinkKey
     address: Address
@@ -136,7 +137,7 @@ class AddAddress:
 
 @dataclass(frozen=True)
 class ReplaceAddress:
-    """Change the metric and the flags of an address in place."""
+    """Change metric and flags of an address in place."""
 
     key: LinkKey
     address: Address
@@ -147,7 +148,7 @@ class ReplaceAddress:
 
 @dataclass(frozen=True)
 class RemoveAddress:
-    """Take one address off a link. The others of its subnet stay, which the kernel alone would not grant."""
+    """Remove one address from a link. The other addresses of its subnet stay, which the kernel alone does not ensure."""
 
     key: LinkKey
     address: Address
@@ -158,7 +159,7 @@ class RemoveAddress:
 
 @dataclass(frozen=True)
 class AwaitAddresses:
-    """Wait until duplicate address detection has passed these, at most so many seconds; a duplicate is an error."""
+    """Wait until addresses have passed duplicate address detection; a duplicate is an error. seconds: the timeout."""
 
     key: LinkKey
     ips: tuple[str, ...]
@@ -170,7 +171,7 @@ class AwaitAddresses:
 
 @dataclass(frozen=True)
 class AnnounceAddresses:
-    """Tell the neighbours of a link who has these addresses now: gratuitous ARP, unsolicited neighbour advertisement."""
+    """Announce addresses to the neighbors of a link by gratuitous ARP and unsolicited neighbor advertisements."""
 
     key: LinkKey
     ips: tuple[str, ...]
@@ -181,7 +182,7 @@ class AnnounceAddresses:
 
 @dataclass(frozen=True)
 class AddRoute:
-    """Add a route; one that is there already is no error."""
+    """Add a route; not an error if it exists already."""
 
     route: Route
 
@@ -191,7 +192,7 @@ class AddRoute:
 
 @dataclass(frozen=True)
 class ReplaceRoute:
-    """Put a route in the place of the first one that has its key, without a gap."""
+    """Replace the first route that has this key, without a gap."""
 
     route: Route
 
@@ -201,7 +202,7 @@ class ReplaceRoute:
 
 @dataclass(frozen=True)
 class RemoveRoute:
-    """Delete a route; one that is not there any more is no error."""
+    """Delete a route; not an error if it does not exist."""
 
     route: Route
 
@@ -211,7 +212,7 @@ class RemoveRoute:
 
 @dataclass(frozen=True)
 class AddRule:
-    """Add a policy rule; one that is there already, in all its parts, is no error."""
+    """Add a policy rule; not an error if an identical rule exists already."""
 
     rule: Rule
 
@@ -221,7 +222,7 @@ class AddRule:
 
 @dataclass(frozen=True)
 class RemoveRule:
-    """Delete the first policy rule that has all these parts, whatever it has besides."""
+    """Delete the first policy rule that has all these selectors, whatever else it has."""
 
     rule: Rule
 
@@ -231,7 +232,7 @@ class RemoveRule:
 
 @dataclass(frozen=True)
 class NewNetns:
-    """Make a named network namespace; left_behind: only the file that stands for one."""
+    """Create a named network namespace; left_behind: only the file in /run/netns, without a mount."""
 
     name: str
     left_behind: bool = False
@@ -242,9 +243,9 @@ class NewNetns:
 
 @dataclass(frozen=True)
 class RemoveNetns:
-    """Take the name of a network namespace away; the kernel deletes it once nothing refers to it.
+    """Delete the name of a network namespace; the kernel deletes the namespace when nothing refers to it any more.
 
-    left_behind: only an empty file that stands for none.
+    left_behind: only an empty file in /run/netns is there, without a mount.
     """
 
     name: str
@@ -256,7 +257,7 @@ class RemoveNetns:
 
 @dataclass(frozen=True)
 class WriteFile:
-    """Write a file whole, or not at all."""
+    """Write a file atomically."""
 
     path: str
     file: File
@@ -267,7 +268,7 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class DeleteFile:
-    """Delete a file, and the folder that was only there for such files."""
+    """Delete a file, and its directory if that was created for such files and is empty now."""
 
     path: str
 
@@ -277,32 +278,32 @@ class DeleteFile:
 
 @dataclass(frozen=True)
 class Reload:
-    """Have a program read its files again: `systemd`, `networkd`, `networkmanager` (its settings),
-    `profiles` (those of NetworkManager), `udev`, `sysv` or `openrc`.
+    """Let a program read its files again.
 
-    paths: those that were written or deleted, of which it must have nothing to complain.
+    program: `systemd`, `networkd`, `networkmanager` (its settings), `profiles` (those of NetworkManager), `udev`, `sysv` or
+    `openrc`. paths: the files that were written or deleted; a complaint of the program about one of them is an error.
     """
 
     program: str
     paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"have {self.program} read its files"
+        return f"reload {self.program}"
 
 
 @dataclass(frozen=True)
 class RunSelfTest:
-    """Run the program of the next boot once, without changing anything: an interpreter without pyroute2 shows now."""
+    """Run the boot program once without changing anything, so that an interpreter without pyroute2 is detected now."""
 
     interpreter: str
 
     def __str__(self) -> str:
-        return f"run the boot program with {self.interpreter}"
+        return f"test the boot program with {self.interpreter}"
 
 
 @dataclass(frozen=True)
 class StartClient:
-    """Start a DHCP client for a link, in place of one that is there; the leases are those that it is to know of."""
+    """Start the DHCP client of a link, in place of one that is running. client: with the leases that it starts from."""
 
     client: Client
 
@@ -312,7 +313,7 @@ class StartClient:
 
 @dataclass(frozen=True)
 class StopClient:
-    """End the DHCP client of a link; left: what stays known of it, for it is to come again. None: nothing."""
+    """Stop the DHCP client of a link. left: what stays known of a client that is started again later; None: nothing."""
 
     link: LinkKey
     left: Client | None = None
@@ -323,7 +324,7 @@ class StopClient:
 
 @dataclass(frozen=True)
 class AwaitLease:
-    """Wait until the DHCP client of a link has a lease and all that comes of it is there, at most so many seconds."""
+    """Wait until the DHCP client of a link has a lease and has set its address and routes. seconds: the timeout."""
 
     link: LinkKey
     seconds: float

@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 @dataclass(frozen=True)
 class SetRoute(Operation):
-    """Make a route, or put another in its place without a gap: `before` is what stands at its key; None: nothing."""
+    """Create a route, or replace the one that has its key without a gap; before: that one, or None."""
 
     route: Route
     before: Route | None = None
@@ -34,28 +34,27 @@ class SetRoute(Operation):
         return self.route.key
 
     def __str__(self) -> str:
-        rows = ROUTE.rows(self.route.attributes)
         if self.before is None:
-            usual = {"onlink": (False,), "scope": ("global", "link")}
-            told = {name: value for name, value in self.route.attributes.items() if value not in usual.get(name, ())}
-            return f"create {self.key}: {', '.join(describe('route', told))}"
+            ordinary = {"onlink": (False,), "scope": ("global", "link")}
+            named = {name: value for name, value in self.route.attributes.items() if value not in ordinary.get(name, ())}
+            return f"create {self.key}: {', '.join(describe('route', named))}"
         old = self.before.attributes
-        words = [
+        parts = [
             f"{row.name} {'none' if old.get(row.name) is None else row.type.describe(old[row.name])} -> "
             f"{row.type.describe(self.route.attributes[row.name])}"
-            for row in rows
+            for row in ROUTE.rows(self.route.attributes)
             if self.route.attributes[row.name] != old.get(row.name)
         ]
-        words += [f"no {row.name}" for row in ROUTE.rows(old) if row.name not in self.route.attributes]
-        return f"set {self.key}: {', '.join(words)}"
+        parts += [f"no {row.name}" for row in ROUTE.rows(old) if row.name not in self.route.attributes]
+        return f"set {self.key}: {', '.join(parts)}"
 
     def predict(self, state: State) -> Changes:
-        """It is the first of those that have its key."""
-        rest = [route for route in state.routes.get(self.key, ()) if route != self.before]
-        return {self.key: (self.route, *rest)}
+        """The route is the first of those that have its key."""
+        others = [route for route in state.routes.get(self.key, ()) if route != self.before]
+        return {self.key: (self.route, *others)}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """What was there, or nothing."""
+        """The route that was there before, or none."""
         return (DeleteRoute(self.route) if self.before is None else SetRoute(self.before, self.route),)
 
     def requests(self) -> list[Request]:
@@ -78,14 +77,14 @@ class DeleteRoute(Operation):
         return f"delete {self.route}"
 
     def predict(self, state: State) -> Changes:
-        """One less at its key."""
-        rest = list(state.routes.get(self.key, ()))
-        if self.route in rest:
-            rest.remove(self.route)
-        return {self.key: tuple(rest)}
+        """The routes with its key that are left."""
+        left = list(state.routes.get(self.key, ()))
+        if self.route in left:
+            left.remove(self.route)
+        return {self.key: tuple(left)}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """Make it again."""
+        """Create it again."""
         return (SetRoute(self.route),)
 
     def requests(self) -> list[Request]:
@@ -95,7 +94,7 @@ class DeleteRoute(Operation):
 
 @dataclass(frozen=True)
 class CreateRule(Operation):
-    """Make a policy rule; among several of one priority it is the last. `before`: those that were there."""
+    """Create a policy rule, which the kernel puts behind those of the same priority; before: these."""
 
     rule: Rule
     before: tuple[Rule, ...] = ()
@@ -109,16 +108,16 @@ class CreateRule(Operation):
         return f"create {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
-        """It is there."""
+        """The rule is the last of its priority."""
         return {self.key: (*state.rules.get(self.key, ()), self.rule)}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """Delete it; others that the kernel deletes in its place come again."""
-        some, taken = [*self.before, self.rule], []
-        while self.rule in some:
-            taken.append(self.rule.hit(some) or self.rule)
-            some.remove(taken[-1])
-        return (*(DeleteRule(self.rule) for _one in taken), *(CreateRule(one) for one in taken[:-1]))
+        """Delete it; others that the kernel deletes in its place are created again."""
+        left, deleted = [*self.before, self.rule], []
+        while self.rule in left:
+            deleted.append(self.rule.hit(left) or self.rule)
+            left.remove(deleted[-1])
+        return (*(DeleteRule(self.rule) for _rule in deleted), *(CreateRule(rule) for rule in deleted[:-1]))
 
     def requests(self) -> list[Request]:
         """One request."""
@@ -127,7 +126,7 @@ class CreateRule(Operation):
 
 @dataclass(frozen=True)
 class DeleteRule(Operation):
-    """Delete a policy rule. What goes is the first at its priority that has all its parts, whatever it has besides."""
+    """Delete a policy rule: the kernel deletes the first of its priority that has all its selectors, whatever else that has."""
 
     rule: Rule
 
@@ -140,15 +139,15 @@ class DeleteRule(Operation):
         return f"delete {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
-        """One less at its priority."""
-        rest = list(state.rules.get(self.key, ()))
-        first = self.rule.hit(rest)
+        """The rules of its priority that are left."""
+        left = list(state.rules.get(self.key, ()))
+        first = self.rule.hit(left)
         if first is not None:
-            rest.remove(first)
-        return {self.key: tuple(rest)}
+            left.remove(first)
+        return {self.key: tuple(left)}
 
     def inverse(self) -> tuple[Operation, ...]:
-        """Make it again."""
+        """Create it again."""
         return (CreateRule(self.rule),)
 
     def requests(self) -> list[Request]:

@@ -33,11 +33,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addre
     Announce,
     WaitForAddresses,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
     Rename,
-    Restore,
     UpdateLink,
     peer_creation_attributes,
     side_effects_of,
@@ -323,7 +323,7 @@ def _steps(
             yield UpdateLink(again, left)
         back = _interrupted_routes(routes, state.get(item.key), state)
         if back:
-            yield Restore(item.key, routes=back)
+            yield RestoreContents(item.key, routes=back)
         yield from restore_prefsrc(routes, state)
         yield from _made_known(item, current, state)
 

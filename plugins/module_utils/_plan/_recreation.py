@@ -18,11 +18,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_RA, Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
-    Restore,
     UpdateLink,
     chosen_attributes,
     peer_creation_attributes,
@@ -107,13 +107,13 @@ def recreate(
         if end is not None and rest:
             yield UpdateLink(end, rest)
         if back_there.addresses or back_there.routes:
-            yield Restore(other.key, back_there.addresses, back_there.routes)
+            yield RestoreContents(other.key, back_there.addresses, back_there.routes)
     for port in ports:
         freed = state.get(port.key)
         if freed is not None:
             yield UpdateLink(freed, {"controller": current.key.name, **chosen_attributes(port, kind_of(port.kind).port)})
     if back.addresses or back.routes:
-        yield Restore(current.key, back.addresses, back.routes)
+        yield RestoreContents(current.key, back.addresses, back.routes)
     if lost:
         notes[f"{item.key}: created again, it does not keep {', '.join(lost)}"] = None
 

@@ -90,7 +90,7 @@ def test_first_declaration() -> None:
     found = Disk().run(macvlan=[MV0])
     assert [str(step) for step in found.first] == [
         f"prepare the next boot: write {ENGINE}",
-        "try the boot program with /usr/bin/python3",
+        "test the boot program with /usr/bin/python3",
     ]
     assert [str(step) for step in found.last] == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
     assert found.warnings == (f"{TOLD}/usr/bin/python3 -I {ENGINE}",)
@@ -160,13 +160,13 @@ def test_systemd_with_managers_and_udev() -> None:
     ]
     assert sentences(found) == [
         f"prepare the next boot: {', '.join(f'write {path}' for path in around)}",
-        "try the boot program with /usr/bin/python3",
+        "test the boot program with /usr/bin/python3",
         f"bring back at the next boot: write {FOLDER}/link-mt0.json",
     ]
     words = [str(request) for step in found.first for request in step.requests()]
     assert words[len(around) :] == [
-        *(f"have {program} read its files" for program in ("networkd", "networkmanager", "systemd", "udev")),
-        "run the boot program with /usr/bin/python3",
+        *(f"reload {program}" for program in ("networkd", "networkmanager", "systemd", "udev")),
+        "test the boot program with /usr/bin/python3",
     ]
     assert found.warnings == ()
     gone = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
@@ -187,8 +187,8 @@ def test_script_is_registered_and_taken_out(init: str) -> None:
     assert words == [
         f"write {ENGINE}",
         "write /etc/init.d/patchbay-replay",
-        f"have {init} read its files",
-        "run the boot program with /usr/bin/python3",
+        f"reload {init}",
+        "test the boot program with /usr/bin/python3",
         f"write {FOLDER}/link-mv0.json",
     ]
     gone = disk.run("none", macvlan=[MV0])
@@ -197,7 +197,7 @@ def test_script_is_registered_and_taken_out(init: str) -> None:
         f"delete {FOLDER}/link-mv0.json",
         f"delete {ENGINE}",
         "delete /etc/init.d/patchbay-replay",
-        f"have {init} read its files",
+        f"reload {init}",
     ]
 
 
@@ -207,7 +207,7 @@ def test_another_interpreter_is_proved_too() -> None:
     disk.run(macvlan=[MV0])
     disk.boot = replace(disk.boot, interpreter="/opt/python3")
     found = disk.run(macvlan=[MV0])
-    assert "try the boot program with /opt/python3" in sentences(found)
+    assert "test the boot program with /opt/python3" in sentences(found)
 
 
 def test_absent_one_of_two() -> None:
@@ -276,7 +276,7 @@ def test_program_is_brought_up_to_date(version: tuple[int, ...]) -> None:
     disk.run(macvlan=[MV0])
     disk.engine = Engine(b"other", version)
     found = disk.run(macvlan=[MV0])
-    assert sentences(found) == [f"prepare the next boot: write {ENGINE}", "try the boot program with /usr/bin/python3"]
+    assert sentences(found) == [f"prepare the next boot: write {ENGINE}", "test the boot program with /usr/bin/python3"]
     assert disk.boot.files[ENGINE].content == b"other"
 
 
@@ -737,7 +737,7 @@ def test_client_needs_the_program_and_its_hook() -> None:
     found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
     assert [str(step) for step in found.first] == [
         f"prepare the next boot: write {ENGINE}, write {HOOK}",
-        "try the boot program with /usr/bin/python3",
+        "test the boot program with /usr/bin/python3",
     ]
     assert (found.last, found.warnings) == ((), ())
     assert disk.boot.files[HOOK].mode == 0o755
@@ -751,7 +751,7 @@ def test_client_under_systemd() -> None:
     assert f"{UNITS}/patchbay-dhcp@.service" in disk.boot.files
     assert f"{UNITS}/patchbay-replay.service" not in disk.boot.files
     (change, _prove) = found.first
-    assert [str(request) for request in change.requests()][-1] == "have systemd read its files"
+    assert [str(request) for request in change.requests()][-1] == "reload systemd"
 
 
 def test_client_beside_networkd() -> None:

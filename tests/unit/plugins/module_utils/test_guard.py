@@ -13,13 +13,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
-    CreateLink,
-    DeleteLink,
-    Rename,
-    Restore,
-    UpdateLink,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import CreateLink, DeleteLink, Rename, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
     CreateRule,
@@ -294,7 +289,7 @@ GOOD_WAYS: dict[str, list[Operation]] = {
     "it goes and comes again": [DeleteRoute(DEFAULT), SetRoute(DEFAULT)],
     "the address goes and comes again, with its routes": [
         UpdateLink(OUT, {"addresses": ()}),
-        Restore(OUT.key, (OWN,), (DEFAULT,)),
+        RestoreContents(OUT.key, (OWN,), (DEFAULT,)),
     ],
 }
 

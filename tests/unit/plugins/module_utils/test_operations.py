@@ -17,12 +17,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import Announce, WaitForAddresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
-    CreateLink,
-    DeleteLink,
-    Restore,
-    UpdateLink,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import CreateLink, DeleteLink, UpdateLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
@@ -288,7 +284,7 @@ DIRECT = Route(RouteKey("", 254, 4, "198.51.100.0/24", 0), {"link": "mv0"})
 
 def test_restore() -> None:
     """Addresses, then routes that need no gateway, then those that do: each needs what is before it."""
-    operation = Restore(MV0, (ADDRESS,), (ROUTED, DIRECT))
+    operation = RestoreContents(MV0, (ADDRESS,), (ROUTED, DIRECT))
     assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(DIRECT), AddRoute(ROUTED)]
     assert str(operation) == "restore on mv0: 192.0.2.1/24, route to 203.0.113.0/24 via 192.0.2.9, route to 198.51.100.0/24"
     assert (operation.predict(State()), operation.inverse(), operation.loses_contents_of(State())) == ({}, (), frozenset())
@@ -434,7 +430,7 @@ def test_inverse_of_a_deletion() -> None:
             {"lower_device": ETH0, "mode": "bridge", "address": ONE, "sysctls": {"ipv4.arp_ignore": 1}},
             index=9,
         ),
-        Restore(MV0, (ADDRESS,), (DIRECT,)),
+        RestoreContents(MV0, (ADDRESS,), (DIRECT,)),
         CreateLink(MV1, "macvlan", {"lower_device": MV0}, index=10),
     )
 

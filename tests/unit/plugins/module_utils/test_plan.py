@@ -15,7 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import WaitForAddresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Restore
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge, plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
@@ -65,7 +65,7 @@ def test_inverses_lead_back(case: Case) -> None:
     }
     assert different(before, state, frozenset(unknown)) == []
     assert state.clients == before.clients
-    passing = any(isinstance(operation, (WaitForAddresses, Restore)) for operation in found.operations)
+    passing = any(isinstance(operation, (WaitForAddresses, RestoreContents)) for operation in found.operations)
     if not found.at_risk and not passing:  # what is lost, if only for a moment, the loop restores
         assert routed_differently(before, state) == []
 
