@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in, `Wanted` out: the argument specifications that derive from the table, and what is read from them. Pure."""
+"""Parameters in, desired state out: the argument specifications that derive from the table, and their readers. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing im
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+    LinkPolicy,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
@@ -139,8 +146,8 @@ def topology_argument_spec() -> ArgumentSpec:
     return {**lists, "persist": dict(_PERSIST)}
 
 
-def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of one link say; options that were not written are left out, for they are not managed."""
+def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLink, ...]:
+    """The desired state of a link, of a veth pair that of both ends; omitted options are left out, for they are not managed."""
     read = _Reader(params, origin)
     attributes = read.attributes(row for row in kind.options if row.store is not Store.PEER)
     if params.get("lower_device_netns") and "lower_device" not in attributes:
@@ -159,45 +166,48 @@ def wanted(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[Wan
             replace(one, label="") if one.label == key.name else one for one in attributes["addresses"]
         )
     dhcp4, wait_lease = read.dhcp4(key) if present else (None, None)
-    ends: tuple[Wanted, ...] = ()
+    ends: tuple[DesiredLink, ...] = ()
     if present and params.get("peer"):
         if params["peer"].get("name") is None:
             raise read.wrong("peer: its name is missing, so there is no telling which link it is")
-        (end,) = wanted(kind, {**params["peer"], "recreate": params.get("recreate")}, f"{origin}: peer" if origin else "peer")
+        (end,) = desired_link(
+            kind, {**params["peer"], "recreate": params.get("recreate")}, f"{origin}: peer" if origin else "peer"
+        )
         attributes["peer"] = end.key
-        ends = (replace(end, attributes={**end.attributes, "peer": key}),)
+        ends = (replace(end, attributes={**end.attributes, "peer": key}, is_primary_end=False),)
     return (
-        Wanted(
+        DesiredLink(
             key,
             None if kind is LINK else kind.name,
             present,
-            attributes if present else {},  # what else was written describes the link that is to go
-            recreate=params.get("recreate") == "when_required",
-            lower_device_state=params.get("lower_device_state"),
-            leads=bool(ends),
-            allow_wireless=bool(params.get("allow_wireless")),
-            wait_dad=wait if present else None,
-            announce=present and bool(params.get("announce")),
-            persist=params.get("persist"),
+            attributes if present else {},  # what else was set describes the link to delete
+            is_primary_end=True if ends else None,
             dhcp4=dhcp4,
-            wait_lease=wait_lease,
+            persist=params.get("persist"),
+            policy=LinkPolicy(
+                recreate=params.get("recreate") == "when_required",
+                lower_device_state=params.get("lower_device_state"),
+                allow_wireless=bool(params.get("allow_wireless")),
+                wait_dad=wait if present else None,
+                announce=present and bool(params.get("announce")),
+                wait_lease=wait_lease,
+            ),
             origin=origin,
         ),
         *ends,
     )
 
 
-def wanted_netns(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of one namespace say. It is named: a path is no name."""
+def desired_netns(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredNetns, ...]:
+    """The desired state of a namespace; it is named by a name, never by a path."""
     read = _Reader(params, origin)
     name = read.namespace("name", path=False)
     present = params.get("state") != "absent"
-    force = bool(params.get("force"))
-    return (Wanted(NetnsKey(name), "netns", present, {}, force=force, persist=params.get("persist"), origin=origin),)
+    return (DesiredNetns(NetnsKey(name), present, bool(params.get("force")), params.get("persist"), origin),)
 
 
-def wanted_port(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of one port say: it is a view of a link, and its bridge is that link's controller."""
+def desired_port(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLink, ...]:
+    """The desired state of a bridge port, which is that of a link of any kind whose controller is the bridge."""
     read = _Reader(params, origin)
     attributes = read.attributes(PORT)
     if params.get("bridge") is not None:
@@ -205,13 +215,13 @@ def wanted_port(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ..
     if params.get("state") == "absent":
         attributes = {"controller": ""}
     key = LinkKey(read.namespace("netns"), read.option("port", LinkName()))
-    return (Wanted(key, None, True, attributes, persist=params.get("persist"), origin=origin),)
+    return (DesiredLink(key, None, True, attributes, persist=params.get("persist"), origin=origin),)
 
 
-def wanted_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of `bridge_hairpin` say: the bridge, if written, has to be the one that the port is attached to."""
+def desired_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLink, ...]:
+    """The desired hairpin of a bridge port; if the bridge is set, the port must be attached to it already."""
     read = _Reader(params, origin)
-    (item,) = wanted_port({name: params.get(name) for name in ("port", "netns", "hairpin", "persist")}, origin)
+    (item,) = desired_port({name: params.get(name) for name in ("port", "netns", "hairpin", "persist")}, origin)
     asserted = {} if params.get("bridge") is None else {"controller": read.option("bridge", LinkName())}
     return (replace(item, asserted=asserted),)
 
@@ -226,7 +236,7 @@ class Probe:
     count: int
 
 
-def wanted_probe(params: Mapping[str, Any]) -> Probe:
+def read_probe(params: Mapping[str, Any]) -> Probe:
     """What the options of a probe say. Of an address that is written as links have it, the prefix length does not matter."""
     read = _Reader(params, "")
     for name, high in (("timeout", 60), ("count", 100)):
@@ -241,8 +251,8 @@ def _without_prefix_length(written: str) -> str:
     return ip_interface(written if "/" in written else f"{written}/32")[0]
 
 
-def wanted_route(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of one route say."""
+def desired_route(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRoute, ...]:
+    """The desired state of a route."""
     read = _Reader(params, origin)
     attributes = read.attributes(ROUTE.options)
     destination = read.option("destination", Network())
@@ -259,11 +269,12 @@ def wanted_route(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, .
         DEFAULT[family] if destination == "default" else destination,
         metric or (1024 if family == 6 else 0),
     )
-    return (_object(key, ROUTE, params, attributes, origin),)
+    present = params.get("state") != "absent"
+    return (DesiredRoute(key, present, attributes if present else {}, params.get("persist"), origin),)
 
 
-def wanted_rule(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ...]:
-    """What the options of one policy rule say. Nothing written of it is no part of it."""
+def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRule, ...]:
+    """The desired state of a policy rule; what is omitted is no part of it."""
     read = _Reader(params, origin)
     attributes = read.attributes(RULE.options)
     family = read.family(attributes.get("from"), attributes.get("to"))
@@ -271,12 +282,8 @@ def wanted_rule(params: Mapping[str, Any], origin: str = "") -> tuple[Wanted, ..
         if attributes.get(name) == "default":
             attributes[name] = DEFAULT[family]
     key = RuleKey(read.namespace("netns"), family, read.option("priority", Integer(1, 0xFFFFFFFE)))
-    return (_object(key, RULE, params, attributes, origin),)
-
-
-def _object(key: Any, kind: Kind, params: Mapping[str, Any], attributes: dict[str, Any], origin: str) -> Wanted:
     present = params.get("state") != "absent"
-    return Wanted(key, kind.name, present, attributes if present else {}, persist=params.get("persist"), origin=origin)
+    return (DesiredRule(key, present, attributes if present else {}, params.get("persist"), origin),)
 
 
 def topology_lists() -> tuple[str, ...]:
@@ -284,15 +291,15 @@ def topology_lists() -> tuple[str, ...]:
     return tuple(name for name, option in topology_argument_spec().items() if option["type"] == "list")
 
 
-def wanted_topology(params: Mapping[str, Any]) -> tuple[Wanted, ...]:
-    """What all the lists of a `topology` say together."""
-    readers: dict[str, Callable[[Mapping[str, Any], str], tuple[Wanted, ...]]] = {
-        "netns": wanted_netns,
-        **{name: partial(wanted, kind) for name, kind in KINDS.items()},
-        "link": partial(wanted, LINK),
-        "bridge_port": wanted_port,
-        "routes": wanted_route,
-        "rules": wanted_rule,
+def desired_topology(params: Mapping[str, Any]) -> tuple[Desired, ...]:
+    """The desired state of all entries of all lists of a `topology`, not yet merged."""
+    readers: dict[str, Callable[[Mapping[str, Any], str], tuple[Desired, ...]]] = {
+        "netns": desired_netns,
+        **{name: partial(desired_link, kind) for name, kind in KINDS.items()},
+        "link": partial(desired_link, LINK),
+        "bridge_port": desired_port,
+        "routes": desired_route,
+        "rules": desired_rule,
     }
     return tuple(
         item

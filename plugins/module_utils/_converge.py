@@ -15,18 +15,26 @@ from typing import Any, Protocol
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import MANAGERS
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import ClientKey, Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+    merge,
+    writes_host_files,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     NeedsRecreate,
     NetdevError,
     RequestFailed,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient
@@ -36,7 +44,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._predi
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveLinks, Request
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import DISABLE_IPV6, hint
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, merge, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, restore_prefsrc
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DHCP,
@@ -51,7 +59,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 class Gateway(Protocol):
     """What the loop needs of the kernel; the real one is in _gateway, the tests have one without a kernel."""
 
-    def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    def resolve(self, items: Sequence[Desired]) -> tuple[Desired, ...]:
         """The items with one name per namespace, and numbers for names of groups."""
 
     def observe(self, scope: Scope) -> State:
@@ -80,7 +88,7 @@ class Result:
     boot: what is done for the next boot.
     """
 
-    items: tuple[Wanted, ...]
+    items: tuple[Desired, ...]
     plan: Plan
     after: State
     boot: BootPlan = field(default_factory=BootPlan)
@@ -93,7 +101,7 @@ class Result:
 
 def converge(
     gateway: Gateway,
-    items: Sequence[Wanted],
+    items: Sequence[Desired],
     apply: bool,
     allow_lockout: bool = False,
     engine: Callable[[], Engine] | None = None,
@@ -117,7 +125,7 @@ def converge(
         found = plan(resolved, gateway.observe(scope))
     if found.at_risk:  # read what would be lost, and plan with it
         everywhere = frozenset(gateway.all_namespaces())  # what sits on a link may be in any of them
-        places = {key.netns for key in found.at_risk} | {item.key.netns for item in resolved if isinstance(item.key, LinkKey)}
+        places = {key.netns for key in found.at_risk} | {item.key.netns for item in resolved if isinstance(item, DesiredLink)}
         traffic = scope.traffic | places  # addresses may come along to another namespace
         scope = replace(scope, settings=found.at_risk, traffic=traffic, namespaces=scope.namespaces | everywhere)
         found = plan(resolved, gateway.observe(scope))
@@ -126,7 +134,7 @@ def converge(
         if connection.links:
             around = replace(scope, links=scope.links | set(connection.links), traffic=scope.traffic | {HERE})
             check_lockout(found.operations, gateway.observe(around), connection)
-    asked = any(item.persist not in (None, "none") or item.dhcp4 is not None for item in resolved)
+    asked = any(map(writes_host_files, resolved))
     if engine is not None and not (asked or gateway.has_declarations()):
         engine = None  # nothing is declared or served, and no task asks for it
     boot = _plan_boot(gateway, resolved, found.after, engine)
@@ -172,11 +180,13 @@ def converge(
     return Result(resolved, found, after, replace(boot, changes=tuple(changes.values())))
 
 
-def _plan_boot(gateway: Gateway, items: Sequence[Wanted], after: State, engine: Callable[[], Engine] | None) -> BootPlan:
-    return BootPlan() if engine is None else plan_boot(merge(items), after, gateway.boot_state(_asks_manager(items)), engine())
+def _plan_boot(gateway: Gateway, items: Sequence[Desired], after: State, engine: Callable[[], Engine] | None) -> BootPlan:
+    if engine is None:
+        return BootPlan()
+    return plan_boot(merge(items, describe_attribute), after, gateway.boot_state(_asks_manager(items)), engine())
 
 
-def _asks_manager(items: Sequence[Wanted]) -> bool:
+def _asks_manager(items: Sequence[Desired]) -> bool:
     return any(item.persist in MANAGERS for item in items)
 
 
@@ -203,7 +213,7 @@ def _take_back(gateway: Gateway, steps: Sequence[Operation]) -> tuple[list[str],
     return undone, refused
 
 
-def _apply_and_verify(gateway: Gateway, resolved: Sequence[Wanted], found: Plan, scope: Scope) -> State:
+def _apply_and_verify(gateway: Gateway, resolved: Sequence[Desired], found: Plan, scope: Scope) -> State:
     """Apply a plan, and look what came of it."""
     _apply(gateway, found, scope)
     try:
@@ -224,16 +234,16 @@ def _apply_and_verify(gateway: Gateway, resolved: Sequence[Wanted], found: Plan,
     return after
 
 
-def _scope(items: Sequence[Wanted]) -> Scope:
-    links = {item.key for item in items if isinstance(item.key, LinkKey)}
-    spaces = {item.key: item for item in items if isinstance(item.key, NetnsKey)}
-    links |= {item.attributes[name] for item in items for name in ("lower_device", "peer") if item.attributes.get(name)}
-    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in items if item.attributes.get("sysctls")}
-    for item in items:
+def _scope(items: Sequence[Desired]) -> Scope:
+    desired_links = [item for item in items if isinstance(item, DesiredLink)]
+    links = {item.key for item in desired_links}
+    links |= {item.attributes[name] for item in desired_links for name in ("lower_device", "peer") if item.attributes.get(name)}
+    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in desired_links if item.attributes.get("sysctls")}
+    for item in desired_links:
         if any(address.family == 6 for address in item.attributes.get("addresses") or ()):
             sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}
-    names = frozenset(key.name for key in spaces)  # of these, none has to be there
-    traffic = frozenset(item.key.netns for item in items if _is_about_traffic(item))
+    names = frozenset(item.key.name for item in items if isinstance(item, DesiredNetns))  # of these, none has to be there
+    traffic = frozenset(item.key.netns for item in items if not isinstance(item, DesiredNetns) and _is_about_traffic(item))
     return Scope(frozenset(links), names, names, sysctls, traffic=traffic)
 
 
@@ -250,9 +260,10 @@ def _with_clients_by_old_names(found: Plan) -> frozenset[str]:
     return frozenset(key.netns for key in renames if ClientKey(key) in found.before.clients)
 
 
-def _is_about_traffic(item: Wanted) -> bool:
-    about_addresses = "addresses" in item.attributes or item.announce or bool(item.wait_dad) or item.dhcp4 is not None
-    return isinstance(item.key, (RouteKey, RuleKey)) or about_addresses
+def _is_about_traffic(item: DesiredLink | DesiredRoute | DesiredRule) -> bool:
+    if not isinstance(item, DesiredLink):
+        return True
+    return "addresses" in item.attributes or item.policy.announce or bool(item.policy.wait_dad) or item.dhcp4 is not None
 
 
 def _apply(gateway: Gateway, found: Plan, scope: Scope) -> None:
@@ -344,7 +355,7 @@ def _leases_back(gateway: Gateway, scope: Scope, begun: Sequence[Operation]) -> 
     started = [step for step in begun if isinstance(step, ChangeClient) and step.before is None and step.after is not None]
     if not started:
         return ()
-    ends = [Wanted(step.key.link, None, True, {}, dhcp4=Dhcp4(enabled=False)) for step in started]
+    ends = [DesiredLink(step.key.link, None, True, dhcp4=Dhcp4(enabled=False)) for step in started]
     try:
         return plan(ends, gateway.observe(scope)).operations
     except NetdevError:  # what is there is not even a state to go on from

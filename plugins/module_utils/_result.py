@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey, Netns, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
@@ -43,7 +43,7 @@ def result_of_topology(result: Result) -> dict[str, Any]:
     """The result of a task that manages many objects: a list of objects per type, in the order of the task."""
     objects: dict[str, list[dict[str, Any] | None]] = {"links": [], "routes": [], "rules": []}
     for item in result.items:
-        if not isinstance(item.key, NetnsKey):
+        if not isinstance(item, DesiredNetns):
             objects[f"{_OBJECT_TYPES[type(item.key)]}s"].append(_returned(result, item))
     return {**_changes(result), **objects}
 
@@ -90,7 +90,7 @@ def described_listener(listener: Listener) -> dict[str, Any]:
 # --- the objects ---
 
 
-def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
+def _returned(result: Result, item: Desired) -> dict[str, Any] | None:
     """The object of an item as it is (or will be); None when it is absent."""
     state, key = result.after, item.key
     if isinstance(key, NetnsKey):
@@ -102,7 +102,7 @@ def _returned(result: Result, item: Wanted) -> dict[str, Any] | None:
     if link is None:
         return None
     returned = _described(link, item)
-    if item.dhcp4 is not None:
+    if isinstance(item, DesiredLink) and item.dhcp4 is not None:
         returned["dhcp4"] = _dhcp4.returned(state.clients.get(ClientKey(key)))
     if result.plan.operations and state is result.plan.after:  # a prediction: the kernel settles the operational state later
         returned["oper_state"] = None
@@ -132,7 +132,7 @@ def _described_routing(routing: Route | Rule) -> dict[str, Any]:
     return described
 
 
-def _described(link: Link, item: Wanted | None = None) -> dict[str, Any]:
+def _described(link: Link, item: Desired | None = None) -> dict[str, Any]:
     """A link in the words of the options; what is not known (in check mode: what the kernel will choose) is null."""
     lower = link.get("lower_device")
     described: dict[str, Any] = {
@@ -168,7 +168,7 @@ def _libvirt_interface(link: Link) -> str | None:
     return f"<interface type='ethernet'><mac address={address}/><target dev={name} managed='no'/></interface>"
 
 
-def _declared(addresses: tuple[Address, ...], item: Wanted | None) -> tuple[Address, ...]:
+def _declared(addresses: tuple[Address, ...], item: Desired | None) -> tuple[Address, ...]:
     """The addresses of a link. Those that the task names are static, even if a DHCP client of the link might have added them."""
     named = {identity(address) for address in (item.attributes.get("addresses") if item else None) or ()}
     return tuple(replace(address, client=None) if identity(address) in named else address for address in addresses)
@@ -246,7 +246,7 @@ def _differing(old: Link | None, new: Link | None) -> set[str]:
     return {row.name for row in rows if link and link.get(row.name) not in (None, row.initial)}
 
 
-def _link_side(link: Link | None, names: set[str], item: Wanted | None) -> dict[str, Any]:
+def _link_side(link: Link | None, names: set[str], item: Desired | None) -> dict[str, Any]:
     if link is None:
         return {"state": "absent"}
     side: dict[str, Any] = {"state": "present"}

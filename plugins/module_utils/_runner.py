@@ -17,9 +17,9 @@ from ansible.module_utils.common.sys_info import get_distribution
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
+    desired_topology,
     namespace,
-    wanted_probe,
-    wanted_topology,
+    read_probe,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
@@ -27,7 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._loc
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import listeners
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import ask
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._package import engine
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, writes_host_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     InvalidValue,
@@ -53,14 +53,14 @@ PACKAGES = {
 ENTERPRISE_LINUX = ("Almalinux", "Centos", "Oraclelinux", "Redhat", "Rocky")
 
 
-def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequence[Wanted]]) -> None:
+def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequence[Desired]]) -> None:
     """Manage one object: a topology of one. `read` turns the parameters into the desired state."""
     _converge(module, lambda: read(module.params), result_of_module)
 
 
 def run_topology(module: AnsibleModule) -> None:
     """Manage many objects, planned together."""
-    _converge(module, lambda: wanted_topology(module.params), result_of_topology)
+    _converge(module, lambda: desired_topology(module.params), result_of_topology)
 
 
 def run_info(module: AnsibleModule) -> None:
@@ -78,7 +78,7 @@ def run_probe(module: AnsibleModule) -> None:
     """Return which MAC addresses answer for some IP addresses. Check mode sends the same requests."""
 
     def probe(gateway: KernelGateway) -> dict[str, Any]:
-        desired = wanted_probe(module.params)
+        desired = read_probe(module.params)
         link = replace(desired.link, netns=gateway.canonical(desired.link.netns))
         answers = ask(gateway, link, desired.ips, desired.seconds, desired.count)
         return {"answers": [{"address": ip, "macs": macs} for ip, macs in answers.items()]}
@@ -96,7 +96,7 @@ def run_listeners(module: AnsibleModule) -> None:
     _read(module, info)
 
 
-def _converge(module: AnsibleModule, read: Callable[[], Sequence[Wanted]], shape: Callable[[Result], dict[str, Any]]) -> None:
+def _converge(module: AnsibleModule, read: Callable[[], Sequence[Desired]], shape: Callable[[Result], dict[str, Any]]) -> None:
     """Make the desired state true, or in check mode predict that, and exit with the result in this shape."""
     with _errors_reported(module):
         desired = read()
@@ -121,11 +121,9 @@ def _namespaces_to_read(gateway: KernelGateway, option: str | None) -> list[str]
         raise InvalidValue(f"netns: {error}") from error
 
 
-def _lock(gateway: KernelGateway, desired: Sequence[Wanted], check_mode: bool) -> contextlib.AbstractContextManager[None]:
+def _lock(gateway: KernelGateway, desired: Sequence[Desired], check_mode: bool) -> contextlib.AbstractContextManager[None]:
     """Where links come back at boot, the program that brings them back must not run at the same moment."""
-    has_declarations = gateway.has_declarations() or any(
-        item.persist not in (None, "none") or item.dhcp4 is not None for item in desired
-    )
+    has_declarations = gateway.has_declarations() or any(map(writes_host_files, desired))
     return locked() if has_declarations and not check_mode else contextlib.nullcontext()
 
 

@@ -71,14 +71,14 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, hairpin_argument_spec, wanted_hairpin
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_hairpin, guarded, hairpin_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(hairpin_argument_spec()), supports_check_mode=True)
-    run_module(module, wanted_hairpin)
+    run_module(module, desired_hairpin)
 
 
 if __name__ == "__main__":

@@ -75,14 +75,14 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, port_argument_spec, wanted_port
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_port, guarded, port_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(port_argument_spec()), supports_check_mode=True)
-    run_module(module, wanted_port)
+    run_module(module, desired_port)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
@@ -148,7 +148,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(argument_spec(MACVLAN)), supports_check_mode=True)
-    run_module(module, partial(wanted, MACVLAN))
+    run_module(module, partial(desired_link, MACVLAN))
 
 
 if __name__ == "__main__":

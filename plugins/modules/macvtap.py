@@ -137,7 +137,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
@@ -145,7 +145,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(argument_spec(MACVTAP)), supports_check_mode=True)
-    run_module(module, partial(wanted, MACVTAP))
+    run_module(module, partial(desired_link, MACVTAP))
 
 
 if __name__ == "__main__":

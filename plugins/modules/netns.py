@@ -62,14 +62,14 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, netns_argument_spec, wanted_netns
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_netns, guarded, netns_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(netns_argument_spec()), supports_check_mode=True)
-    run_module(module, wanted_netns)
+    run_module(module, desired_netns)
 
 
 if __name__ == "__main__":

@@ -79,14 +79,14 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, route_argument_spec, wanted_route
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_route, guarded, route_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(route_argument_spec()), supports_check_mode=True)
-    run_module(module, wanted_route)
+    run_module(module, desired_route)
 
 
 if __name__ == "__main__":

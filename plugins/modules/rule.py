@@ -70,14 +70,14 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, rule_argument_spec, wanted_rule
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_rule, guarded, rule_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(rule_argument_spec()), supports_check_mode=True)
-    run_module(module, wanted_rule)
+    run_module(module, desired_rule)
 
 
 if __name__ == "__main__":

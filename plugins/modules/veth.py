@@ -85,7 +85,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
@@ -93,7 +93,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(argument_spec(VETH)), supports_check_mode=True)
-    run_module(module, partial(wanted, VETH))
+    run_module(module, partial(desired_link, VETH))
 
 
 if __name__ == "__main__":

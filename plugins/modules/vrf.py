@@ -70,7 +70,7 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, guarded, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vrf import VRF
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
@@ -78,7 +78,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec=guarded(argument_spec(VRF)), supports_check_mode=True)
-    run_module(module, partial(wanted, VRF))
+    run_module(module, partial(desired_link, VRF))
 
 
 if __name__ == "__main__":

@@ -479,7 +479,7 @@ def test_hairpin_refused(host: Host, case: Case) -> None:
 
 
 def test_merged_in_topology(host: Host) -> None:
-    """Entries that name the same link are one wish."""
+    """Entries that name the same link are merged."""
     done = host.apply(
         "topology",
         bridge=[{"name": "br0"}],
@@ -493,6 +493,7 @@ def test_merged_in_topology(host: Host) -> None:
     before = dump([host.netns])
     refused = host.run("topology", bridge_port=[{"port": "eth1", "hairpin": True}, {"port": "eth1", "hairpin": False}])
     assert refused["msg"] == (
-        "bridge_port[0] (eth1) and bridge_port[1] (eth1) name the same link eth1, with hairpin true and false"
+        "eth1: listed twice with different options: hairpin is true in bridge_port[0] (eth1) and false in bridge_port[1] (eth1). "
+        "Set one value only"
     )
     assert_equal(dump([host.netns]), before)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveNetns, Request
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, ip
@@ -236,7 +236,7 @@ def test_file_left_behind_comes_back(host: Host, state: str) -> None:
     leave_behind()
     before = (ROOM.stat().st_mode, ROOM.stat().st_size)
     ip("netns", "add", "side")
-    items = wanted_topology({"netns": [{"name": "room", "state": state}, {"name": "side", "state": "absent"}]})
+    items = desired_topology({"netns": [{"name": "room", "state": state}, {"name": "side", "state": "absent"}]})
     told, left = in_host(host.netns, partial(fail, items, "side"))
     assert left == [], told
     assert told.endswith("Everything that had been done was undone")
@@ -313,7 +313,7 @@ class Spoiler(KernelGateway):
         super().execute(request)
 
 
-def fail(items: Sequence[Wanted], name: str) -> tuple[str, list[str]]:
+def fail(items: Sequence[Desired], name: str) -> tuple[str, list[str]]:
     """What the user reads, and what could not be undone."""
     with Spoiler(name) as gateway, pytest.raises(ApplyFailed) as caught:
         converge(gateway, items, apply=True)
@@ -340,7 +340,7 @@ def test_failing_plan_brings_all_back(host: Host, spoiled: str, loopback: str) -
     ip("address", "add", "192.0.2.1/24", "dev", "mv0", netns="room")
     ip("link", "set", "mv0", "up", netns="room")
     ip("route", "add", "198.51.100.0/24", "via", "192.0.2.9", "dev", "mv0", netns="room")
-    items = wanted_topology({"netns": [{"name": name, "state": "absent"} for name in ("room", "side")]})
+    items = desired_topology({"netns": [{"name": name, "state": "absent"} for name in ("room", "side")]})
     namespaces = [host.netns, "guest", "room", "side"]
     before = dump(namespaces)
     told, left = in_host(host.netns, partial(fail, items, spoiled))
@@ -383,7 +383,10 @@ def test_with_links_in_one_task(host: Host) -> None:
 def test_two_entries_contradict(host: Host, untouched: None) -> None:
     """One present and one absent."""
     result = host.run("topology", netns=[{"name": "room"}, {"name": "room", "state": "absent"}])
-    assert result["msg"] == "netns[0] (room) and netns[1] (room) name the same netns room, one present and one absent"
+    assert result["msg"] == (
+        "netns room: listed twice with different options: state is present in netns[0] (room) and absent in netns[1] (room). "
+        "Set one value only"
+    )
 
 
 def test_link_wanted_in_a_namespace_that_goes(host: Host) -> None:

@@ -334,7 +334,10 @@ def test_two_entries_for_one_link(host: Host) -> None:
     assert len(same["operations"]) == 1
     assert host.link("mv0")["ifalias"] == "both"
     result = host.run("topology", macvlan=[on_eth0(mode="bridge"), on_eth0(mode="vepa")])
-    assert result["msg"] == "macvlan[0] (mv0) and macvlan[1] (mv0) name the same link mv0, with mode bridge and vepa"
+    assert result["msg"] == (
+        "mv0: listed twice with different options: mode is bridge in macvlan[0] (mv0) and vepa in macvlan[1] (mv0). "
+        "Set one value only"
+    )
 
 
 def test_bc_cutoff_of_one_lower_device(host: Host) -> None:

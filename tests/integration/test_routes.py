@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
@@ -434,7 +434,7 @@ def test_no_deletion_without_a_selector(host: Host) -> None:
     host.ip("-6", "rule", "add", "pref", "1000", "lookup", "100")
     host.ip("rule", "add", "pref", "1001", "blackhole")
     gone = [{"family": family, "state": "absent"} for family in ("ipv4", "ipv6")]
-    items = wanted_topology(
+    items = desired_topology(
         {
             "link": [{"name": "eth1", "addresses": []}],
             "routes": [

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, ip
 from ansible_collections.patchbay.netdev.tests.integration.test_undo import entry, fail_everywhere, mac
 
@@ -46,12 +46,12 @@ def route(destination: str, **options: Any) -> dict[str, Any]:
     return {"destination": destination, "table": "main", **options}
 
 
-def traffic(host: Host) -> tuple[Wanted, ...]:
+def traffic(host: Host) -> tuple[Desired, ...]:
     """Addresses, routes and rules: made, changed, put in the place of others, deleted."""
     addressed(host)
     family_6 = {"family": "ipv6"}
     absent = {"state": "absent"}
-    return wanted_topology(
+    return desired_topology(
         {
             "link": [
                 entry("v0", addresses=["10.0.0.3/24", "10.0.0.4/24", "2001:db8::3/64", "2001:db8::4/64"]),
@@ -103,7 +103,7 @@ def test_traffic(host: Host, halfway: bool) -> None:
         assert any(sentence.startswith(words) for sentence in told) or words == "restore on ", (words, told)
 
 
-def cascades(host: Host) -> tuple[Wanted, ...]:
+def cascades(host: Host) -> tuple[Desired, ...]:
     """What takes addresses and routes along: links that go down, are deleted, made again, lose IPv6; a namespace that goes."""
     addressed(host)
     host.apply("netns", name="going")
@@ -119,7 +119,7 @@ def cascades(host: Host) -> tuple[Wanted, ...]:
     )  # fmt: skip
     host.ip("route", "add", "10.11.0.0/24", "via", "10.7.0.9", "src", "10.7.0.2", "table", "77")
     host.ip("-6", "route", "add", "2001:db8:11::/48", "via", "2001:db8:7::9", "protocol", "zebra")
-    return wanted_topology(
+    return desired_topology(
         {
             "link": [
                 entry("v0", admin_state="down"),

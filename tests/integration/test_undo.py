@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, RemoveLinks, Request, SetLink
@@ -89,7 +89,7 @@ def mac(number: int) -> str:
     return f"02:00:00:00:00:{number:02x}"
 
 
-def twenty(host: Host) -> tuple[Wanted, ...]:
+def twenty(host: Host) -> tuple[Desired, ...]:
     """Make a host with links of every sort, and say 20 operations on them: create, change, recreate, delete."""
     host.ip("link", "add", "br0", "address", mac(0xB0), "type", "bridge")  # down: its first carrier would change it for good
     kinds = {f"old{number}": {"address": mac(number), "mode": "bridge", "admin_state": "up"} for number in range(8)}
@@ -125,10 +125,10 @@ def twenty(host: Host) -> tuple[Wanted, ...]:
     ip("link", "set", "eth2", "up", netns=f"{host.netns}-wire")
     for state in ("up", "down"):  # a link that was never up has a queueing discipline that it never gets back
         host.ip("link", "set", "eth2", state)
-    return wanted_topology({"macvlan": entries})
+    return desired_topology({"macvlan": entries})
 
 
-def run(items: Sequence[Wanted], place: int, halfway: bool, apart: bool = False) -> tuple[list[str], list[str], int]:
+def run(items: Sequence[Desired], place: int, halfway: bool, apart: bool = False) -> tuple[list[str], list[str], int]:
     """Converge with a saboteur: what the user reads, what could not be undone, how many requests there were."""
     with Saboteur(place, halfway, apart) as gateway:
         try:
@@ -152,12 +152,14 @@ def test_deletions_one_by_one(host: Host) -> None:
     host.apply("topology", macvlan=[entry(name, address=macs[name], alias=f"alias of {name}", **options) for name in names])
     for number, name in enumerate(names):
         host.ip("address", "add", f"192.0.2.{number + 1}/32", "dev", name)
-    told = fail_everywhere(host, wanted_topology({"macvlan": [entry(name, state="absent") for name in names]}), False, apart=True)
+    told = fail_everywhere(
+        host, desired_topology({"macvlan": [entry(name, state="absent") for name in names]}), False, apart=True
+    )
     assert told == [f"delete {name}" for name in names]
     assert [host.link(name) for name in names] == [{}] * 4
 
 
-def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool, apart: bool = False) -> list[str]:
+def fail_everywhere(host: Host, items: Sequence[Desired], halfway: bool, apart: bool = False) -> list[str]:
     """Let each request of a plan fail in turn, and then none; the sentences of the plan."""
     namespaces = [host.netns, "guest"]
     before = dump(namespaces)
@@ -172,7 +174,7 @@ def fail_everywhere(host: Host, items: Sequence[Wanted], halfway: bool, apart: b
     return told
 
 
-def cabled(host: Host) -> tuple[Wanted, ...]:
+def cabled(host: Host) -> tuple[Desired, ...]:
     """Bridges, pairs across namespaces, a macvlan on an end, settings of ports: made, changed, renamed, made again, deleted."""
     host.apply(
         "topology",
@@ -200,7 +202,7 @@ def cabled(host: Host) -> tuple[Wanted, ...]:
     host.ip("address", "add", "192.0.2.1/32", "dev", "old2")
     host.ip("address", "add", "192.0.2.3/32", "dev", "mv0")
     ip("address", "add", "192.0.2.2/32", "dev", "far", netns="guest")
-    return wanted_topology(
+    return desired_topology(
         {
             "bridge": [
                 entry("br2", state="absent"),
@@ -256,7 +258,7 @@ def test_what_cannot_be_undone_is_named(host: Host) -> None:
             super().execute(request)
 
     def work() -> tuple[str, list[str]]:
-        items = wanted_topology({"macvlan": [entry("mv0", mode="passthru")]})
+        items = desired_topology({"macvlan": [entry("mv0", mode="passthru")]})
         with Intruder() as gateway, pytest.raises(ApplyFailed) as caught:
             converge(gateway, items, apply=True)
         return str(caught.value), caught.value.left
@@ -278,7 +280,7 @@ def test_kernel_that_does_not_keep_what_it_acknowledged(host: Host) -> None:
     before = dump([host.netns])
 
     def work() -> str:
-        items = wanted_topology({"macvlan": [entry("mv0", lower_device="eth0", alias="lost")]})
+        items = desired_topology({"macvlan": [entry("mv0", lower_device="eth0", alias="lost")]})
         with Forgetful() as gateway, pytest.raises(ApplyFailed) as caught:
             converge(gateway, items, apply=True)
         return str(caught.value)

@@ -32,14 +32,14 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    desired_route,
+    desired_rule,
+    desired_topology,
     topology_argument_spec,
-    wanted_route,
-    wanted_rule,
-    wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, Rule
@@ -70,18 +70,23 @@ class Case:
     warnings: tuple[str, ...]
     after: Mapping[str, Mapping[str, Any]]
 
-    def items(self) -> tuple[Wanted, ...]:
+    def items(self) -> tuple[Desired, ...]:
         """What the task says, read as the module reads it."""
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
-        items = wanted_topology(validated.validated_parameters)
-        return tuple(
-            replace(item, key=_resolved(item.key), dhcp4=_resolved(item.dhcp4), client=self._client_of(item)) for item in items
-        )
+        items = desired_topology(validated.validated_parameters)
+        return tuple(self._resolved(item) for item in items)
 
-    def _client_of(self, item: Wanted) -> str | None:
+    def _resolved(self, item: Desired) -> Desired:
+        """As the gateway resolves it."""
+        item = replace(item, key=_resolved(item.key))
+        if isinstance(item, DesiredLink):
+            item = replace(item, dhcp4=_resolved(item.dhcp4), client=self._client_of(item))
+        return item
+
+    def _client_of(self, item: DesiredLink) -> str | None:
         """What the gateway would say: that which serves the link."""
-        entries = [entry for entry in self.current.get("clients", ()) if entry["link"] == getattr(item.key, "name", None)]
+        entries = [entry for entry in self.current.get("clients", ()) if entry["link"] == item.key.name]
         return entries[0].get("client") if entries and item.dhcp4 is not None else None
 
     def state(self) -> State:
@@ -227,7 +232,7 @@ def _connected(links: Iterable[Link]) -> list[Route]:
 def _route(entry: Mapping[str, Any]) -> Route:
     """As the kernel would have it: with the type, scope and table that are not written."""
     own = ("protocol", "plain", "hops")
-    (item,) = wanted_route({"table": "main", **{name: value for name, value in entry.items() if name not in own}})
+    (item,) = desired_route({"table": "main", **{name: value for name, value in entry.items() if name not in own}})
     nowhere = entry.get("type", "unicast") != "unicast"
     scope = "global" if item.key.family == 6 or nowhere or "gateway" in entry else "link"
     attributes = {"type": "unicast", "scope": scope, "onlink": False, **item.attributes}
@@ -237,5 +242,5 @@ def _route(entry: Mapping[str, Any]) -> Route:
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
     own = ("protocol", "plain")
-    (item,) = wanted_rule({name: value for name, value in entry.items() if name not in own})
+    (item,) = desired_rule({name: value for name, value in entry.items() if name not in own})
     return Rule(item.key, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("plain", True))

@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     HERE,
@@ -211,11 +211,13 @@ class FakeGateway:
 
     # Names in
 
-    def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    def resolve(self, items: Sequence[Desired]) -> tuple[Desired, ...]:
         """The same items, with numbers for names of groups; Refused when a namespace is not there."""
         return tuple(self._resolved(item) for item in items)
 
-    def _resolved(self, item: Wanted) -> Wanted:
+    def _resolved(self, item: Desired) -> Desired:
+        if isinstance(item, DesiredNetns):
+            return item
         key, attributes = item.key, dict(item.attributes)
         self.canonical(key.netns)
         for other in ("lower_device", "peer"):
@@ -226,10 +228,11 @@ class FakeGateway:
                 attributes[row.name] = _number(row.type, attributes[row.name], f"{key}: {row.name}")
         if isinstance(key, RouteKey) and isinstance(key.table, str):
             key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
-        dhcp4 = item.dhcp4
+        item = replace(item, key=key, attributes=attributes)
+        dhcp4 = item.dhcp4 if isinstance(item, DesiredLink) else None
         if dhcp4 is not None and isinstance(dhcp4.table, str):
-            dhcp4 = replace(dhcp4, table=_number(TABLE, dhcp4.table, f"{key}: dhcp4: table"))
-        return replace(item, key=key, attributes=attributes, dhcp4=dhcp4)
+            item = replace(item, dhcp4=replace(dhcp4, table=_number(TABLE, dhcp4.table, f"{key}: dhcp4: table")))
+        return item
 
     def canonical(self, name: str) -> str:
         """The same name; Refused when there is no such namespace."""

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
@@ -1521,9 +1521,9 @@ class GatewayContract:
     def test_missing_namespace(self, world: World) -> None:
         """A name that was mistyped is an error with a way out, and nothing is made."""
         for ask in (
-            lambda: world.gateway.resolve([Wanted(LinkKey("nowhere", "mv0"), "macvlan", True, {})]),
+            lambda: world.gateway.resolve([DesiredLink(LinkKey("nowhere", "mv0"), "macvlan", True, {})]),
             lambda: world.gateway.resolve(
-                [Wanted(world.key("mv0"), "macvlan", True, {"lower_device": LinkKey("nowhere", "eth0")})]
+                [DesiredLink(world.key("mv0"), "macvlan", True, {"lower_device": LinkKey("nowhere", "eth0")})]
             ),
             lambda: world.gateway.canonical("nowhere"),
             lambda: world.gateway.observe(Scope(namespaces=frozenset({"nowhere"}))),
@@ -1533,15 +1533,15 @@ class GatewayContract:
 
     def test_resolve_keeps_what_has_one_name(self, world: World) -> None:
         """And numbers of groups."""
-        item = Wanted(world.key("mv0"), "macvlan", True, {"lower_device": world.key("eth0"), "group": 7, "mtu": 1400})
+        item = DesiredLink(world.key("mv0"), "macvlan", True, {"lower_device": world.key("eth0"), "group": 7, "mtu": 1400})
         assert world.gateway.resolve([item]) == (item,)
 
     def test_group_names(self, world: World) -> None:
         """One is there on every machine; one that is in no table is an error."""
-        item = Wanted(world.key("mv0"), "macvlan", True, {"group": "default"})
+        item = DesiredLink(world.key("mv0"), "macvlan", True, {"group": "default"})
         assert world.gateway.resolve([item])[0].attributes == {"group": 0}
         with pytest.raises(InvalidValue, match=r"mv0.*: group: there is no group no-such-group in .*; write its number"):
-            world.gateway.resolve([Wanted(world.key("mv0"), "macvlan", True, {"group": "no-such-group"})])
+            world.gateway.resolve([DesiredLink(world.key("mv0"), "macvlan", True, {"group": "no-such-group"})])
 
     def test_namespaces(self, world: World) -> None:
         """All that have a name."""

@@ -17,10 +17,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import NEXT_HOP, REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, draws_address, kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
@@ -66,32 +72,34 @@ def _quoted(name: str) -> str:
     return name.replace("%", "%25").replace("@", "%40")
 
 
-def written(item: Wanted, others: Mapping[Any, Wanted], earlier: Fragment) -> Fragment:
+def written(item: Desired, others: Mapping[Any, Desired], earlier: Fragment) -> Fragment:
     """What a task wrote of an object. others: the other end of a pair, by key; earlier: what was saved of it before."""
+    if isinstance(item, DesiredNetns):
+        return {"netns": [{"name": item.key.name}]}
     key = item.key
-    if isinstance(key, NetnsKey):
-        return {"netns": [{"name": key.name}]}
     place = {"netns": key.netns} if key.netns else {}
     rows = kind_of(item.kind or "").rows(item.attributes)
     values = {row.name: row.type.saved(item.attributes[row.name]) for row in rows if not isinstance(row.type, Reference)}
-    if isinstance(key, RouteKey):
+    if isinstance(item, DesiredRoute):
+        key = item.key
         own = {"destination": key.destination, "family": f"ipv{key.family}", "table": str(key.table), "metric": key.metric}
         return {"routes": [{**own, **place, **values}]}
-    if isinstance(key, RuleKey):
-        return {"rules": [{"priority": key.priority, "family": f"ipv{key.family}", **place, **values}]}
+    if isinstance(item, DesiredRule):
+        return {"rules": [{"priority": item.key.priority, "family": f"ipv{item.key.family}", **place, **values}]}
+    link = item.key
     kind = item.kind or next((name for name in earlier if name != "bridge_port"), LINK.name)
     own = {name: value for name, value in values.items() if name not in _of_ports(kind)}
     own.update(_references(item))
     peer = others.get(item.attributes.get("peer"))
-    if peer is not None:
+    if isinstance(peer, DesiredLink):
         own["peer"] = _end(peer)
-    if item.lower_device_state:
-        own["lower_device_state"] = item.lower_device_state
-    if item.allow_wireless:
+    if item.policy.lower_device_state:
+        own["lower_device_state"] = item.policy.lower_device_state
+    if item.policy.allow_wireless:
         own["allow_wireless"] = True
     own.update(_service(item))
-    found: Fragment = {kind: [{"name": key.name, **place, **own}]}
-    ports = [_port(end, kind) for end in (item, peer) if end is not None and _of_ports(kind) & end.attributes.keys()]
+    found: Fragment = {kind: [{"name": link.name, **place, **own}]}
+    ports = [_port(end, kind) for end in (item, peer) if isinstance(end, DesiredLink) and _of_ports(kind) & end.attributes.keys()]
     return {**found, "bridge_port": ports} if ports else found
 
 
@@ -99,13 +107,13 @@ def _of_ports(kind: str) -> set[str]:
     return {row.name for row in PORT} - {row.name for row in kind_of(kind).options}
 
 
-def _port(item: Wanted, kind: str) -> dict[str, Any]:
+def _port(item: DesiredLink, kind: str) -> dict[str, Any]:
     place = {"netns": item.key.netns} if item.key.netns else {}
     rows = [row for row in kind_of(item.kind or "").rows(item.attributes) if row.name in _of_ports(kind)]
     return {"port": item.key.name, **place, **{row.name: row.type.saved(item.attributes[row.name]) for row in rows}}
 
 
-def _references(item: Wanted) -> dict[str, Any]:
+def _references(item: DesiredLink) -> dict[str, Any]:
     lower = item.attributes.get("lower_device")
     found: dict[str, Any] = {"lower_device": lower.name} if lower else {}
     if lower is not None and lower.netns:
@@ -113,11 +121,11 @@ def _references(item: Wanted) -> dict[str, Any]:
     return found
 
 
-def _service(item: Wanted) -> dict[str, Any]:
+def _service(item: DesiredLink) -> dict[str, Any]:
     return {} if item.dhcp4 is None else {"dhcp4": _dhcp4.saved(item.dhcp4)}
 
 
-def _end(peer: Wanted) -> dict[str, Any]:
+def _end(peer: DesiredLink) -> dict[str, Any]:
     place = {"netns": peer.key.netns} if peer.key.netns else {}
     rows = [row for row in kind_of(peer.kind or "").rows(peer.attributes) if row.store not in (Store.PEER, Store.PORT)]
     values = {row.name: row.type.saved(peer.attributes[row.name]) for row in rows}

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Optional
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _declarations as declarations
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
@@ -32,7 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
@@ -76,10 +76,10 @@ class BootPlan:
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
     releases_links: bool = False
-    reapply: tuple[Wanted, ...] = ()
+    reapply: tuple[Desired, ...] = ()
 
 
-def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: Engine) -> BootPlan:
+def plan_boot(items: Sequence[Desired], after: State, boot: BootState, engine: Engine) -> BootPlan:
     """From the wishes of a task (merged), the state that they lead to, and the files that are there.
 
     InvalidValue for what cannot be kept.
@@ -151,7 +151,7 @@ def plan_boot(items: Sequence[Wanted], after: State, boot: BootState, engine: En
 
 
 def _manager_files(
-    items: Sequence[Wanted], kept: Mapping[str, Fragment], backends: Mapping[str, str], boot: BootState, notes: list[str]
+    items: Sequence[Desired], kept: Mapping[str, Fragment], backends: Mapping[str, str], boot: BootState, notes: list[str]
 ) -> dict[str, File]:
     """The files of managers. What this task does not name, and cannot be said any more, stays as it is written."""
     asked = {declarations.path_of(item.key): item for item in items if item.persist in declarations.MANAGERS and item.present}
@@ -175,7 +175,7 @@ def _manager_files(
 def _rendered(
     rendered: Callable[[BootState, Mapping[str, Fragment]], dict[str, File]],
     declared: dict[str, Fragment],
-    asked: Mapping[str, Wanted],
+    asked: Mapping[str, Desired],
     boot: BootState,
     notes: list[str],
 ) -> dict[str, File]:
@@ -239,27 +239,34 @@ def _waits(boot: BootState, changes: Sequence[Change], notes: list[str]) -> tupl
     return ((networkd.WAITS, None, new),) if networkd.WAITS not in boot.files else ()
 
 
-def _reapply(items: Sequence[Wanted], left: Mapping[str, Fragment], after: State) -> tuple[Wanted, ...]:
+def _reapply(items: Sequence[Desired], left: Mapping[str, Fragment], after: State) -> tuple[Desired, ...]:
     """What a manager made, forgets, and takes out of the kernel on the way, though nobody wants it gone."""
     lists: dict[str, list[dict[str, Any]]] = {}
     for fragment in left.values():
         for name, entries in fragment.items():
             lists.setdefault(name, []).extend(entries)
     named = {item.key: item for item in items}
-    before = wanted_topology(lists) if lists else ()
-    controllers = {item.key: item.attributes["controller"] for item in (*before, *items) if "controller" in item.attributes}
+    before = desired_topology(lists) if lists else ()
+    links = [item for item in (*before, *items) if isinstance(item, DesiredLink)]
+    controllers = {item.key: item.attributes["controller"] for item in links if "controller" in item.attributes}
     gone = {item.key for item in items if not item.present}
     detached = {key for key, name in controllers.items() if not name or LinkKey(key.netns, name) in gone}
     return tuple(
         _redeclared(item, named.get(item.key, item), item.key in detached)
         for item in before
-        if item.key not in gone and (after.get(item.key) if isinstance(item.key, LinkKey) else after.at(item.key))
+        if item.key not in gone and _exists(item, after)
     )
 
 
-def _redeclared(before: Wanted, now: Wanted, detached: bool) -> Wanted:
+def _exists(item: Desired, state: State) -> bool:
+    if isinstance(item, DesiredNetns):
+        return False  # no manager makes one
+    return bool(state.get(item.key) if isinstance(item, DesiredLink) else state.at(item.key))
+
+
+def _redeclared(before: Desired, now: Desired, detached: bool) -> Desired:
     """What was declared earlier, as far as the task says nothing else. detached: it is no port any more."""
-    if not isinstance(now.key, LinkKey):
+    if not (isinstance(now, DesiredLink) and isinstance(before, DesiredLink)):
         return now
     attributes = {**before.attributes, **now.attributes}
     if "sysctls" in now.attributes:
@@ -269,10 +276,10 @@ def _redeclared(before: Wanted, now: Wanted, detached: bool) -> Wanted:
     return replace(before, attributes=attributes, asserted={})
 
 
-def _served(items: Sequence[Wanted], boot: BootState) -> bool:
+def _served(items: Sequence[Desired], boot: BootState) -> bool:
     """Whether there is a DHCP client after this task."""
-    links = {leases.path_of(item.key.netns, item.key.name): item for item in items if isinstance(item.key, LinkKey)}
-    gone = [f"{item.key.name}@" for item in items if isinstance(item.key, NetnsKey) and not item.present]
+    links = {leases.path_of(item.key.netns, item.key.name): item for item in items if isinstance(item, DesiredLink)}
+    gone = [f"{item.key.name}@" for item in items if isinstance(item, DesiredNetns) and not item.present]
     stay = {path for path in boot.clients if path not in links and not any(f"/{place}" in path for place in gone)}
     for path, item in links.items():
         asked = item.dhcp4.enabled if item.dhcp4 is not None else path in boot.clients
@@ -288,7 +295,7 @@ def _serve_at_boot(fragments: Sequence[Fragment]) -> bool:
 
 
 def _kept(
-    items: Sequence[Wanted],
+    items: Sequence[Desired],
     after: State,
     earlier: Mapping[str, Fragment],
     backends: dict[str, str],
@@ -300,10 +307,10 @@ def _kept(
     backends, moved: learn by which manager each comes back, and which were put together with another one.
     """
     kept = dict(earlier)
-    by_key = {item.key: item for item in items}
+    by_key: dict[Any, Desired] = {item.key: item for item in items}
     for item in items:
         leader = by_key.get(item.attributes.get("peer"))
-        if not item.leads and leader is not None and leader.leads:
+        if not _is_primary_end(item) and leader is not None and _is_primary_end(leader):
             continue  # it stands in the declaration of the other end
         other = by_key.get(item.attributes.get("peer"))
         if other is not None:  # both ends are one object
@@ -318,12 +325,12 @@ def _kept(
             continue
         home = path if path in pairs or not pairs else pairs[0]  # a pair stays where it was declared, whichever end a task names
         before = kept.get(home, {})
-        if pairs:
+        if pairs and isinstance(item, DesiredLink):
             before = declarations.as_seen_from(before, item.key, item.attributes.get("peer"))
             if item.persist:
                 before = declarations.renamed(before, item.key, item.attributes.get("peer"))
         found: Fragment | None = None
-        if item.attributes.get("controller") == "" and (item.kind is None or item.persist):
+        if isinstance(item, DesiredLink) and item.attributes.get("controller") == "" and (item.kind is None or item.persist):
             before = found = declarations.detached(before, item.key)
             if item.kind is None:
                 item = replace(item, attributes={name: value for name, value in item.attributes.items() if name != "controller"})
@@ -361,7 +368,11 @@ def _kept(
     return kept
 
 
-def _completed(item: Wanted, fragment: Fragment, after: State) -> Fragment:
+def _is_primary_end(item: Desired) -> bool:
+    return isinstance(item, DesiredLink) and bool(item.is_primary_end)
+
+
+def _completed(item: Desired, fragment: Fragment, after: State) -> Fragment:
     """With what is not written, and has to be known at boot."""
     if isinstance(item.key, RouteKey):
         some = after.at(item.key)
@@ -397,7 +408,7 @@ def _in_namespace(key: NetnsKey, kept: Mapping[str, Fragment]) -> list[str]:
     ]
 
 
-def _leaving_by(key: LinkKey, kept: Mapping[str, Fragment], by_key: Mapping[Any, Wanted]) -> list[str]:
+def _leaving_by(key: LinkKey, kept: Mapping[str, Fragment], by_key: Mapping[Any, Desired]) -> list[str]:
     """The declarations of the routes that the kernel deletes along with a link, but for those that the task wants."""
     wanted = {declarations.path_of(one) for one, item in by_key.items() if isinstance(one, RouteKey) and item.present}
     return [
@@ -408,7 +419,7 @@ def _leaving_by(key: LinkKey, kept: Mapping[str, Fragment], by_key: Mapping[Any,
     ]
 
 
-def _pairs_of(item: Wanted, kept: Mapping[str, Fragment]) -> list[str]:
+def _pairs_of(item: Desired, kept: Mapping[str, Fragment]) -> list[str]:
     """The declarations of pairs of which this is an end, or its peer is, which has another name then."""
     keys = {item.key, item.attributes.get("peer")} if isinstance(item.key, LinkKey) else set()
     return [path for path, fragment in kept.items() if keys & set(_ends(fragment))]
@@ -438,7 +449,7 @@ def _save(found: Fragment, key: Any, home: str, kept: dict[str, Fragment]) -> st
     return path
 
 
-def _check_place(item: Wanted) -> None:
+def _check_place(item: Desired) -> None:
     for place in _places(item):
         if place.startswith("/"):
             raise InvalidValue(
@@ -447,7 +458,7 @@ def _check_place(item: Wanted) -> None:
             )
 
 
-def _places(item: Wanted) -> list[str]:
+def _places(item: Desired) -> list[str]:
     """The namespaces that it is in, its lower device, and its other end."""
     keys = [item.key, item.attributes.get("lower_device"), item.attributes.get("peer")]
     return list(dict.fromkeys(key.netns for key in keys if key and not isinstance(key, NetnsKey)))

@@ -19,9 +19,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._w
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_KERNEL, Route, RouteKey, Rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddRoute,
@@ -52,17 +51,21 @@ class KernelGateway(Reading, Writing):
 
     # Names in
 
-    def resolve(self, items: Sequence[Wanted]) -> tuple[Wanted, ...]:
+    def resolve(self, items: Sequence[Desired]) -> tuple[Desired, ...]:
         """The items with one name for each namespace, and numbers for the names of groups."""
-        self._coming = {item.key.name for item in items if isinstance(item.key, NetnsKey)}
-        return tuple(item if isinstance(item.key, NetnsKey) else self._resolved_item(item) for item in items)
+        self._coming = {item.key.name for item in items if isinstance(item, DesiredNetns)}
+        return tuple(self._resolved_item(item) for item in items)
 
-    def _resolved_item(self, item: Wanted) -> Wanted:
-        key = self._one_name(item.key)
+    def _resolved_item(self, item: Desired) -> Desired:
+        if isinstance(item, DesiredNetns):
+            return item
+        key, attributes = self._one_name(item.key), self._resolved(item)
+        if not isinstance(item, DesiredLink):
+            return replace(item, key=key, attributes=attributes)
         client = item.client or dhcp.program_for(key, item.dhcp4)
-        return replace(item, key=key, attributes=self._resolved(item), dhcp4=_with_table(item), client=client)
+        return replace(item, key=key, attributes=attributes, dhcp4=_with_table(item), client=client)
 
-    def _resolved(self, item: Wanted) -> dict[str, Any]:
+    def _resolved(self, item: Desired) -> dict[str, Any]:
         attributes = dict(item.attributes)
         for name in ("lower_device", "peer"):
             if attributes.get(name):
@@ -124,7 +127,7 @@ class KernelGateway(Reading, Writing):
         return disk.has_declarations()
 
 
-def _with_table(item: Wanted) -> Dhcp4 | None:
+def _with_table(item: DesiredLink) -> Dhcp4 | None:
     """What a DHCP client is to do, with the number of its table."""
     if item.dhcp4 is None or not isinstance(item.dhcp4.table, str):
         return item.dhcp4

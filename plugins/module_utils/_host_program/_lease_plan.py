@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _resolver as resolver
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NetdevError
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import restored
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -68,7 +68,7 @@ def forget_resolver(record: dict[str, Any]) -> None:
 def apply(record: Mapping[str, Any]) -> list[str]:
     """Make true what is known of a client's lease; what was done, as sentences."""
     key, options = LinkKey(record["netns"], record["link"]), Dhcp4(**record["options"])
-    item = Wanted(key, None, True, {}, dhcp4=options, client=options.client)  # it serves: whether it could is not asked
+    item = DesiredLink(key, None, True, dhcp4=options, client=options.client)  # it serves: whether it could is not asked
     with _Told() as gateway:
         done = converge(gateway, [item], apply=True, allow_lockout=True)
     return [str(operation) for operation in done.operations]

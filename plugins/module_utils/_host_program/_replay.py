@@ -17,7 +17,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import topology_lists, wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology, topology_lists
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import FOLDER, Fragment, from_text
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
@@ -114,7 +114,7 @@ class Replay:
             for name, entries in fragment.items():
                 params.setdefault(name, []).extend(map(_at_boot, entries))
         with KernelGateway() as gateway:
-            done = converge(gateway, wanted_topology(params), not self.check, allow_lockout=True)
+            done = converge(gateway, desired_topology(params), not self.check, allow_lockout=True)
         for operation in done.plan.operations:
             self.differs = True
             log(INFO, f"{'differs: to ' if self.check else ''}{operation}")

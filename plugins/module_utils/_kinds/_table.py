@@ -31,6 +31,11 @@ def kind_of(name: str) -> Kind:
     return _ALL.get(name, LINK)
 
 
+def describe_attribute(kind: str, name: str, value: object) -> str:
+    """The value of an attribute in the words of its option."""
+    return kind_of(kind)[name].type.describe(value)
+
+
 def draws_address(kind: str, attributes: Attributes) -> bool:
     """Whether a new link has a random MAC when none is asked for, which it keeps; passthru has that of its lower device."""
     return kind_of(kind).draws_address and attributes.get("mode") != PASSTHRU

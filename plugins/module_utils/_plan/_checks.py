@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NeedsRecreate, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
@@ -43,7 +43,7 @@ class Situation:
     lower: the device that it really sits on; None where it is not known or not there.
     """
 
-    item: Wanted
+    item: DesiredLink
     before: Link | None
     after: Attributes
     changed: Attributes
@@ -53,8 +53,7 @@ class Situation:
     @property
     def key(self) -> LinkKey:
         """The wanted link."""
-        key: LinkKey = self.item.key
-        return key
+        return self.item.key
 
     @property
     def kind(self) -> str:
@@ -127,7 +126,7 @@ def _doubtful_addresses(case: Situation) -> Iterator[str]:
                 "which of the two answers for it is not certain"
             )
         known = there.get(address.ip)
-        if known is not None and is_duplicate(known) and not case.item.wait_dad:
+        if known is not None and is_duplicate(known) and not case.item.policy.wait_dad:
             yield (
                 f"{case.key}: {address.ip} is a duplicate, so it is not used: another host has it. "
                 "Take it off there and write wait_dad, and it is tried again"
@@ -164,7 +163,7 @@ def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
     )
 
 
-def check_itself(item: Wanted) -> None:
+def check_itself(item: DesiredLink) -> None:
     """Raise Refused if a link is to sit on itself, or to be both ends of a pair."""
     if item.attributes.get("lower_device") == item.key:
         raise Refused(f"{item.key}: it cannot be its own lower device")
@@ -183,7 +182,7 @@ def link_missing(key: LinkKey, state: State) -> Refused:
     return Missing(f"{key}: there is no such link, and none is created here. There are: {', '.join(there[:20])}")
 
 
-def check_view(item: Wanted, current: Link) -> None:
+def check_view(item: DesiredLink, current: Link) -> None:
     """Raise Refused if a link of this kind has no such attribute, or an asserted one differs."""
     known = {row.name for row in kind_of(current.kind).attributes}
     strange = [name for name in item.attributes if name not in known]
@@ -223,7 +222,7 @@ def _check_lower(case: Situation) -> None:
     if not lower.ethernet:
         why = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
         raise Refused(f"{case.key}: {lower.key} is {why}: a {kind} needs an Ethernet device as its lower_device")
-    if case.created and lower.get("wireless") and not case.item.allow_wireless:
+    if case.created and lower.get("wireless") and not case.item.policy.allow_wireless:
         raise Refused(
             f"{case.key}: {lower.key} is wireless: the kernel would make a {kind} on it, but an access point takes frames "
             "from no other MAC than that of the card. Use an Ethernet device, or write allow_wireless: true to try"

@@ -10,14 +10,20 @@ its routes, packets from the address must not leave by another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredKey,
+    DesiredLink,
+    DesiredRoute,
+    DesiredRule,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, inside, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, ON_LINK, Lease
@@ -40,22 +46,24 @@ def address_of(lease: Lease, left: int) -> Address:
     return Address(lease.ip, lease.prefix_length, 4, NOPREFIXROUTE, preferred=seconds, valid=seconds)
 
 
-def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[Wanted]:
+def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[DesiredRoute | DesiredRule]:
     """The routes and the rule that a lease comes to; none where no table is asked for."""
     if options.table is None:
         return []
     metric, origin = options.metric or 0, f"{link}: the lease {lease}"
 
-    def route(destination: str, metric: int, **attributes: Any) -> Wanted:
+    def route(destination: str, metric: int, **attributes: Any) -> DesiredRoute:
         key = RouteKey(link.netns, options.table, 4, destination, metric)
-        return Wanted(key, "route", True, attributes, origin=origin)
+        return DesiredRoute(key, True, attributes, origin=origin)
 
     itself = options.client == NETWORKD  # which makes the routes to where a lease leads
     near = [] if itself else [network(lease.ip, lease.prefix_length)]
     ways = lease.ways if options.use_routes and not itself else ()
     near += [destination for destination, gateway in ways if gateway == ON_LINK]
     by_link = {"link": link.name, "source": lease.ip}
-    found = {one.key: one for one in (route(destination, metric, **by_link) for destination in near)}
+    found: dict[DesiredKey, DesiredRoute | DesiredRule] = {
+        one.key: one for one in (route(destination, metric, **by_link) for destination in near)
+    }
     for destination, gateway in ways:
         if gateway != ON_LINK:
             far = not any(inside(gateway, one) for one in near)
@@ -66,11 +74,11 @@ def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[Wanted]:
         found[one.key] = one
         rule = RuleKey(link.netns, 4, options.rule_priority or 0)
         parts = {"from": f"{lease.ip}/32", "action": LOOKUP, "table": options.table}
-        found[rule] = Wanted(rule, "rule", True, parts, origin=origin)
+        found[rule] = DesiredRule(rule, True, parts, origin=origin)
     return list(found.values())
 
 
-def check_clients(items: Sequence[Wanted], state: State) -> None:
+def check_clients(items: Sequence[DesiredLink], state: State) -> None:
     """Raise InvalidValue where two clients would write into one table, or make one rule."""
     served = {item.key: item.dhcp4 for item in items if item.present and item.dhcp4 is not None}
     others = {client.key.link: client.options for client in state.clients.values() if client.key.link not in served}
@@ -88,21 +96,21 @@ def check_clients(items: Sequence[Wanted], state: State) -> None:
                 )
 
 
-def ended(items: Sequence[Wanted], going: set[LinkKey], state: State) -> Iterator[Operation]:
+def ended(items: Sequence[DesiredLink], going: Collection[DesiredKey], state: State) -> Iterator[Operation]:
     """The clients that end, before anything else: what they would do meanwhile would stay."""
     unwanted = {item.key for item in items if item.present and item.dhcp4 is not None and not item.dhcp4.enabled}
     unwanted |= {item.key for item in items if item.present and _changes_hands(item, state.clients.get(ClientKey(item.key)))}
     for key, client in state.clients.items():
-        if key.link in going | unwanted:
+        if key.link in going or key.link in unwanted:
             yield ChangeClient(client, None)
 
 
-def asked_of(item: Wanted) -> Dhcp4 | None:
+def asked_of(item: DesiredLink) -> Dhcp4 | None:
     """What is wanted of a client, with the program that is to do it."""
     return None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
 
 
-def _changes_hands(item: Wanted, client: Client | None) -> bool:
+def _changes_hands(item: DesiredLink, client: Client | None) -> bool:
     """Whether address and routes are networkd's own work before or afterwards, and not both."""
     asked = asked_of(item)
     if asked is None or client is None or not asked.enabled:
@@ -110,15 +118,17 @@ def _changes_hands(item: Wanted, client: Client | None) -> bool:
     return (asked.client == NETWORKD) != (client.options.client == NETWORKD)
 
 
-def leased_routes_and_rules(items: Sequence[Wanted], going: set[LinkKey], state: State) -> list[Wanted]:
+def leased_routes_and_rules(
+    items: Sequence[Desired], going: Collection[DesiredKey], state: State
+) -> list[DesiredRoute | DesiredRule]:
     """What is wanted of routes and rules because of leases: what a former one left, or a client that ends, is to be absent.
 
     What the task itself says of a route or a rule counts.
     """
-    asked = {item.key: item for item in items if isinstance(item.key, LinkKey) and item.present and item.dhcp4 is not None}
+    asked = {item.key: item for item in items if isinstance(item, DesiredLink) and item.present and item.dhcp4 is not None}
     written = {item.key for item in items}
-    old: dict[Any, Wanted] = {}
-    new: dict[Any, Wanted] = {}
+    old: dict[DesiredKey, DesiredRoute | DesiredRule] = {}
+    new: dict[DesiredKey, DesiredRoute | DesiredRule] = {}
     for client in state.clients.values():
         link = client.key.link
         if link not in asked and link not in going:
@@ -130,11 +140,11 @@ def leased_routes_and_rules(items: Sequence[Wanted], going: set[LinkKey], state:
         options = None if item is None else asked_of(item)
         if options is not None and lease_now is not None:
             new.update({one.key: one for one in wishes(link, options, lease_now)})
-    gone = [Wanted(key, one.kind, False, {}, origin=one.origin) for key, one in old.items() if key not in new]
+    gone = [replace(one, present=False, attributes={}) for key, one in old.items() if key not in new]
     return [one for one in (*gone, *new.values()) if one.key not in written]
 
 
-def held(item: Wanted, state: State) -> Lease | None:
+def held(item: DesiredLink, state: State) -> Lease | None:
     """The lease that the link has and keeps: one of another link, or of another MAC address, is none of its own."""
     client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
     if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
@@ -143,7 +153,7 @@ def held(item: Wanted, state: State) -> Lease | None:
     return client.lease if serves and _keeps_its_mac(item, link) else None
 
 
-def _keeps_its_mac(item: Wanted, link: Link) -> bool:
+def _keeps_its_mac(item: DesiredLink, link: Link) -> bool:
     """Whether a link has the same MAC address after a task: one in mode passthru has that of its lower device."""
     if item.attributes.get("address") is not None:
         return bool(item.attributes["address"] == link.get("address"))
@@ -155,7 +165,7 @@ def _known(client: Client) -> tuple[Lease, ...]:
     return (*client.former, *((client.lease,) if client.lease else ()))
 
 
-def leased_address(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+def leased_address(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
     """The address of the lease comes, before any route that has it as its source."""
     client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
     if client is None or link is None or lease is None or client.options.client == NETWORKD:
@@ -166,7 +176,7 @@ def leased_address(item: Wanted, observed: State, state: State) -> Iterator[Oper
         yield UpdateLink(link, {"addresses": (*before, new)})
 
 
-def former_addresses(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+def former_addresses(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
     """Those of former leases go, when no route has them as its source any more; a static one that is the same stays."""
     client, link = observed.clients.get(ClientKey(item.key)), state.get(item.key)
     if client is None or link is None or item.dhcp4 is None:
@@ -180,7 +190,7 @@ def former_addresses(item: Wanted, observed: State, state: State) -> Iterator[Op
         yield UpdateLink(link, {"addresses": after})
 
 
-def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
+def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
     """Start the client, or restart one that was started otherwise, or for a link that is no more."""
     key = ClientKey(item.key)
     there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
@@ -203,11 +213,11 @@ def service(item: Wanted, observed: State, state: State) -> Iterator[Operation]:
         yield ChangeClient(there, started)
 
 
-def awaited_lease(item: Wanted, state: State) -> Iterator[Operation]:
+def awaited_lease(item: DesiredLink, state: State) -> Iterator[Operation]:
     """Wait for the lease of a link, where a task says so; all clients ask at the same time."""
     client = state.clients.get(ClientKey(item.key))
-    if item.wait_lease and client is not None and client.lease is None and not client.settled:
-        yield WaitForLease(item.key, item.wait_lease)
+    if item.policy.wait_lease and client is not None and client.lease is None and not client.settled:
+        yield WaitForLease(item.key, item.policy.wait_lease)
 
 
 def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State) -> Iterator[Operation]:
@@ -228,7 +238,7 @@ def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
             yield ChangeClient(client, replace(client, lives=False))
 
 
-def doubts(items: Sequence[Wanted], predicted: State) -> Iterator[str]:
+def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
     """What a user should know of the clients that serve after a task."""
     for item in items:
         client = predicted.clients.get(ClientKey(item.key)) if item.present and item.dhcp4 is not None else None

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wanted + State -> Plan. Pure: no clock, no file, no kernel.
+"""Desired state + current state -> Plan. Pure: no clock, no file, no kernel.
 
 Each item is planned against the state as predicted so far, so that order, what is made earlier in the same task, and what
 goes along with a deletion need no special path.
@@ -9,14 +9,22 @@ goes along with a deletion need no special path.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredKey,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+    merge,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     LEFT_BEHIND,
@@ -24,9 +32,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     Link,
     LinkKey,
     Netns,
-    NetnsKey,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import (
     DAD_SECONDS,
@@ -92,72 +99,25 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def merge(items: Sequence[Wanted]) -> tuple[Wanted, ...]:
-    """Entries that name the same link, as one; InvalidValue names both places when they contradict each other."""
-    found: dict[Any, Wanted] = {}
-    for item in items:
-        other = found.get(item.key)
-        if other is None:
-            found[item.key] = item
-            continue
-        thing = "link " if isinstance(item.key, LinkKey) else ""
-        both = f"{other.origin} and {item.origin} name the same {thing}{item.key}"
-        if other.present != item.present:
-            raise InvalidValue(f"{both}, one present and one absent")
-        if other.kind and item.kind and other.kind != item.kind:
-            raise InvalidValue(f"{both}, one as {other.kind} and one as {item.kind}")
-        if other.persist and item.persist and other.persist != item.persist:
-            raise InvalidValue(f"{both}, with persist {other.persist} and {item.persist}")
-        states = {other.lower_device_state, item.lower_device_state} - {None}
-        if len(states) > 1:
-            raise InvalidValue(f"{both}, with lower_device_state require and up")
-        if other.dhcp4 and item.dhcp4 and other.dhcp4 != item.dhcp4:
-            raise InvalidValue(f"{both}, with different values of dhcp4")
-        for name, value in item.attributes.items():
-            if name in other.attributes and other.attributes[name] != value:
-                row = kind_of(item.kind or "")[name]
-                raise InvalidValue(
-                    f"{both}, with {name} {row.type.describe(other.attributes[name])} and {row.type.describe(value)}"
-                )
-        found[item.key] = replace(
-            other,
-            kind=other.kind or item.kind,
-            attributes={**other.attributes, **item.attributes},
-            recreate=other.recreate or item.recreate,
-            asserted={**other.asserted, **item.asserted},
-            leads=other.leads or (item.leads and "peer" not in other.attributes),  # of a pair written from both ends, the first
-            force=other.force or item.force,
-            allow_wireless=other.allow_wireless or item.allow_wireless,
-            wait_dad=other.wait_dad if item.wait_dad is None else item.wait_dad,
-            announce=other.announce or item.announce,
-            persist=other.persist or item.persist,
-            dhcp4=other.dhcp4 or item.dhcp4,
-            client=other.client or item.client,
-            wait_lease=other.wait_lease if item.wait_lease is None else item.wait_lease,
-            lower_device_state=other.lower_device_state or item.lower_device_state,
-        )
-    return tuple(found.values())
-
-
-def plan(items: Sequence[Wanted], state: State) -> Plan:
+def plan(items: Sequence[Desired], state: State) -> Plan:
     """The operations that lead from the observed state to the wanted one; Refused or InvalidValue when there is no way."""
-    merged = merge(items)
+    merged = merge(items, describe_attribute)
     predicted = state.copy()
     operations: list[Operation] = []
     at_risk: set[LinkKey] = set()
     notes: dict[str, None] = {}  # in order, each once
-    going = {item.key for item in merged if not item.present}
-    coming = {item.key: item for item in merged if item.present}
-    spaces = [item for item in merged if isinstance(item.key, NetnsKey)]
+    going: set[DesiredKey] = {item.key for item in merged if not item.present}
+    coming = {item.key: item for item in merged if isinstance(item, DesiredLink) and item.present}
+    spaces = [item for item in merged if isinstance(item, DesiredNetns)]
     old = {item.key.name for item in spaces if not item.present}
     going |= {link.key for link in state if link.key.netns in old}
     going |= {client.key.link for client in state.clients.values() if client.key.link.netns in old}  # if others deleted it before
-    for item in coming.values():
-        if not isinstance(item.key, NetnsKey) and item.key.netns in old:
+    for item in merged:
+        if not isinstance(item, DesiredNetns) and item.present and item.key.netns in old:
             raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
-    links = _ordered([item for item in merged if isinstance(item.key, LinkKey)], state)
+    links = _ordered([item for item in merged if isinstance(item, DesiredLink)], state)
     check_clients(links, state)
-    routing = [item for item in merged if isinstance(item.key, (RouteKey, RuleKey))]
+    routing = [item for item in merged if isinstance(item, (DesiredRoute, DesiredRule))]
     old_routing, new_routing = ordered_routing([*routing, *leased_routes_and_rules(merged, going, state)], state)
     steps = [
         ended(links, going, state),
@@ -183,7 +143,7 @@ def plan(items: Sequence[Wanted], state: State) -> Plan:
     return Plan(tuple(operations), state, predicted, frozenset(at_risk), tuple(notes))
 
 
-def _as_written(changes: Changes, state: State, step: Operation, coming: Mapping[Any, Wanted]) -> Changes:
+def _as_written(changes: Changes, state: State, step: Operation, coming: Mapping[LinkKey, DesiredLink]) -> Changes:
     """What one step makes uncertain on another wanted link stays as it was set: whether that is so, the verification tells."""
     found = dict(changes)
     for key, after in changes.items():
@@ -194,7 +154,7 @@ def _as_written(changes: Changes, state: State, step: Operation, coming: Mapping
     return found
 
 
-def _new_space(item: Wanted, state: State) -> Iterator[Operation]:
+def _new_space(item: DesiredNetns, state: State) -> Iterator[Operation]:
     space = state.namespaces.get(item.key)
     if space is not None and space.instead:
         yield _left_behind(space)
@@ -212,7 +172,7 @@ def _left_behind(space: Netns) -> DeleteNetns:
     return DeleteNetns(space.key, left_behind=True)
 
 
-def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Operation]:
+def _old_space(item: DesiredNetns, state: State, going: Collection[DesiredKey]) -> Iterator[Operation]:
     """The links first, so that a failure later in the plan can bring them back."""
     space = state.namespaces.get(item.key)
     if space is None:
@@ -236,7 +196,7 @@ def _old_space(item: Wanted, state: State, going: set[LinkKey]) -> Iterator[Oper
     yield DeleteNetns(item.key, loopback is not None and loopback.get("admin_state") == "up")
 
 
-def _ordered(items: Sequence[Wanted], state: State) -> list[Wanted]:
+def _ordered(items: Sequence[DesiredLink], state: State) -> list[DesiredLink]:
     """What goes first, then what comes, each after what it refers to; otherwise as written."""
     coming = {item.key: item for item in items if item.present}
     sorter: TopologicalSorter[LinkKey] = TopologicalSorter()
@@ -244,7 +204,7 @@ def _ordered(items: Sequence[Wanted], state: State) -> list[Wanted]:
         check_itself(item)
         current = state.get(key)
         needed = [item.attributes.get("lower_device") or (current.get("lower_device") if current else None)]
-        if item.attributes.get("peer") and item.leads:
+        if item.attributes.get("peer") and item.is_primary_end:
             sorter.add(item.attributes["peer"], key)
         if item.attributes.get("controller"):
             needed.append(LinkKey(key.netns, item.attributes["controller"]))
@@ -257,7 +217,7 @@ def _ordered(items: Sequence[Wanted], state: State) -> list[Wanted]:
 
 
 def _steps(
-    item: Wanted, state: State, going: set[LinkKey], coming: Mapping[LinkKey, Wanted], notes: dict[str, None]
+    item: DesiredLink, state: State, going: Collection[DesiredKey], coming: Mapping[LinkKey, DesiredLink], notes: dict[str, None]
 ) -> Iterator[Operation]:
     """The operations for one item; each is predicted before the next is asked for."""
     yield from _renamed_ends(item, state)
@@ -280,10 +240,10 @@ def _steps(
         check_view(item, current)
     item = _resolved(item, current, state)
     lower = state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
-    if lower is not None and item.lower_device_state == "up" and lower.get("admin_state") == "down":
+    if lower is not None and item.policy.lower_device_state == "up" and lower.get("admin_state") == "down":
         yield UpdateLink(lower, {"admin_state": "up"})
         lower, current = state.get(lower.key), state.get(item.key)
-    if lower is not None and item.lower_device_state == "require" and lower.get("admin_state") == "down":
+    if lower is not None and item.policy.lower_device_state == "require" and lower.get("admin_state") == "down":
         raise Refused(
             f"{item.key}: its lower device {lower.key} is down, and lower_device_state: require wants it up. "
             "Bring it up first, or write lower_device_state: up"
@@ -306,7 +266,7 @@ def _steps(
         for row in kind_of(current.kind).rows(changed)
         if row.recreate_if(current.attributes, case.after)
     ]
-    if reasons and not item.recreate:
+    if reasons and not item.policy.recreate:
         raise needs_recreate(item.key, reasons)
     if reasons:
         yield from recreate(item, current, case, state, going, coming, reasons, notes)
@@ -340,11 +300,11 @@ def _interrupted_routes(routes: Sequence[Route], link: Link | None, state: State
     return tuple(route for route in gone if is_restorable(route, gone, addresses, state))
 
 
-def _made_known(item: Wanted, before: Link | None, state: State) -> Iterator[Operation]:
+def _made_known(item: DesiredLink, before: Link | None, state: State) -> Iterator[Operation]:
     """Wait for the addresses that are new, and announce them: those of a link with a new MAC, or that was down, are all new."""
     link = state.get(item.key)
-    announce = item.announce and link is not None and link.ethernet  # elsewhere nobody asks who has an address
-    if link is None or link.get("admin_state") != "up" or not (announce or item.wait_dad):
+    announce = item.policy.announce and link is not None and link.ethernet  # elsewhere nobody asks who has an address
+    if link is None or link.get("admin_state") != "up" or not (announce or item.policy.wait_dad):
         return
     all_new = before is None or any(before.get(name) != link.get(name) for name in ("admin_state", "address"))
     old = () if all_new or before is None else before.get("addresses") or ()
@@ -352,12 +312,12 @@ def _made_known(item: Wanted, before: Link | None, state: State) -> Iterator[Ope
     new = [*found.add, *(again for _old, again in found.again)]
     checked = tuple(address.ip for address in new if address.family == 6 and not address.flags & NODAD)
     if checked:
-        yield WaitForAddresses(item.key, checked, item.wait_dad or DAD_SECONDS)
+        yield WaitForAddresses(item.key, checked, item.policy.wait_dad or DAD_SECONDS)
     if announce and new:
         yield Announce(item.key, tuple(address.ip for address in new))
 
 
-def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
+def _renamed_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
     """A pair is found by either of its ends: one that has another name where the wanted one is to be gets the wanted name."""
     peer = item.attributes.get("peer")
     if not peer:
@@ -371,7 +331,7 @@ def _renamed_ends(item: Wanted, state: State) -> Iterator[Operation]:
             yield from renamed(link.key, other, [Rename(link, other.name)], state)
 
 
-def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:
+def _pair(item: DesiredLink, coming: Mapping[LinkKey, DesiredLink]) -> CreateLink:
     """Both ends in one request; what the second one gets besides, its own entry says."""
     peer = coming[item.attributes["peer"]]
     return CreateLink(
@@ -379,7 +339,7 @@ def _pair(item: Wanted, coming: Mapping[LinkKey, Wanted]) -> CreateLink:
     )
 
 
-def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
+def _resolved(item: DesiredLink, current: Link | None, state: State) -> DesiredLink:
     """The item with the lower device that the kernel will report: a macvlan on a macvlan sits on the device below both."""
     missing = [name for name in kind_of(item.kind or "").needs if item.attributes.get(name) is None]
     if current is None and missing:
@@ -395,7 +355,7 @@ def _resolved(item: Wanted, current: Link | None, state: State) -> Wanted:
     return replace(item, attributes={**item.attributes, "lower_device": state.lower_of(written)})
 
 
-def _changed(item: Wanted, current: Link | None) -> dict[str, Any]:
+def _changed(item: DesiredLink, current: Link | None) -> dict[str, Any]:
     """The written attributes that are not so yet."""
     if current is None:
         return dict(item.attributes)
@@ -414,7 +374,7 @@ def _with_flush(current: Link, changed: dict[str, Any]) -> dict[str, Any]:
     return changed
 
 
-def _check_together(items: Sequence[Wanted], predicted: State) -> None:
+def _check_together(items: Sequence[Desired], predicted: State) -> None:
     """Refuse wishes that undo each other: the second plan would never be empty."""
     for item in items:
         link = predicted.get(item.key) if isinstance(item.key, LinkKey) else None

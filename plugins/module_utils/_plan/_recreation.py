@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredKey, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, Link, LinkKey
@@ -43,11 +43,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 )
 
 
-def delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: bool) -> DeleteLink:
+def delete(link: Link, state: State, going: Collection[DesiredKey], why: str, replaced: bool) -> DeleteLink:
     """Delete a link with what goes along; Refused when that is more than what the task names."""
     plain = DeleteLink(link)
     along = [state.get(key) for key, after in plain.predict(state).items() if after is None and key != link.key]
-    expected = going | {link.get("peer")}
+    expected = {*going, link.get("peer")}
     strangers = sorted(str(other.key) for other in along if other is not None and other.key not in expected)
     if strangers:
         action = "recreated" if replaced else "deleted"
@@ -66,12 +66,12 @@ def delete(link: Link, state: State, going: set[LinkKey], why: str, replaced: bo
 
 
 def recreate(
-    item: Wanted,
+    item: DesiredLink,
     current: Link,
     case: Situation,
     state: State,
-    going: set[LinkKey],
-    coming: Mapping[LinkKey, Wanted],
+    going: Collection[DesiredKey],
+    coming: Mapping[LinkKey, DesiredLink],
     reasons: list[str],
     notes: dict[str, None],
 ) -> Iterator[Operation]:
@@ -119,7 +119,7 @@ def recreate(
 
 
 def _restorable_state(
-    item: Wanted, current: Link, old: LinkContents, state: State
+    item: DesiredLink, current: Link, old: LinkContents, state: State
 ) -> tuple[dict[str, Any], LinkContents, list[str]]:
     """What a link that comes again is to have: attributes, what lives on it, and sentences for what cannot be put back."""
     back = _writable(current.key, old, state)
@@ -160,7 +160,7 @@ def _restorable_state(
     return {row.name: attributes[row.name] for row in kind_of(current.kind).rows(attributes)}, back, lost
 
 
-def _kept(item: Wanted, before: Link, state: State) -> tuple[dict[str, Any], list[str]]:
+def _kept(item: DesiredLink, before: Link, state: State) -> tuple[dict[str, Any], list[str]]:
     """The attributes that a link created again keeps beside those that were written, and sentences for what it cannot."""
     lower = state.get(item.attributes.get("lower_device") or before.get("lower_device"))
     mode = item.attributes.get("mode", before.get("mode"))
@@ -208,7 +208,7 @@ def is_restorable(route: Route, along: Sequence[Route], addresses: Sequence[Addr
     )
 
 
-def initial(item: Wanted, current: Link | None, lower: Link | None) -> Attributes:
+def initial(item: DesiredLink, current: Link | None, lower: Link | None) -> Attributes:
     """What the written attributes come on top of: those of the link as it is, or of a new one."""
     if current is not None:
         return current.attributes

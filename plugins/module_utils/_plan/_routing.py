@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP, NEXT_HOP, REJECTS, ROUTE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -25,7 +25,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     Route,
     RouteKey,
     Rule,
-    RuleKey,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Key, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS, WaitForAddresses
@@ -55,30 +54,33 @@ def origin(made: Route | Rule) -> str:
     return names.get(made.protocol, "other")
 
 
-def ordered_routing(items: Sequence[Wanted], state: State) -> tuple[list[Wanted], list[Wanted]]:
+def ordered_routing(
+    items: Sequence[DesiredRoute | DesiredRule], state: State
+) -> tuple[list[DesiredRoute | DesiredRule], list[DesiredRoute | DesiredRule]]:
     """(what goes, before the links; what comes, after them): device routes, routes by a gateway, the default, then rules.
 
     What goes does so the other way round: then the inverses, newest first, find what they need.
     """
 
-    def place(item: Wanted) -> tuple[bool, bool, bool]:
-        rule = isinstance(item.key, RuleKey)
+    def place(item: DesiredRoute | DesiredRule) -> tuple[bool, bool, bool]:
+        if isinstance(item, DesiredRule):
+            return True, False, False
         led = bool(item.attributes.get("gateway")) or any(route.get("gateway") for route in state.routes.get(item.key, ()))
-        return rule, led, not rule and item.key.destination.endswith("/0")
+        return False, led, item.key.destination.endswith("/0")
 
     going = sorted((item for item in items if not item.present), key=place, reverse=True)
     return going, sorted((item for item in items if item.present), key=place)
 
 
-def routing_steps(item: Wanted, state: State, going: Collection[Key]) -> Iterator[Operation]:
+def routing_steps(item: DesiredRoute | DesiredRule, state: State, going: Collection[Key]) -> Iterator[Operation]:
     """The operations for one route or rule; each is predicted before the next is asked for. going: what is to be absent."""
-    if isinstance(item.key, RuleKey):
+    if isinstance(item, DesiredRule):
         yield from _rule_steps(item, state)
     else:
         yield from _route_steps(item, state, going)
 
 
-def _route_steps(item: Wanted, state: State, going: Collection[Key]) -> Iterator[Operation]:
+def _route_steps(item: DesiredRoute, state: State, going: Collection[Key]) -> Iterator[Operation]:
     item = replace(item, attributes={**_whole_next_hop(item.attributes), **item.attributes})
     there = state.routes.get(item.key, ())
     if not item.present:
@@ -134,7 +136,7 @@ def _check_ours(route: Route, action: str) -> None:
         )
 
 
-def _completed(item: Wanted, there: Route | None) -> Route:
+def _completed(item: DesiredRoute, there: Route | None) -> Route:
     """The route as it is to be: what was written, with what is there already of the rest."""
     written = dict(item.attributes)
     kept = dict(there.attributes) if there is not None else {}
@@ -169,7 +171,7 @@ def _scope_of(key: RouteKey, attributes: Mapping[str, Any]) -> str:
     return "host" if attributes["type"] == "local" else "link"
 
 
-def _check_route(route: Route, item: Wanted, state: State) -> None:
+def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
     """Raise Refused with a sentence if the kernel would not take the route."""
     key, kind, gateway, link = route.key, route.get("type"), route.get("gateway"), route.link
     if kind in REJECTS and (gateway or link):
@@ -255,7 +257,7 @@ def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation
             yield SetRoute(route, bare)
 
 
-def _rule_steps(item: Wanted, state: State) -> Iterator[Operation]:
+def _rule_steps(item: DesiredRule, state: State) -> Iterator[Operation]:
     """A rule that differs is made before the old one goes: in between, both are there."""
     key = item.key
     wanted = Rule(key, _rule_attributes(item))
@@ -291,7 +293,7 @@ def _same(rule: Rule, wanted: Rule) -> bool:
     return rule.attributes == wanted.attributes and rule.plain
 
 
-def _rule_attributes(item: Wanted) -> dict[str, Any]:
+def _rule_attributes(item: DesiredRule) -> dict[str, Any]:
     """All parts of the rule: a selector of everything is none."""
     found = {name: value for name, value in item.attributes.items() if not (name in ("from", "to") and value.endswith("/0"))}
     return {"action": LOOKUP, **found}

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in, Wanted out."""
+"""Parameters in, desired state out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     argument_spec,
+    desired_link,
+    desired_route,
+    desired_rule,
+    desired_topology,
     namespace,
     route_argument_spec,
     rule_argument_spec,
     topology_argument_spec,
-    wanted,
-    wanted_route,
-    wanted_rule,
-    wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
@@ -38,9 +38,9 @@ def validated(spec: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, 
     return dict(result.validated_parameters)
 
 
-def read(**options: Any) -> Wanted:
+def read(**options: Any) -> DesiredLink:
     """What the options of one macvlan say."""
-    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", **options}))
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", **options}))
     return item
 
 
@@ -67,7 +67,7 @@ def test_topology_has_a_list_per_kind() -> None:
 def test_not_written_is_left_out() -> None:
     """Never None, 0 or an empty text in its place."""
     item = read()
-    assert item == Wanted(LinkKey("", "mv0"), "macvlan", True, {})
+    assert item == DesiredLink(LinkKey("", "mv0"), "macvlan", True, {})
 
 
 def test_written_is_kept() -> None:
@@ -144,12 +144,14 @@ def test_namespaces() -> None:
 def test_how_it_is_done() -> None:
     """What is no attribute of a link."""
     item = read(recreate="when_required", lower_device_state="require")
-    assert (item.recreate, item.lower_device_state, item.attributes) == (True, "require", {})
+    assert (item.policy.recreate, item.policy.lower_device_state, item.attributes) == (True, "require", {})
 
 
 def test_absent() -> None:
     """What else is written describes the link that is to go; it still has to make sense."""
-    assert read(state="absent", lower_device="eth0", mode="bridge", mtu=1400) == Wanted(LinkKey("", "mv0"), "macvlan", False, {})
+    assert read(state="absent", lower_device="eth0", mode="bridge", mtu=1400) == DesiredLink(
+        LinkKey("", "mv0"), "macvlan", False, {}
+    )
     with pytest.raises(InvalidValue, match=r"^mtu: 5 is not between 68 and 65535$"):
         read(state="absent", mtu=5)
 
@@ -159,21 +161,21 @@ def test_addresses() -> None:
     item = read(addresses=[{"ip": "192.0.2.1/24", "label": "mv0"}, {"ip": "192.0.2.2/24", "label": "mv0:web"}])
     assert [address.label for address in item.attributes["addresses"]] == ["", "mv0:web"]
     item = read(addresses=["2001:db8::1/64"], wait_dad=1.5, announce=True)
-    assert (item.attributes["addresses"][0].unset, item.wait_dad, item.announce) == (DADFAILED, 1.5, True)
+    assert (item.attributes["addresses"][0].unset, item.policy.wait_dad, item.policy.announce) == (DADFAILED, 1.5, True)
     assert read(addresses=["2001:db8::1/64"], wait_dad=0).attributes["addresses"][0].unset == 0
     item = read(state="absent", wait_dad=3, announce=True)
-    assert (item.wait_dad, item.announce) == (None, False)
+    assert (item.policy.wait_dad, item.policy.announce) == (None, False)
 
 
-def route(**options: Any) -> Wanted:
+def route(**options: Any) -> DesiredRoute:
     """What the options of one route say."""
-    (item,) = wanted_route(validated(route_argument_spec(), options))
+    (item,) = desired_route(validated(route_argument_spec(), options))
     return item
 
 
-def rule(**options: Any) -> Wanted:
+def rule(**options: Any) -> DesiredRule:
     """What the options of one rule say."""
-    (item,) = wanted_rule(validated(rule_argument_spec(), options))
+    (item,) = desired_rule(validated(rule_argument_spec(), options))
     return item
 
 
@@ -231,19 +233,19 @@ def test_error_of_a_route_or_a_rule(options: dict[str, Any], sentence: str) -> N
         read_it(**options)
     assert str(caught.value).startswith(sentence)
     with pytest.raises(InvalidValue) as caught:
-        wanted_topology(validated(topology_argument_spec(), {kind: [options]}))
+        desired_topology(validated(topology_argument_spec(), {kind: [options]}))
     assert str(caught.value).startswith(f"{kind}[0] ({options.get('destination', options.get('priority'))}): {sentence}")
 
 
 def test_topology_says_where_each_entry_stands() -> None:
     """So that an error can name it."""
     options = {"macvlan": [{"name": "mv0"}, {"name": "mv1", "state": "absent"}]}
-    items = wanted_topology(validated(topology_argument_spec(), options))
+    items = desired_topology(validated(topology_argument_spec(), options))
     assert [(item.key.name, item.present, item.origin) for item in items] == [
         ("mv0", True, "macvlan[0] (mv0)"),
         ("mv1", False, "macvlan[1] (mv1)"),
     ]
-    assert wanted_topology(validated(topology_argument_spec(), {})) == ()
+    assert desired_topology(validated(topology_argument_spec(), {})) == ()
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_error_names_the_option(options: dict[str, Any], sentence: str) -> None:
     assert str(caught.value).startswith(sentence)
     entry = {"name": "mv0", **options}
     with pytest.raises(InvalidValue) as caught:
-        wanted_topology(validated(topology_argument_spec(), {"macvlan": [{"name": "first"}, entry]}))
+        desired_topology(validated(topology_argument_spec(), {"macvlan": [{"name": "first"}, entry]}))
     assert str(caught.value).startswith(f"macvlan[1] ({entry['name']}): {sentence}")
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import CREDIT, rendered
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
 from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 
@@ -509,7 +510,7 @@ def test_plan_is_of_the_same_files() -> None:
     routes = [{"destination": f"{ip}/32", "link": "mv0", "table": "107"} for ip in ("203.0.113.1", "198.51.100.1")]
 
     def files(some: list[dict[str, Any]]) -> BootPlan:
-        items = merge(wanted_topology({"routes": some, "macvlan": [ON_ETH1], "persist": "networkd"}))
+        items = merge(desired_topology({"routes": some, "macvlan": [ON_ETH1], "persist": "networkd"}), describe_attribute)
         return plan_boot(items, State([link]), host().boot, Engine(b"program", (1, 0, 0)))
 
     there, back = (files(some) for some in (routes, routes[::-1]))

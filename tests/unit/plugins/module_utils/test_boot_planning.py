@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import wanted_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
 
 FOLDER = "/etc/patchbay/replay.d"
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
@@ -48,7 +49,9 @@ class Disk:
 
     def plan(self, persist: str | None = "replay", state: State = STATE, **lists: Any) -> BootPlan:
         """What a run of these lists would do."""
-        return plan_boot(merge(wanted_topology({**lists, "persist": persist})), state, self.boot, self.engine)
+        return plan_boot(
+            merge(desired_topology({**lists, "persist": persist}), describe_attribute), state, self.boot, self.engine
+        )
 
     def run(self, persist: str | None = "replay", state: State = STATE, **lists: Any) -> BootPlan:
         """Do it; a second run has nothing to do."""
@@ -475,7 +478,8 @@ def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named:
     """What is in it, or leads into it, waits at boot; declared along with it, or before, all is well."""
     found = Disk().run(**lists)
     (note,) = [note for note in found.warnings if not note.startswith(TOLD)]
-    (item,) = [item for item in merge(wanted_topology(lists)) if item.leads or "peer" not in item.attributes]
+    items = merge(desired_topology(lists), describe_attribute)
+    (item,) = [item for item in items if not (isinstance(item, DesiredLink) and item.is_primary_end is False)]
     assert note == WAITS.format(item.key)
     assert named is None or note.startswith(f"{item.key}: ")
     disk = Disk()
@@ -493,7 +497,8 @@ def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named:
 )
 def test_namespace_without_a_name_is_refused(lists: dict[str, Any]) -> None:
     """The process that it is of may be another one then."""
-    (item,) = [item for item in merge(wanted_topology(lists)) if item.leads or "peer" not in item.attributes]
+    items = merge(desired_topology(lists), describe_attribute)
+    (item,) = [item for item in items if not (isinstance(item, DesiredLink) and item.is_primary_end is False)]
     with pytest.raises(InvalidValue) as error:
         Disk().plan(**lists)
     assert str(error.value) == (

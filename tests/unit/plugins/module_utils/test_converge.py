@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, LinkPolicy
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     InvalidValue,
@@ -114,10 +114,11 @@ def changed(before: tuple[State, dict[Any, Any]], gateway: FakeGateway) -> list[
     return lines + [f"{key}: {living.get(key)}, not {was.get(key)}" for key in keys if living.get(key) != was.get(key)]
 
 
-def want(*entries: Any, **attributes: Any) -> Sequence[Wanted]:
+def want(*entries: Any, **attributes: Any) -> Sequence[DesiredLink]:
     """Macvlans as a task has them, by name, all with these attributes."""
     return [
-        Wanted(LinkKey(HERE, name), MACVLAN.name, True, {"lower_device": LinkKey(HERE, "eth0"), **attributes}) for name in entries
+        DesiredLink(LinkKey(HERE, name), MACVLAN.name, True, {"lower_device": LinkKey(HERE, "eth0"), **attributes})
+        for name in entries
     ]
 
 
@@ -197,7 +198,7 @@ def test_refusal_comes_before_anything_is_done(apply: bool) -> None:
     with pytest.raises(InvalidValue):
         converge(gateway, [*want("mv0", mode="bridge"), *want("mv0", mode="vepa")], apply)
     with pytest.raises(Refused, match=r"^There is no network namespace nowhere"):
-        converge(gateway, [*want("mv0"), Wanted(LinkKey("nowhere", "mv1"), "macvlan", True, {})], apply)
+        converge(gateway, [*want("mv0"), DesiredLink(LinkKey("nowhere", "mv1"), "macvlan", True, {})], apply)
     assert gateway.executed == []
 
 
@@ -331,7 +332,7 @@ def test_client_that_fails_to_start() -> None:
                 raise RequestFailed("it does not run", 0, "")
 
     gateway = eth0(Dies)
-    items = [Wanted(LinkKey(HERE, "eth0"), None, True, {}, dhcp4=Dhcp4())]
+    items = [DesiredLink(LinkKey(HERE, "eth0"), None, True, {}, dhcp4=Dhcp4())]
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, items, apply=True)
     assert caught.value.undone == ["stop the DHCP client of eth0"]
@@ -547,7 +548,7 @@ def test_advice_where_the_kernel_has_no_such_kind(kind: str, needs: dict[str, An
     gateway = eth0(Failing)
     gateway.fails_at, gateway.code = 0, errno.EOPNOTSUPP
     with pytest.raises(ApplyFailed) as caught:
-        converge(gateway, [Wanted(LinkKey(HERE, "new0"), kind, True, needs)], apply=True)
+        converge(gateway, [DesiredLink(LinkKey(HERE, "new0"), kind, True, needs)], apply=True)
     assert f": no memory. This kernel has no {kind}: try modprobe {driver}. Everything" in str(caught.value)
 
 
@@ -564,7 +565,7 @@ def test_recreation_of_a_link_whose_lower_device_is_out_of_reach() -> None:
     gateway = eth0()
     gateway.add("mv0", kind="macvlan", lower_device=LinkKey("(unnamed namespace 3)", "(link 5)"))
     before = copy.deepcopy(gateway.devices)
-    item = Wanted(LinkKey(HERE, "mv0"), "macvlan", True, {"num_tx_queues": 2}, recreate=True)
+    item = DesiredLink(LinkKey(HERE, "mv0"), "macvlan", True, {"num_tx_queues": 2}, policy=LinkPolicy(recreate=True))
     with pytest.raises((Refused, ApplyFailed)):
         converge(gateway, [item], apply=True)
     assert gateway.devices == before

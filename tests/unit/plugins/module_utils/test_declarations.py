@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    desired_topology,
     topology_argument_spec,
     topology_lists,
-    wanted_topology,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
     FORMAT,
@@ -32,12 +32,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, describe_attribute
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network
@@ -159,9 +158,9 @@ def every_option() -> Iterator[Any]:
 
 def declared(params: Mapping[str, Any]) -> list[Fragment]:
     """The declarations of everything that a topology says, as they are read from their files."""
-    items = merge(wanted_topology(params))
+    items = merge(desired_topology(params), describe_attribute)
     by_key = {item.key: item for item in items}
-    led = {item.attributes.get("peer") for item in items if item.leads}
+    led = {item.attributes.get("peer") for item in items if isinstance(item, DesiredLink) and item.is_primary_end}
     return [from_text(to_text(written(item, by_key, {})), "f") for item in items if item.key not in led]
 
 
@@ -174,9 +173,9 @@ def together(fragments: list[Fragment]) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def said(params: Mapping[str, Any]) -> list[Wanted]:
+def said(params: Mapping[str, Any]) -> list[Desired]:
     """What a topology says, wherever it stands."""
-    items = merge(wanted_topology(params))
+    items = merge(desired_topology(params), describe_attribute)
     return sorted((replace(item, origin="", persist=None) for item in items), key=str)
 
 

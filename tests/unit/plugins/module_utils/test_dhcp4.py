@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -22,15 +22,15 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 imp
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_argspec import validated
 
 
-def read(**suboptions: Any) -> Wanted:
+def read(**suboptions: Any) -> DesiredLink:
     """What the suboptions of one macvlan say."""
-    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "dhcp4": suboptions}))
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "dhcp4": suboptions}))
     return item
 
 
 def test_not_written_is_not_managed() -> None:
     """None is no client, and not none."""
-    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0"}))
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0"}))
     assert item.dhcp4 is None
 
 
@@ -38,7 +38,7 @@ def test_nothing_more_than_that_there_is_one() -> None:
     """The address only, and nothing said of the host."""
     item = read()
     assert item.dhcp4 == Dhcp4(True, "none", None, None, None, None, None, False)
-    assert item.wait_lease is None
+    assert item.policy.wait_lease is None
 
 
 def test_all() -> None:
@@ -58,7 +58,7 @@ def test_all() -> None:
     assert item.dhcp4 == Dhcp4(
         True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False, "dhcpcd", True
     )
-    assert item.wait_lease == 2.5
+    assert item.policy.wait_lease == 2.5
 
 
 def test_disabled_is_disabled() -> None:
@@ -68,16 +68,16 @@ def test_disabled_is_disabled() -> None:
 
 def test_absent_link_has_none() -> None:
     """What was written of it describes what goes."""
-    (item,) = wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "state": "absent", "dhcp4": {}}))
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "state": "absent", "dhcp4": {}}))
     assert item.dhcp4 is None
 
 
 def test_link_and_other_end() -> None:
     """Wherever a link has attributes."""
-    (item,) = wanted(LINK, validated(argument_spec(LINK), {"name": "eth0", "dhcp4": {}}))
+    (item,) = desired_link(LINK, validated(argument_spec(LINK), {"name": "eth0", "dhcp4": {}}))
     assert item.dhcp4 is not None
     peer = {"name": "v1", "netns": "blue", "dhcp4": {"client_id": "mac"}}
-    one, other = wanted(VETH, validated(argument_spec(VETH), {"name": "v0", "peer": peer}))
+    one, other = desired_link(VETH, validated(argument_spec(VETH), {"name": "v0", "peer": peer}))
     assert one.dhcp4 is None
     assert other.dhcp4 is not None
     assert other.dhcp4.client_id == "mac"
@@ -161,7 +161,7 @@ def test_what_cannot_be_meant(suboptions: dict[str, Any], sentence: str) -> None
 def test_namespace_without_a_name() -> None:
     """A client starts anew by itself, and has to find it."""
     with pytest.raises(InvalidValue) as caught:
-        wanted(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "netns": "/proc/7/ns/net", "dhcp4": {}}))
+        desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "netns": "/proc/7/ns/net", "dhcp4": {}}))
     assert str(caught.value) == (
         "dhcp4: the namespace /proc/7/ns/net has no name, by which a client finds it again when it starts anew. "
         "Give it a name in /run/netns"

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, DesiredNetns, merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import merge, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
 from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
 
@@ -74,7 +74,7 @@ def test_client_of_a_namespace_that_others_deleted() -> None:
     """It lives on there, with nobody else to end it."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",))
     client = Client(ClientKey(LinkKey("blue", "mv0")), Dhcp4(table=105, rule_priority=1105), lease, lives=False, fits=False)
-    gone = Wanted(NetnsKey("blue"), None, False, {})
+    gone = DesiredNetns(NetnsKey("blue"), False)
     assert list(map(str, plan([gone], State([], clients=[client])).operations)) == ["stop the DHCP client of mv0 in netns blue"]
 
 
@@ -99,14 +99,17 @@ def test_no_plan(case: Case) -> None:
 def test_two_kinds_for_one_link() -> None:
     """In one task a link is of one kind; an entry without a kind is about whatever is there."""
     key = LinkKey(HERE, "mv0")
-    one = Wanted(key, "macvlan", True, {"mtu": 1400}, origin="macvlan[0] (mv0)")
-    view = Wanted(key, None, True, {"alias": "x"}, origin="link[0] (mv0)")
-    (both,) = merge([view, one])
+    one = DesiredLink(key, "macvlan", True, {"mtu": 1400}, origin="macvlan[0] (mv0)")
+    view = DesiredLink(key, None, True, {"alias": "x"}, origin="link[0] (mv0)")
+    (both,) = merge([view, one], describe_attribute)
     assert (both.kind, both.attributes) == ("macvlan", {"alias": "x", "mtu": 1400})
-    other = Wanted(key, "macvtap", True, {}, origin="macvtap[0] (mv0)")
+    other = DesiredLink(key, "macvtap", True, {}, origin="macvtap[0] (mv0)")
     with pytest.raises(InvalidValue) as caught:
-        merge([one, other])
-    assert str(caught.value) == "macvlan[0] (mv0) and macvtap[0] (mv0) name the same link mv0, one as macvlan and one as macvtap"
+        merge([one, other], describe_attribute)
+    assert str(caught.value) == (
+        "mv0: listed twice with different options: kind is macvlan in macvlan[0] (mv0) and macvtap in macvtap[0] (mv0). "
+        "Set one value only"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import to_text
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _replay
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Wanted
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, MissingLibrary
 
 
@@ -31,7 +31,7 @@ class Kernel:
     runs: list[list[str]] = field(default_factory=list)
     installed: bool = True
 
-    def converge(self, _gateway: Any, items: Sequence[Wanted], apply: bool, allow_lockout: bool) -> Any:
+    def converge(self, _gateway: Any, items: Sequence[DesiredLink], apply: bool, allow_lockout: bool) -> Any:
         """All of the items, or none."""
         assert allow_lockout  # at boot there is nobody to lock out
         names = [item.key.name for item in items]
@@ -191,9 +191,9 @@ def test_unknown_words(run: Any) -> None:
 
 def test_condition_of_the_task_is_none_at_boot(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the managers start, nobody has brought the lower device up that a task wanted to be up."""
-    seen: list[Wanted] = []
+    seen: list[DesiredLink] = []
 
-    def converge(_gateway: Any, items: Sequence[Wanted], *_words: Any, **_more: Any) -> Any:
+    def converge(_gateway: Any, items: Sequence[DesiredLink], *_words: Any, **_more: Any) -> Any:
         seen.extend(items)
         return SimpleNamespace(plan=SimpleNamespace(operations=()))
 
@@ -202,4 +202,4 @@ def test_condition_of_the_task_is_none_at_boot(run: Any, tmp_path: Path, monkeyp
         entry = {"name": state, "lower_device": "eth0", "lower_device_state": state}
         (tmp_path / f"{state}.json").write_text(to_text({"macvlan": [entry]}), encoding="utf-8")
     assert run()[0] == 0
-    assert {item.key.name: item.lower_device_state for item in seen} == {"require": None, "up": "up"}
+    assert {item.key.name: item.policy.lower_device_state for item in seen} == {"require": None, "up": "up"}
