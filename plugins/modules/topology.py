@@ -9,7 +9,7 @@ module: topology
 short_description: Manage many virtual links as one desired state
 version_added: 1.0.0
 description:
-  - Plans all links, routes and rules of the task together and applies the plan in one task. Each link is created after the links that it depends on.
+  - Plans all links, routes and rules of the task together and applies the plan. Each link is created after the links that it depends on.
   - Entries may have any order. Objects with O(macvlan[].state=absent) are deleted first.
   - If an operation fails, all operations before it are rolled back.
   - One task for many links takes a fraction of the time of one task per link.
