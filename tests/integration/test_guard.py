@@ -27,7 +27,7 @@ from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, ho
 MODULES = "ansible_collections.patchbay.netdev.plugins.modules"
 CONTROLLER = "192.0.2.9"
 CONTROLLER_MAC = "02:00:00:00:00:09"
-MEANT = ". Write allow_lockout: true if that is meant"
+MEANT = ". Set allow_lockout: true to do it anyway"
 RESULT = "/run/result"
 
 _numbers = itertools.count(1)
@@ -168,111 +168,113 @@ CUTS = {
     "passthru that is down": Cut(
         "macvlan",
         {"name": "mv0", "lower_device": "eth0", "mode": "passthru"},
-        "create mv0: macvlan on eth0, mode passthru: that would cut this host off: in mode passthru it takes eth0 over" + ON_ETH0,
+        "create mv0: macvlan on eth0, mode passthru: this would cut the management path: mode passthru takes over eth0" + ON_ETH0,
     ),
     "macvtap passthru that is down": Cut(
         "macvtap",
         {"name": "mt0", "lower_device": "eth0", "mode": "passthru"},
-        "create mt0: macvtap on eth0, mode passthru: that would cut this host off: in mode passthru it takes eth0 over" + ON_ETH0,
+        "create mt0: macvtap on eth0, mode passthru: this would cut the management path: mode passthru takes over eth0" + ON_ETH0,
     ),
     "passthru in another namespace": Cut(
         "macvlan",
         {"name": "mv0", "netns": "room", "lower_device": "eth0", "mode": "passthru", "admin_state": "up"},
-        "create mv0 in netns room: macvlan on eth0, mode passthru, admin_state up: that would cut this host off: "
-        "in mode passthru it takes eth0 over" + ON_ETH0,
+        "create mv0 in netns room: macvlan on eth0, mode passthru, admin_state up: this would cut the management path: "
+        "mode passthru takes over eth0" + ON_ETH0,
         before="ip netns add room",
     ),
     "source list that consumes": Cut(
         "macvlan",
         {"name": "mv0", "lower_device": "eth0", "mode": "source", "nodst": True, "source_addresses": [CONTROLLER_MAC]},
         f"create mv0: macvlan on eth0, mode source, nodst true, source_addresses [{CONTROLLER_MAC}]: "
-        "that would cut this host off: with nodst it takes frames away from eth0" + ON_ETH0,
+        "this would cut the management path: nodst takes frames away from eth0" + ON_ETH0,
     ),
     "nodst set later": Cut(
         "macvlan",
         {"name": "mv0", "nodst": True},
-        "set mv0: nodst false -> true: that would cut this host off: with nodst it takes frames away from eth0" + ON_ETH0,
+        "set mv0: nodst false -> true: this would cut the management path: nodst takes frames away from eth0" + ON_ETH0,
         before=f"ip link add mv0 link eth0 type macvlan mode source; ip link set mv0 type macvlan macaddr add {CONTROLLER_MAC}",
     ),
     "controller put on a list that consumes": Cut(
         "macvlan",
         {"name": "mv0", "source_addresses": [MAC, CONTROLLER_MAC]},
-        f"set mv0: source_addresses [{MAC}] -> [{CONTROLLER_MAC}, {MAC}]: that would cut this host off: "
-        "with nodst it takes frames away from eth0" + ON_ETH0,
+        f"set mv0: source_addresses [{MAC}] -> [{CONTROLLER_MAC}, {MAC}]: this would cut the management path: "
+        "nodst takes frames away from eth0" + ON_ETH0,
         before=f"ip link add mv0 link eth0 type macvlan mode source nodst; ip link set mv0 type macvlan macaddr add {MAC}",
     ),
     "passthru goes down": Cut(
         "macvlan",
         {"name": "mv0", "admin_state": "down"},
-        "set mv0: admin_state up -> down: that would cut this host off: mv0 goes down"
+        "set mv0: admin_state up -> down: this would cut the management path: mv0 goes down"
         f", and the connection from {CONTROLLER} uses eth0, mv0",
         before="ip link add mv0 link eth0 type macvlan mode passthru; ip link set mv0 up",
     ),
     "down": Cut(
         "link",
         {"name": "eth0", "admin_state": "down"},
-        "set eth0: admin_state up -> down: that would cut this host off: eth0 goes down" + ON_ETH0,
+        "set eth0: admin_state up -> down: this would cut the management path: eth0 goes down" + ON_ETH0,
     ),
     "MAC": Cut(
         "link",
         {"name": "eth0", "address": MAC},
-        "set eth0: address {mac} -> " + MAC + ": that would cut this host off: the MAC of eth0 changes" + ON_ETH0,
+        "set eth0: address {mac} -> " + MAC + ": this would cut the management path: the MAC of eth0 changes" + ON_ETH0,
         learns=False,  # the host's own next ARP request would tell the controller at once
     ),
     "bridge that is down": Cut(
         "bridge_port",
         {"port": "eth0", "bridge": "br0"},
-        'set eth0: controller "" -> br0: that would cut this host off: eth0 is attached to br0' + ON_ETH0,
+        'set eth0: controller "" -> br0: this would cut the management path: eth0 is attached to br0' + ON_ETH0,
         before="ip link add br0 type bridge",
     ),
     "port that forwards nothing": Cut(
         "bridge_port",
         {"port": "eth0", "stp_state": "disabled"},
-        "set eth0: stp_state forwarding -> disabled: that would cut this host off: in the state disabled nothing passes eth0"
-        + ON_BR0,
+        "set eth0: stp_state forwarding -> disabled: this would cut the management path: "
+        "eth0 forwards nothing in stp_state disabled" + ON_BR0,
         before=BRIDGE,
     ),
     "locked port": Cut(
         "bridge_port",
         {"port": "eth0", "locked": True},
-        "set eth0: locked false -> true: that would cut this host off: "
-        "locked, eth0 drops what comes from senders that the bridge does not know" + ON_BR0,
+        "set eth0: locked false -> true: this would cut the management path: "
+        "locked port eth0 drops frames from senders that the bridge does not know" + ON_BR0,
         before=BRIDGE,
     ),
     "port that reflects": Cut(
         "bridge_port",
         {"port": "eth0", "hairpin": True},
-        "set eth0: hairpin false -> true: that would cut this host off: "
-        "with hairpin, eth0 sends back what it receives, and a switch takes it for the sender" + ON_BR0,
+        "set eth0: hairpin false -> true: this would cut the management path: "
+        "with hairpin, eth0 reflects frames, so that the switch outside learns their senders at the wrong port" + ON_BR0,
         before=BRIDGE,
     ),
     "port that neither learns nor floods": Cut(
         "bridge_port",
         {"port": "eth0", "learning": False},
-        "set eth0: learning true -> false: that would cut this host off: "
-        "without learning and unicast_flood, nothing leaves by eth0" + ON_BR0,
+        "set eth0: learning true -> false: this would cut the management path: "
+        "without learning and unicast_flood, the bridge sends nothing out of eth0" + ON_BR0,
         before=f"{BRIDGE}; bridge link set dev eth0 flood off",
     ),
     "two isolated ports": Cut(
         "bridge_port",
         {"port": "eth0", "isolated": True},
-        "set eth0: isolated false -> true: that would cut this host off: eth0 is isolated, and so is v1" + ON_BR0 + ", v0, v1",
+        "set eth0: isolated false -> true: this would cut the management path: eth0 is isolated, and so is v1"
+        + ON_BR0
+        + ", v0, v1",
         before=f"{PAIR}; bridge link set dev v1 isolated on",
     ),
     "small MTU": Cut(
         "link",
         {"name": "eth0", "mtu": 68},
-        "set eth0: mtu 1500 -> 68: that would cut this host off: an MTU of 68 on eth0 is too small for it" + ON_ETH0,
+        "set eth0: mtu 1500 -> 68: this would cut the management path: an MTU of 68 on eth0 is too small for IPv4" + ON_ETH0,
     ),
     "no ARP": Cut(
         "link",
         {"name": "eth0", "sysctls": {"ipv4.arp_ignore": 8}},
-        "set eth0: ipv4.arp_ignore 0 -> 8: that would cut this host off: eth0 answers nobody who asks for its MAC" + ON_ETH0,
+        "set eth0: ipv4.arp_ignore 0 -> 8: this would cut the management path: eth0 no longer answers ARP requests" + ON_ETH0,
     ),
     "deleted": Cut(
         "veth",
         {"name": "eth0", "state": "absent"},
-        "delete eth0: that would cut this host off: eth0 goes" + ON_ETH0,
+        "delete eth0: this would cut the management path: eth0 is deleted" + ON_ETH0,
     ),
 }
 
@@ -380,7 +382,7 @@ def test_least_mtu(managed: Managed) -> None:
     assert done.get("changed"), done
     assert managed.run("link_info", name="eth0")["links"][0]["mtu"] == 296
     refused = managed.run("link", name="eth0", mtu=295)
-    assert "an MTU of 295 on eth0 is too small for it" in refused["msg"]
+    assert "an MTU of 295 on eth0 is too small for IPv4" in refused["msg"]
 
 
 @pytest.mark.parametrize(
@@ -388,11 +390,11 @@ def test_least_mtu(managed: Managed) -> None:
     [
         (
             {"sysctls": {"ipv6.disable_ipv6": 1}},
-            "set eth0: ipv6.disable_ipv6 0 -> 1: that would cut this host off: eth0 loses its IPv6 addresses",
+            "set eth0: ipv6.disable_ipv6 0 -> 1: this would cut the management path: eth0 loses its IPv6 addresses",
         ),
         (
             {"mtu": 1279},
-            "set eth0: mtu 1500 -> 1279: that would cut this host off: an MTU of 1279 on eth0 is too small for IPv6",
+            "set eth0: mtu 1500 -> 1279: this would cut the management path: an MTU of 1279 on eth0 is too small for IPv6",
         ),
     ],
 )
@@ -425,12 +427,12 @@ def test_path_over_a_macvlan() -> None:
         hosts("ssh", "controller", made.name, made.address)
         uses = f", and the connection from {CONTROLLER} uses eth0, mv0{MEANT}"
         refused = made.run("link", **DOWN)
-        assert refused["msg"] == f"set eth0: admin_state up -> down: that would cut this host off: eth0 goes down{uses}"
+        assert refused["msg"] == f"set eth0: admin_state up -> down: this would cut the management path: eth0 goes down{uses}"
         refused = made.run("macvlan", name="mv0", state="absent")
-        assert refused["msg"] == f"delete mv0: that would cut this host off: mv0 goes{uses}"
+        assert refused["msg"] == f"delete mv0: this would cut the management path: mv0 is deleted{uses}"
         refused = made.run("macvlan", name="mv0", mode="passthru", recreate="when_required")
         assert refused["msg"] == (
-            "delete mv0 (to be created again: mode bridge -> passthru): that would cut this host off: mv0 goes" + uses
+            "delete mv0 (to be created again: mode bridge -> passthru): this would cut the management path: mv0 is deleted" + uses
         )
         assert made.alive()
         made.cut("link", **DOWN)
@@ -450,13 +452,13 @@ def test_path_over_a_bridge() -> None:
         hosts("ssh", "controller", made.name, made.address)
         uses = f", and the connection from {CONTROLLER} uses br0, eth0{MEANT}"
         refused = made.run("link", **DOWN)
-        assert refused["msg"] == f"set eth0: admin_state up -> down: that would cut this host off: eth0 goes down{uses}"
+        assert refused["msg"] == f"set eth0: admin_state up -> down: this would cut the management path: eth0 goes down{uses}"
         refused = made.run("bridge_port", port="eth0", state="absent")
-        assert refused["msg"] == f'set eth0: controller br0 -> "": that would cut this host off: eth0 is detached{uses}'
+        assert refused["msg"] == f'set eth0: controller br0 -> "": this would cut the management path: eth0 is detached{uses}'
         refused = made.run("bridge", name="br0", admin_state="down")
-        assert refused["msg"] == f"set br0: admin_state up -> down: that would cut this host off: br0 goes down{uses}"
+        assert refused["msg"] == f"set br0: admin_state up -> down: this would cut the management path: br0 goes down{uses}"
         refused = made.run("bridge", name="br0", state="absent")
-        assert refused["msg"] == f"delete br0: that would cut this host off: br0 goes{uses}"
+        assert refused["msg"] == f"delete br0: this would cut the management path: br0 is deleted{uses}"
         assert made.alive()
         made.cut("bridge_port", port="eth0", state="absent")
         assert not made.alive()
@@ -476,7 +478,9 @@ def test_environment_is_lost(managed: Managed, through: str) -> None:
     """An ancestor still knows; there is no default route that could tell instead."""
     assert "default" not in managed.here("ip route")
     refused = managed.run("link", through=through, **DOWN)
-    assert refused["msg"] == f"set eth0: admin_state up -> down: that would cut this host off: eth0 goes down{ON_ETH0}{MEANT}"
+    assert (
+        refused["msg"] == f"set eth0: admin_state up -> down: this would cut the management path: eth0 goes down{ON_ETH0}{MEANT}"
+    )
     assert managed.alive()
 
 
@@ -485,8 +489,8 @@ def test_without_ssh(managed: Managed) -> None:
     managed.here("ip route add default via 192.0.2.1")
     refused = managed.local("link", **DOWN)
     assert refused["msg"] == (
-        "set eth0: admin_state up -> down: that would cut this host off: eth0 goes down, "
-        f"and the way out of it (the default route) uses eth0{MEANT}"
+        "set eth0: admin_state up -> down: this would cut the management path: eth0 goes down, "
+        f"and the default route uses eth0{MEANT}"
     )
     managed.here("ip route del default")
     assert managed.local("link", **DOWN)["changed"]
@@ -499,8 +503,8 @@ def test_way_out_by_ipv6(managed: Managed) -> None:
     managed.here("ip -6 route add default via fe80::1 dev eth0")
     refused = managed.local("link", **no_ipv6)
     assert refused["msg"] == (
-        "set eth0: ipv6.disable_ipv6 0 -> 1: that would cut this host off: eth0 loses its IPv6 addresses, "
-        f"and the way out of it (the default route) uses eth0{MEANT}"
+        "set eth0: ipv6.disable_ipv6 0 -> 1: this would cut the management path: eth0 loses its IPv6 addresses, "
+        f"and the default route uses eth0{MEANT}"
     )
     managed.here("ip route add default via 192.0.2.1")
     assert managed.local("link", **no_ipv6)["changed"]
@@ -517,7 +521,7 @@ def test_one_task_of_many_changes(managed: Managed) -> None:
     refused = managed.run("topology", **changes)
     assert refused["msg"] == (
         f"create mv1: macvlan on eth0, mode source, nodst true, source_addresses [{CONTROLLER_MAC}]: "
-        f"that would cut this host off: with nodst it takes frames away from eth0{ON_ETH0}{MEANT}"
+        f"this would cut the management path: nodst takes frames away from eth0{ON_ETH0}{MEANT}"
     )
     assert "mv0" not in managed.here("ip link")
     assert managed.alive()
@@ -551,64 +555,69 @@ WAYS_BACK = {
     "address goes": Cut(
         "link",
         {"name": "eth0", "addresses": []},
-        f"set eth0: addresses remove {{own}}/24: that would cut this host off: its address {{own}} goes{WAY_BACK}",
+        f"set eth0: addresses remove {{own}}/24: this would cut the management path: "
+        f"the address {{own}} of this host is removed{WAY_BACK}",
     ),
     "address exchanged": Cut(
         "link",
         {"name": "eth0", "addresses": ["192.0.2.99/24"]},
-        "set eth0: addresses add 192.0.2.99/24, remove {own}/24: that would cut this host off: "
-        f"its address {{own}} goes{WAY_BACK}",
+        "set eth0: addresses add 192.0.2.99/24, remove {own}/24: this would cut the management path: "
+        f"the address {{own}} of this host is removed{WAY_BACK}",
     ),
     "route deleted": Cut(
         "route",
         {"destination": BACK, "state": "absent"},
-        f"delete route to {BACK} via {CONTROLLER}: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        f"delete route to {BACK} via {CONTROLLER}: this would cut the management path: the route to {AFAR} is removed{WAY_BACK}",
     ),
     "route by another router": Cut(
         "route",
         {"destination": BACK, "gateway": "192.0.2.1"},
-        f"set route to {BACK}: gateway {CONTROLLER} -> 192.0.2.1: that would cut this host off: "
-        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+        f"set route to {BACK}: gateway {CONTROLLER} -> 192.0.2.1: this would cut the management path: "
+        f"the route to {AFAR} changes its next hop{WAY_BACK}",
     ),
     "route that goes nowhere": Cut(
         "route",
         {"destination": BACK, "type": "blackhole"},
-        f"set route to {BACK}: type unicast -> blackhole, no gateway, no link: that would cut this host off: "
-        f"the route to {AFAR} goes{WAY_BACK}",
+        f"set route to {BACK}: type unicast -> blackhole, no gateway, no link: this would cut the management path: "
+        f"the route to {AFAR} is removed{WAY_BACK}",
     ),
     "longer prefix elsewhere": Cut(
         "route",
         {"destination": f"{AFAR}/32", "gateway": "192.0.2.1"},
-        f"create route to {AFAR}/32: type unicast, gateway 192.0.2.1, link eth0: that would cut this host off: "
-        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+        f"create route to {AFAR}/32: type unicast, gateway 192.0.2.1, link eth0: this would cut the management path: "
+        f"the route to {AFAR} changes its next hop{WAY_BACK}",
     ),
     "longer prefix that goes nowhere": Cut(
         "route",
         {"destination": f"{AFAR}/32", "type": "unreachable"},
-        f"create route to {AFAR}/32: type unreachable: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        f"create route to {AFAR}/32: type unreachable: this would cut the management path: "
+        f"the route to {AFAR} is removed{WAY_BACK}",
     ),
     "rule that goes nowhere": Cut(
         "rule",
         {"priority": 100, "to": BACK, "action": "blackhole"},
-        f"create IPv4 rule 100: to {BACK}, action blackhole: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        f"create IPv4 rule 100: to {BACK}, action blackhole: this would cut the management path: "
+        f"the route to {AFAR} is removed{WAY_BACK}",
     ),
-    "rule that leads elsewhere": Cut(
+    "rule to another next hop": Cut(
         "rule",
         {"priority": 100, "from": "{own}/32", "table": 77},
-        f"create IPv4 rule 100: from {{own}}/32, action lookup, table 77: that would cut this host off: "
-        f"the route to {AFAR} leads elsewhere{WAY_BACK}",
+        f"create IPv4 rule 100: from {{own}}/32, action lookup, table 77: this would cut the management path: "
+        f"the route to {AFAR} changes its next hop{WAY_BACK}",
         before="ip route add default via 192.0.2.1 table 77",
     ),
     "route in the table of a rule": Cut(
         "route",
         {"destination": "default", "table": 77, "state": "absent"},
-        f"delete route to 0.0.0.0/0 table 77 via {CONTROLLER}: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        f"delete route to 0.0.0.0/0 table 77 via {CONTROLLER}: this would cut the management path: "
+        f"the route to {AFAR} is removed{WAY_BACK}",
         before=f"ip route add default via {CONTROLLER} table 77; ip rule add priority 100 table 77; ip route del {BACK}",
     ),
     "rule deleted": Cut(
         "rule",
         {"priority": 100, "state": "absent"},
-        f"delete IPv4 rule 100: action lookup, table 77: that would cut this host off: the route to {AFAR} goes{WAY_BACK}",
+        f"delete IPv4 rule 100: action lookup, table 77: this would cut the management path: "
+        f"the route to {AFAR} is removed{WAY_BACK}",
         before=f"ip route add default via {CONTROLLER} table 77; ip rule add priority 100 table 77; ip route del {BACK}",
     ),
 }
@@ -685,11 +694,12 @@ def test_neighbour_without_its_subnet(managed: Managed) -> None:
     own = managed.address
     refused = managed.run("link", name="eth0", addresses=[f"{own}/32"])
     assert refused["msg"] == (
-        f"set eth0: addresses add {own}/32, remove {own}/24: that would cut this host off: the route to {CONTROLLER} goes{uses}"
+        f"set eth0: addresses add {own}/32, remove {own}/24: this would cut the management path: "
+        f"the route to {CONTROLLER} is removed{uses}"
     )
     refused = managed.run("link", name="eth0", addresses=[{"ip": f"{own}/24", "noprefixroute": True}])
     assert refused["msg"] == (
-        f"set eth0: addresses change {own}/24: that would cut this host off: the route to {CONTROLLER} goes{uses}"
+        f"set eth0: addresses change {own}/24: this would cut the management path: the route to {CONTROLLER} is removed{uses}"
     )
     assert managed.alive()
     assert managed.cut("link", name="eth0", addresses=[f"{own}/32"])["changed"]
@@ -733,11 +743,15 @@ def routed6() -> Iterator[Managed]:
 def test_way_back_ipv6(routed6: Managed) -> None:
     """Address, route and rule; what leaves the way as it is goes through."""
     own, uses = routed6.address, f", and the connection from {AFAR6} uses eth0{MEANT}"
-    cut = "that would cut this host off"
-    goes = f"the route to {AFAR6} goes"
+    cut = "this would cut the management path"
+    goes = f"the route to {AFAR6} is removed"
     v4 = f"192.0.2.{own.rpartition('::')[2]}/24"
     for module, params, told in (
-        ("link", {"name": "eth0", "addresses": [v4]}, f"set eth0: addresses remove {own}/64: {cut}: its address {own} goes"),
+        (
+            "link",
+            {"name": "eth0", "addresses": [v4]},
+            f"set eth0: addresses remove {own}/64: {cut}: the address {own} of this host is removed",
+        ),
         ("route", {"destination": BACK6, "state": "absent"}, f"delete route to {BACK6} via {CONTROLLER6}: {cut}: {goes}"),
         (
             "route",

@@ -56,14 +56,14 @@ class Scope:
 
 @dataclass(frozen=True)
 class Connection:
-    """How the task reaches this host: the links of its own namespace that carry that, and words for a message.
+    """How the task reaches this host: the links of its own namespace that carry that, and a description for messages.
 
     ipv6: whether it is by IPv6, without which nothing is left of it.
     client, server: the two addresses; None when it is not by ssh.
     """
 
     links: tuple[LinkKey, ...] = ()
-    said: str = ""
+    description: str = ""
     ipv6: bool = False
     client: str | None = None
     server: str | None = None

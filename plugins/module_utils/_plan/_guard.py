@@ -1,11 +1,11 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guard of the management path: no plan may cut the connection that it came by, unless that is asked for. Pure."""
+"""The guard of the management path: no plan may cut the connection of its task, unless the task allows it. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
@@ -20,32 +20,54 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 
-# Whatever its MTU, a host asks for segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what comes.
+# A host asks for TCP segments of at least 256 bytes (net.ipv4.route.min_adv_mss), and its link drops what is larger than its MTU.
 IPV4_MINIMUM_MTU = 296
-_NO_ARP = 8  # net.ipv4.conf.LINK.arp_ignore: no answer for any address
+_NO_ARP_REPLIES = 8  # net.ipv4.conf.LINK.arp_ignore: no reply for any address
 
 
-def management_path(state: State, links: Iterable[LinkKey]) -> frozenset[LinkKey]:
-    """The links that carry the connection, with all that they hang on: lower devices, bridges and their ports, other ends."""
-    found: set[LinkKey] = set()
-    left = list(links)
-    while left:
-        key = left.pop()
-        link = state.get(key)
-        if link is None or key in found:
-            continue
-        found.add(key)
-        left += [other for other in (link.get("lower_device"), link.get("peer")) if other is not None]
-        if link.get("controller"):
-            left.append(LinkKey(key.netns, link.get("controller")))
-        left += [port.key for port in state.attached(key)]
-        left += [upper.key for upper in state.above(key) if _takes_over(upper)]  # what comes in, comes through it
-    return frozenset(found)
+def check_lockout(operations: Iterable[Operation], around: State, connection: Connection) -> None:
+    """Raise Refused for the first operation that would cut the management path.
+
+    around: the state that the operations start from, with the links of the connection, and with addresses, routes and rules
+    of the namespace that the task runs in.
+    """
+    path = _management_path(around, connection)
+    state = around.copy()
+    return_path = _return_path(around, connection)
+    cut: tuple[Operation, str] | None = None
+    for operation in operations:
+        changes = predicted_changes(operation, state)
+        for key, after in changes.items():
+            if not isinstance(key, LinkKey) or isinstance(operation, Rename):
+                continue
+            reason = _reason_of_link(key, state.get(key), after, path) or _reason_of_port(key, state, after, path)
+            if reason:
+                raise _lockout(operation, reason, path.links, connection)
+        state.update(changes)
+        if any(isinstance(key, (RouteKey, RuleKey)) or after != around.get(key) for key, after in changes.items()):
+            reason = _reason_of_routing(return_path, _return_path(state, connection), connection)
+            cut = (cut or (operation, reason)) if reason else None  # a cut that a later operation repairs does no harm
+    if cut is not None:
+        raise _lockout(*cut, path.links, connection)
+
+
+def _lockout(operation: Operation, reason: str, path: frozenset[LinkKey], connection: Connection) -> Refused:
+    links = ", ".join(str(key) for key in sorted(path))
+    return Refused(
+        f"{operation}: this would cut the management path: {reason}, and {connection.description} uses {links}. "
+        "Set allow_lockout: true to do it anyway"
+    )
+
+
+# --- the links of the management path ---
 
 
 @dataclass(frozen=True)
-class _Path:
-    """links: all of it. ends: those with the addresses. inner, outer: ports of bridges towards these, and towards the wire."""
+class ManagementPath:
+    """The links that the connection uses.
+
+    links: all of them. ends: those with the addresses. inner, outer: ports of bridges, towards the ends and towards the wire.
+    """
 
     links: frozenset[LinkKey]
     ends: frozenset[LinkKey]
@@ -54,173 +76,51 @@ class _Path:
     ipv6: bool
 
 
-def _path(state: State, connection: Connection) -> _Path:
-    links = management_path(state, connection.links)
-    near: set[LinkKey] = set()
-    left = list(connection.links)
-    while left:
-        key = left.pop()
-        link = state.get(key)
-        if link is None or key in near:
-            continue
-        near.add(key)
-        left += [other for other in (link.get("lower_device"), link.get("peer")) if other is not None]
-        if link.get("controller"):
-            left.append(LinkKey(key.netns, link.get("controller")))
+def _management_path(state: State, connection: Connection) -> ManagementPath:
+    below = _reachable(state, connection.links, _links_below)
     inner: set[LinkKey] = set()
     outer: set[LinkKey] = set()
-    for bridge in (key for key in near if _is_bridge(state.get(key))):
+    for bridge in (key for key in below if _is_bridge(state.get(key))):
         ports = state.attached(bridge)
-        inner |= {port.key for port in ports if port.key in near}
-        others = {port.key: _likely_guest(port, state) for port in ports if port.key not in near}
-        # Which one carries it, the forwarding table knows, and only while it does: a card does rather than the port of a guest.
-        outer |= {port for port, likely in others.items() if likely == min(others.values())}
-    return _Path(links, frozenset(connection.links), frozenset(inner), frozenset(outer), connection.ipv6)
+        inner |= {port.key for port in ports if port.key in below}
+        others = {port.key: _guest_likelihood(port, state) for port in ports if port.key not in below}
+        # Only the forwarding table tells which port is used, and only for a while: a network card rather than a guest's port.
+        outer |= {port for port, likelihood in others.items() if likelihood == min(others.values())}
+    links = management_links(state, connection.links)
+    return ManagementPath(links, frozenset(connection.links), frozenset(inner), frozenset(outer), connection.ipv6)
 
 
-def check_lockout(operations: Iterable[Operation], around: State, connection: Connection) -> None:
-    """Raise Refused with a sentence that names the path if an operation would cut it.
+def management_links(state: State, ends: Iterable[LinkKey]) -> frozenset[LinkKey]:
+    """The links that a connection over these ends depends on: lower devices, peers, bridges and all their ports."""
 
-    around: the state that the operations start from, with the links of the connection, and with addresses, routes and rules
-    of the namespace that the task runs in.
-    """
-    path = _path(around, connection)
-    state = around.copy()
-    way = _way(around, connection)
-    cut: tuple[Operation, str] | None = None
-    for operation in operations:
-        changes = predicted_changes(operation, state)
-        for key, after in changes.items():
-            if not isinstance(key, LinkKey) or isinstance(operation, Rename):
-                continue
-            why = _cuts(key, state.get(key), after, path) or _cuts_at_port(key, state, after, path)
-            if why:
-                raise _lockout(operation, why, path.links, connection)
-        state.update(changes)
-        if any(isinstance(key, (RouteKey, RuleKey)) or after != around.get(key) for key, after in changes.items()):
-            why = _leads_elsewhere(way, _way(state, connection), connection)
-            cut = (cut or (operation, why)) if why else None  # what is put right later in the plan does no harm
-    if cut is not None:
-        raise _lockout(*cut, path.links, connection)
+    def neighbors(link: Link) -> Iterator[LinkKey]:
+        yield from _links_below(link)
+        yield from (port.key for port in state.attached(link.key))
+        yield from (upper.key for upper in state.above(link.key) if _is_passthru(upper))  # all frames pass through it
+
+    return _reachable(state, ends, neighbors)
 
 
-def _lockout(operation: Operation, why: str, path: frozenset[LinkKey], connection: Connection) -> Refused:
-    by = ", ".join(str(part) for part in sorted(path))
-    return Refused(
-        f"{operation}: that would cut this host off: {why}, and {connection.said} uses {by}. "
-        "Write allow_lockout: true if that is meant"
-    )
+def _links_below(link: Link) -> Iterator[LinkKey]:
+    yield from (key for key in (link.get("lower_device"), link.get("peer")) if key is not None)
+    if link.get("controller"):
+        yield LinkKey(link.key.netns, link.get("controller"))
 
 
-@dataclass(frozen=True)
-class _Way:
-    """How packets go back to where the task came from: our address is there, and the route that they take (or the defaults)."""
-
-    address: bool
-    routes: tuple[Route, ...]
-
-
-def _way(state: State, connection: Connection) -> _Way:
-    if connection.client is None or connection.server is None:
-        return _Way(True, tuple(route for some in state.routes.values() for route in some if is_default(route)))
-    route = route_towards(state, connection.client, connection.server)
-    return _Way(bool(state.holders(HERE, connection.server)), (route,) if route else ())
+def _reachable(state: State, ends: Iterable[LinkKey], neighbors: Callable[[Link], Iterable[LinkKey]]) -> frozenset[LinkKey]:
+    found: set[LinkKey] = set()
+    pending = list(ends)
+    while pending:
+        key = pending.pop()
+        link = state.get(key)
+        if link is not None and key not in found:
+            found.add(key)
+            pending += neighbors(link)
+    return frozenset(found)
 
 
-def _leads_elsewhere(before: _Way, after: _Way, connection: Connection) -> str:
-    """How the way back changed for the worse; empty when it did not."""
-    if before.address and not after.address:
-        return f"its address {connection.server} goes"
-    towards = f"the route to {connection.client}" if connection.client else "the default route"
-    if before.routes and not after.routes:
-        return f"{towards} goes"
-    for old, new in zip(before.routes, after.routes) if connection.client else ():
-        if (old.link, old.get("gateway")) != (new.link, new.get("gateway")):
-            return f"{towards} leads elsewhere"
-    return ""
-
-
-def route_towards(state: State, ip: str, source: str) -> Route | None:
-    """The route that a packet from one of our addresses to another host takes; None when it takes none.
-
-    The rules are asked in their order, and of each table the longest prefix, as the kernel does. Rules for marks, ports,
-    protocols, users and incoming links do not fit: who asks knows nothing of them.
-    """
-    ways = list(state.routes_towards(HERE, ip))
-    rules = [rule for key, some in state.rules.items() if (key.netns, key.family) == (HERE, family_of(ip)) for rule in some]
-    for rule in sorted(rules, key=lambda one: one.key.priority):
-        if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
-            continue
-        if not inside(source, rule.get("from") or DEFAULT[rule.key.family]):
-            continue
-        if not inside(ip, rule.get("to") or DEFAULT[rule.key.family]):
-            continue
-        if rule.get("action") in REJECTS:
-            return None
-        least = rule.get("suppress_prefix_length")
-        found = next((way for way in ways if way.key.table == rule.get("table")), None)
-        if found is None or found.get("type") == "throw":
-            continue
-        if least is not None and int(found.key.destination.partition("/")[2]) <= least:
-            continue
-        return None if found.get("type") in REJECTS else found
-    return None
-
-
-def _cuts(key: LinkKey, before: Link | None, after: Link | None, path: _Path) -> str:
-    """How the change of one link cuts the path; empty when it does not."""
-    if key in path.links and before is not None:
-        if after is None:
-            return f"{key} goes"
-        if before.get("admin_state") != "down" and after.get("admin_state") == "down":
-            return f"{key} goes down"
-        if after.get("address") and before.get("address") and after.get("address") != before.get("address"):
-            return f"the MAC of {key} changes"
-        if before.get("controller") != after.get("controller"):
-            return f"{key} is {'attached to ' + after.get('controller') if after.get('controller') else 'detached'}"
-        least = IPV6_MINIMUM_MTU if path.ipv6 else IPV4_MINIMUM_MTU
-        if (after.get("mtu") or least) < least and before.get("mtu") != after.get("mtu"):
-            return f"an MTU of {after.get('mtu')} on {key} is too small for {'IPv6' if path.ipv6 else 'it'}"
-        if key in path.ends and path.ipv6 and _turns(before, after, "ipv6.disable_ipv6", 1):
-            return f"{key} loses its IPv6 addresses"
-        if key in path.ends and not path.ipv6 and _turns(before, after, "ipv4.arp_ignore", _NO_ARP):
-            return f"{key} answers nobody who asks for its MAC"
-    if after is None or after.get("lower_device") not in path.links:
-        return ""
-    lower = after.get("lower_device")
-    if _takes_over(after) and not (before is not None and _takes_over(before)):
-        return f"in mode passthru it takes {lower} over"
-    consumed = before is not None and _consumes(before) and before.get("source_addresses") == after.get("source_addresses")
-    if _consumes(after) and not consumed:
-        return f"with nodst it takes frames away from {lower}"
-    return ""
-
-
-def _cuts_at_port(key: LinkKey, state: State, after: Link | None, path: _Path) -> str:
-    """How a setting of a port of a bridge cuts the path; empty when it does not."""
-    before = state.get(key)
-    if key not in path.inner | path.outer or before is None or after is None or not after.get("controller"):
-        return ""
-    stp_state = after.get("stp_state")
-    if stp_state not in (None, "forwarding") and before.get("stp_state") in (None, "forwarding"):
-        return f"in the state {stp_state} nothing passes {key}"
-    if after.get("locked") and not before.get("locked"):
-        return f"locked, {key} drops what comes from senders that the bridge does not know"
-    if after.get("isolated") and not before.get("isolated"):
-        others = path.outer if key in path.inner else path.inner
-        apart = [port.key for port in state.attached(LinkKey(key.netns, after.get("controller"))) if port.get("isolated")]
-        there = sorted(other for other in apart if other in others and other != key)
-        if there:
-            return f"{key} is isolated, and so is {there[0]}"
-    if key in path.outer and after.get("hairpin") and not before.get("hairpin"):
-        return f"with hairpin, {key} sends back what it receives, and a switch takes it for the sender"
-    if key in path.outer and _finds_nobody(after) and not _finds_nobody(before):
-        return f"without learning and unicast_flood, nothing leaves by {key}"
-    return ""
-
-
-def _likely_guest(port: Link, state: State) -> int:
-    """How likely a port leads to somebody on this machine and not to the wire."""
+def _guest_likelihood(port: Link, state: State) -> int:
+    """How likely it is that a port leads to a guest of this machine, and not to the wire."""
     if port.kind not in ("veth", "tun"):
         return 0
     return 1 if port.kind == "veth" and state.get(port.get("peer")) is None else 2
@@ -230,19 +130,136 @@ def _is_bridge(link: Link | None) -> bool:
     return link is not None and link.kind == "bridge"
 
 
-def _turns(before: Link, after: Link, setting: str, value: int) -> bool:
-    """Whether a setting comes to have this value."""
+# --- the return path: routes and rules ---
+
+
+@dataclass(frozen=True)
+class ReturnPath:
+    """How packets return to the controller of the task.
+
+    has_address: whether the host has the address that the task connected to. routes: the route that the packets take, or,
+    where the controller is not known, all default routes.
+    """
+
+    has_address: bool
+    routes: tuple[Route, ...]
+
+
+def _return_path(state: State, connection: Connection) -> ReturnPath:
+    if connection.client is None or connection.server is None:
+        return ReturnPath(True, tuple(route for routes in state.routes.values() for route in routes if is_default(route)))
+    route = route_towards(state, connection.client, connection.server)
+    return ReturnPath(bool(state.holders(HERE, connection.server)), (route,) if route else ())
+
+
+def _reason_of_routing(before: ReturnPath, after: ReturnPath, connection: Connection) -> str:
+    """How the return path is cut; empty when it is not."""
+    if before.has_address and not after.has_address:
+        return f"the address {connection.server} of this host is removed"
+    towards = f"the route to {connection.client}" if connection.client else "the default route"
+    if before.routes and not after.routes:
+        return f"{towards} is removed"
+    for old, new in zip(before.routes, after.routes) if connection.client else ():
+        if (old.link, old.get("gateway")) != (new.link, new.get("gateway")):
+            return f"{towards} changes its next hop"
+    return ""
+
+
+def route_towards(state: State, ip: str, source: str) -> Route | None:
+    """The route that a packet takes from an address of this host to another host; None when there is none.
+
+    As in the kernel, the rules are tried in the order of their priorities, and in each table the longest prefix counts. Rules
+    that select by mark, port, protocol, user or incoming link never match, because these are not known here.
+    """
+    candidates = list(state.routes_towards(HERE, ip))
+    rules = [rule for key, same in state.rules.items() if (key.netns, key.family) == (HERE, family_of(ip)) for rule in same]
+    for rule in sorted(rules, key=lambda each: each.key.priority):
+        if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
+            continue
+        if not inside(source, rule.get("from") or DEFAULT[rule.key.family]):
+            continue
+        if not inside(ip, rule.get("to") or DEFAULT[rule.key.family]):
+            continue
+        if rule.get("action") in REJECTS:
+            return None
+        suppressed = rule.get("suppress_prefix_length")
+        route = next((each for each in candidates if each.key.table == rule.get("table")), None)
+        if route is None or route.get("type") == "throw":
+            continue
+        if suppressed is not None and int(route.key.destination.partition("/")[2]) <= suppressed:
+            continue
+        return None if route.get("type") in REJECTS else route
+    return None
+
+
+# --- why a change cuts the path ---
+
+
+def _reason_of_link(key: LinkKey, before: Link | None, after: Link | None, path: ManagementPath) -> str:
+    """How the change of a link cuts the path; empty when it does not."""
+    if key in path.links and before is not None:
+        if after is None:
+            return f"{key} is deleted"
+        if before.get("admin_state") != "down" and after.get("admin_state") == "down":
+            return f"{key} goes down"
+        if after.get("address") and before.get("address") and after.get("address") != before.get("address"):
+            return f"the MAC of {key} changes"
+        if before.get("controller") != after.get("controller"):
+            return f"{key} is {'attached to ' + after.get('controller') if after.get('controller') else 'detached'}"
+        minimum = IPV6_MINIMUM_MTU if path.ipv6 else IPV4_MINIMUM_MTU
+        if (after.get("mtu") or minimum) < minimum and before.get("mtu") != after.get("mtu"):
+            return f"an MTU of {after.get('mtu')} on {key} is too small for {'IPv6' if path.ipv6 else 'IPv4'}"
+        if key in path.ends and path.ipv6 and _becomes(before, after, "ipv6.disable_ipv6", 1):
+            return f"{key} loses its IPv6 addresses"
+        if key in path.ends and not path.ipv6 and _becomes(before, after, "ipv4.arp_ignore", _NO_ARP_REPLIES):
+            return f"{key} no longer answers ARP requests"
+    if after is None or after.get("lower_device") not in path.links:
+        return ""
+    lower = after.get("lower_device")
+    if _is_passthru(after) and not (before is not None and _is_passthru(before)):
+        return f"mode passthru takes over {lower}"
+    same = before is not None and _takes_frames(before) and before.get("source_addresses") == after.get("source_addresses")
+    if _takes_frames(after) and not same:
+        return f"nodst takes frames away from {lower}"
+    return ""
+
+
+def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: ManagementPath) -> str:
+    """How a setting of a bridge port cuts the path; empty when it does not."""
+    before = state.get(key)
+    if key not in path.inner | path.outer or before is None or after is None or not after.get("controller"):
+        return ""
+    stp_state = after.get("stp_state")
+    if stp_state not in (None, "forwarding") and before.get("stp_state") in (None, "forwarding"):
+        return f"{key} forwards nothing in stp_state {stp_state}"
+    if after.get("locked") and not before.get("locked"):
+        return f"locked port {key} drops frames from senders that the bridge does not know"
+    if after.get("isolated") and not before.get("isolated"):
+        others = path.outer if key in path.inner else path.inner
+        ports = state.attached(LinkKey(key.netns, after.get("controller")))
+        isolated = sorted(port.key for port in ports if port.get("isolated") and port.key in others and port.key != key)
+        if isolated:
+            return f"{key} is isolated, and so is {isolated[0]}"
+    if key in path.outer and after.get("hairpin") and not before.get("hairpin"):
+        return f"with hairpin, {key} reflects frames, so that the switch outside learns their senders at the wrong port"
+    if key in path.outer and _receives_nothing(after) and not _receives_nothing(before):
+        return f"without learning and unicast_flood, the bridge sends nothing out of {key}"
+    return ""
+
+
+def _becomes(before: Link, after: Link, setting: str, value: int) -> bool:
+    """Whether a change gives a setting this value."""
     return (after.get("sysctls") or {}).get(setting) == value != (before.get("sysctls") or {}).get(setting)
 
 
-def _finds_nobody(port: Link) -> bool:
-    """The bridge neither remembers who is behind the port nor sends it what is for somebody unknown."""
+def _receives_nothing(port: Link) -> bool:
+    """Whether the bridge neither learns addresses behind the port nor floods it with frames for unknown addresses."""
     return port.get("learning") is False and port.get("unicast_flood") is False
 
 
-def _takes_over(link: Link) -> bool:
+def _is_passthru(link: Link) -> bool:
     return bool(link.get("mode") == PASSTHRU)
 
 
-def _consumes(link: Link) -> bool:
+def _takes_frames(link: Link) -> bool:
     return bool(link.get("mode") == SOURCE and link.get("nodst"))

@@ -142,7 +142,7 @@ class Reading(Access):
             ways = [route for route in self._routes(HERE, names) if is_default(route)]
             links = dict.fromkeys(link for route in ways for link in route.links)
             ipv6 = all(route.key.family == 6 for route in ways)
-            return Connection(tuple(links), "the way out of it (the default route)", ipv6)
+            return Connection(tuple(links), "the default route", ipv6)
         client, server = ssh
         dump = self._dump(HERE, self._codec.address, codec.RTM_GETADDR, {})
         indexes = [address["index"] for address in dump if messages.read_address(address).ip == server]

@@ -22,7 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routi
     DeleteRule,
     SetRoute,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout, management_path, route_towards
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout, management_links, route_towards
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules
 
 MAC = "02:00:5e:00:00:01"
@@ -61,50 +61,50 @@ SSH = Connection((key("mv0"),), "the connection from 192.0.2.9")
 )
 def test_path(carriers: list[str], path: list[LinkKey]) -> None:
     """Lower devices, the bridge, all its ports, and other ends; not what sits on top."""
-    assert management_path(STATE, [key(name) for name in carriers]) == frozenset(path)
+    assert management_links(STATE, [key(name) for name in carriers]) == frozenset(path)
 
 
 CUTS: dict[str, tuple[Operation, str]] = {
-    "delete the lower device": (DeleteLink(BR0), "br0 goes"),
-    "delete the far end of a pair": (DeleteLink(FAR), "eth0 in netns guest goes"),
+    "delete the lower device": (DeleteLink(BR0), "br0 is deleted"),
+    "delete the far end of a pair": (DeleteLink(FAR), "eth0 in netns guest is deleted"),
     "down": (UpdateLink(ETH0, {"admin_state": "down"}), "eth0 goes down"),
     "another MAC": (UpdateLink(BR0, {"address": "02:00:5e:00:00:02"}), "the MAC of br0 changes"),
     "detach": (UpdateLink(ETH0, {"controller": ""}), "eth0 is detached"),
     "attach": (UpdateLink(MV0, {"controller": "br1"}), "mv0 is attached to br1"),
     "passthru, even down": (
         CreateLink(key("mv1"), "macvlan", {"lower_device": key("up0"), "mode": "passthru"}),
-        "in mode passthru it takes up0 over",
+        "mode passthru takes over up0",
     ),
     "macvtap in passthru": (
         CreateLink(key("mt1"), "macvtap", {"lower_device": key("up0"), "mode": "passthru"}),
-        "in mode passthru it takes up0 over",
+        "mode passthru takes over up0",
     ),
     "nodst": (
         CreateLink(key("mv1"), "macvlan", {"lower_device": key("br0"), "mode": "source", "nodst": True}),
-        "with nodst it takes frames away from br0",
+        "nodst takes frames away from br0",
     ),
     "nodst on a living link": (
         UpdateLink(link("mv2", "macvlan", lower_device=key("br0"), mode="source", nodst=False), {"nodst": True}),
-        "with nodst it takes frames away from br0",
+        "nodst takes frames away from br0",
     ),
     "a port that forwards nothing": (
         UpdateLink(ETH0, {"stp_state": "disabled"}),
-        "in the state disabled nothing passes eth0",
+        "eth0 forwards nothing in stp_state disabled",
     ),
     "a locked port": (
         UpdateLink(ETH0, {"locked": True}),
-        "locked, eth0 drops what comes from senders that the bridge does not know",
+        "locked port eth0 drops frames from senders that the bridge does not know",
     ),
     "hairpin towards a switch": (
         UpdateLink(ETH0, {"hairpin": True}),
-        "with hairpin, eth0 sends back what it receives, and a switch takes it for the sender",
+        "with hairpin, eth0 reflects frames, so that the switch outside learns their senders at the wrong port",
     ),
     "neither learning nor flooding": (
         UpdateLink(ETH0, {"learning": False, "unicast_flood": False}),
-        "without learning and unicast_flood, nothing leaves by eth0",
+        "without learning and unicast_flood, the bridge sends nothing out of eth0",
     ),
-    "a small MTU": (UpdateLink(ETH0, {"mtu": 295}), "an MTU of 295 on eth0 is too small for it"),
-    "no ARP": (UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}}), "mv0 answers nobody who asks for its MAC"),
+    "a small MTU": (UpdateLink(ETH0, {"mtu": 295}), "an MTU of 295 on eth0 is too small for IPv4"),
+    "no ARP": (UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}}), "mv0 no longer answers ARP requests"),
 }
 
 
@@ -114,8 +114,8 @@ def test_cuts(operation: Operation, why: str) -> None:
     with pytest.raises(Refused) as caught:
         check_lockout([operation], STATE, SSH)
     assert str(caught.value) == (
-        f"{operation}: that would cut this host off: {why}, and the connection from 192.0.2.9 uses "
-        "br0, eth0, mv0, up0, eth0 in netns guest. Write allow_lockout: true if that is meant"
+        f"{operation}: this would cut the management path: {why}, and the connection from 192.0.2.9 uses "
+        "br0, eth0, mv0, up0, eth0 in netns guest. Set allow_lockout: true to do it anyway"
     )
 
 
@@ -131,7 +131,7 @@ SSH6 = Connection((key("mv0"),), "the connection from 2001:db8::9", ipv6=True)
 )
 def test_cuts_ipv6(operation: Operation, why: str) -> None:
     """What IPv6 alone cannot do without, IPv4 can, and the other way about."""
-    with pytest.raises(Refused, match=f": that would cut this host off: {why}, and the connection from 2001:db8::9 uses "):
+    with pytest.raises(Refused, match=f": this would cut the management path: {why}, and the connection from 2001:db8::9 uses "):
         check_lockout([operation], STATE, SSH6)
     check_lockout([operation], STATE, SSH)
     check_lockout([UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}})], STATE, SSH6)
@@ -144,7 +144,7 @@ def test_port_that_leads_to_the_wire() -> None:
     while ports:
         state = State([*ports, FAR, BR0, MV0])
         check_lockout([UpdateLink(port, {"locked": True}) for port in ports[1:]], state, SSH)
-        with pytest.raises(Refused, match=f"locked, {ports[0].key} drops"):
+        with pytest.raises(Refused, match=f"locked port {ports[0].key} drops"):
             check_lockout([UpdateLink(ports[0], {"locked": True})], state, SSH)
         ports.pop(0)
 
@@ -173,7 +173,7 @@ def test_isolated_from_each_other(isolated: Link, also: Link, why: str) -> None:
     connection = Connection((V0.key,), "the connection from 192.0.2.9")
     steps = [UpdateLink(one, {"isolated": True}) for one in (also, isolated)]
     if why:
-        with pytest.raises(Refused, match=f"^set {isolated.key}: .*: that would cut this host off: {why}, "):
+        with pytest.raises(Refused, match=f"^set {isolated.key}: .*: this would cut the management path: {why}, "):
             check_lockout(steps, INSIDE, connection)
         check_lockout(steps, STATE, SSH)  # the address is on the bridge itself
     else:
@@ -211,7 +211,7 @@ def test_does_not_cut(operation: Operation) -> None:
 def test_second_operation_cuts() -> None:
     """Each operation is judged in the state that those before it leave."""
     attached = UpdateLink(ETH1, {"controller": "br0"})
-    with pytest.raises(Refused, match=r"^set eth0: admin_state up -> down: that would cut"):
+    with pytest.raises(Refused, match=r"^set eth0: admin_state up -> down: this would cut"):
         check_lockout([attached, UpdateLink(ETH0, {"admin_state": "down"})], STATE, SSH)
 
 
@@ -243,18 +243,18 @@ OTHER = link("eth1", addresses=(SECOND,))
 CONNECTED = [one for end in (OUT, OTHER) for address in end.get("addresses") for one in connected_routes(end.key, address)]
 ROUTED = State([OUT, OTHER], routes=[*CONNECTED, DEFAULT], rules=usual_rules(HERE))
 CONNECTION = Connection((key("eth0"),), f"the connection from {CLIENT}", client=CLIENT, server=OWN.ip)
-CONSOLE = Connection((key("eth0"),), "the way out of it (the default route)")
+CONSOLE = Connection((key("eth0"),), "the default route")
 TO_TABLE = rule(100, from_="192.0.2.0/24", table=100)
-GOES, ELSEWHERE = f"the route to {CLIENT} goes", f"the route to {CLIENT} leads elsewhere"
+GOES, ELSEWHERE = f"the route to {CLIENT} is removed", f"the route to {CLIENT} changes its next hop"
 
 WAYS: dict[str, tuple[list[Operation], str]] = {
-    "its address goes": ([UpdateLink(OUT, {"addresses": ()})], f"its address {OWN.ip} goes"),
+    "its address goes": ([UpdateLink(OUT, {"addresses": ()})], f"the address {OWN.ip} of this host is removed"),
     "the default goes": ([DeleteRoute(DEFAULT)], GOES),
     "another gateway": ([SetRoute(route("0.0.0.0/0", gateway="192.0.2.8", link="eth0"), DEFAULT)], ELSEWHERE),
     "to nowhere": ([SetRoute(route("0.0.0.0/0", type="unreachable"), DEFAULT)], GOES),
     "a nearer network": ([SetRoute(route("203.0.113.0/24", gateway="198.51.100.9", link="eth1"))], ELSEWHERE),
     "a rule to nowhere": ([CreateRule(rule(100, to=f"{CLIENT}/32", action="prohibit"))], GOES),
-    "a rule to a table that leads elsewhere": (
+    "a rule to a table with another next hop": (
         [SetRoute(route("0.0.0.0/0", 100, gateway="198.51.100.9", link="eth1")), CreateRule(TO_TABLE)],
         ELSEWHERE,
     ),
@@ -269,8 +269,8 @@ def test_way_back_is_cut(operations: list[Operation], why: str) -> None:
     with pytest.raises(Refused) as caught:
         check_lockout(operations, ROUTED, CONNECTION)
     assert str(caught.value) == (
-        f"{operations[-1]}: that would cut this host off: {why}, and the connection from {CLIENT} uses eth0. "
-        "Write allow_lockout: true if that is meant"
+        f"{operations[-1]}: this would cut the management path: {why}, and the connection from {CLIENT} uses eth0. "
+        "Set allow_lockout: true to do it anyway"
     )
 
 
@@ -303,7 +303,10 @@ def test_way_back_is_kept(operations: list[Operation]) -> None:
 def test_default_route_without_ssh() -> None:
     """It may lead elsewhere, but not go."""
     check_lockout([SetRoute(route("0.0.0.0/0", gateway="192.0.2.8", link="eth0"), DEFAULT)], ROUTED, CONSOLE)
-    with pytest.raises(Refused, match=r"^delete route .*: that would cut this host off: the default route goes, and the way out"):
+    with pytest.raises(
+        Refused,
+        match=r"^delete route .*: this would cut the management path: the default route is removed, and the default route uses",
+    ):
         check_lockout([DeleteRoute(DEFAULT)], ROUTED, CONSOLE)
 
 
