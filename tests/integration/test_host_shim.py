@@ -110,7 +110,7 @@ def test_guest_that_is_not_up(site: Site) -> None:
     """The proof names it."""
     site.sh("ip -n two link set eth0 down")
     said = " ".join(site.ran("shim", check=False).split())
-    assert f"{GUESTS['two']}: nobody answers by shim0. A guest has to be up, on eth0, in the mode bridge" in said
+    assert f"{GUESTS['two']}: no guest replies through shim0. Set the guest up on eth0 in mode bridge" in said
     assert site.play("shim", host_shim_prove=False) == 0
 
 
@@ -125,7 +125,7 @@ def test_host_that_answers_for_its_own_addresses_alone(site: Site) -> None:
     """Without an address of its own the shim would be mute there, in one direction; with one, the guests see that."""
     site.sh("echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore; echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")
     said = " ".join(site.ran("shim", check=False).split())
-    assert "the shim would not answer for an address that is not its own. Write one into host_shim_addresses" in said
+    assert "the shim does not reply for the addresses of other links. Add an address to host_shim_addresses" in said
     assert "shim0" not in site.sh("ip link").stdout
     site.play("shim", host_shim_addresses=["192.0.2.7/32", "2001:db8::7/128"], host_shim_persist="none")
     for name, address in GUESTS.items():
@@ -138,4 +138,4 @@ def test_host_that_answers_for_its_own_addresses_alone(site: Site) -> None:
 def test_ipv6_without_an_address(site: Site) -> None:
     """It is refused in words."""
     said = " ".join(site.ran("shim", check=False, host_shim_addresses=[]).split())
-    assert "host_shim_targets has addresses of IPv6, and the shim none of its own" in said
+    assert "host_shim_targets: contains IPv6 addresses, but the shim has no IPv6 address" in said

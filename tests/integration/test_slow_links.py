@@ -59,7 +59,7 @@ def test_lab(site: Site) -> None:
     assert site.play("lab", "--check", "--diff") == 2
     assert site.sh("ls /run/netns 2>/dev/null || :").stdout == ""
     printed = site.ran("lab")
-    assert "By tbf, for this kernel has no netem: the rate is limited, and nothing else" in printed
+    assert "The kernel has no netem. The links are limited by tbf, which supports only a rate." in printed
     assert qdiscs(site) == [("right eth0", "tbf"), ("router to-right", "tbf")]
     assert 0.7 < seconds(site) < 5
     assert site.play("lab") == 0
@@ -78,5 +78,5 @@ def test_lab(site: Site) -> None:
 def test_what_only_netem_knows(site: Site) -> None:
     """It is refused, whatever else is written."""
     said = " ".join(site.ran("lab", check=False, lab_slow_links=[{**SLOW, "delay": 0.05}]).split())
-    assert "to-right: this kernel has no netem, and without it a link has no delay and no loss. Write only a rate" in said
+    assert "to-right: the kernel has no netem, so delay and loss cannot be set. Set only a rate in slow_links_links" in said
     assert qdiscs(site) == []

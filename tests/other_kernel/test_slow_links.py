@@ -40,7 +40,7 @@ def play(host: Host, folder: Path, *links: dict[str, Any]) -> int:
         ["nsenter", f"--net=/run/netns/{host.netns}", *command], cwd=CLONE, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "By netem" in done.stdout
+    assert "The links are limited by netem." in done.stdout
     return changes(done.stdout)
 
 
