@@ -193,7 +193,7 @@ def test_name_that_would_be_a_rule(site: Site) -> None:
     odd = {"lower_device": "eth0", "addresses": ["10.99.0.1/24"], "outgoing": 'eth0" drop; #', "forwarding": False}
     before = site.settled()
     said = " ".join(site.ran("macvtap_guest", check=False, macvtap_guest_links=[], macvtap_guest_gateway=odd).split())
-    assert 'macvtap_guest_gateway: eth0\\" drop; # cannot stand in rules of nftables' in said
+    assert 'macvtap_guest_gateway: eth0\\" drop; # is not a valid link name in nftables rules' in said
     assert_equal(site.settled(), before)
 
 
