@@ -1,8 +1,8 @@
-"""[BACKEND]: prints what a host is like now, as JSON. What that backend makes its own way is left out.
+"""[BACKEND]: print the current state of a host as JSON, without what that backend sets in its own way.
 
-kernel: links, addresses, routes, rules and settings, of all namespaces
-files:  those that could be of this collection
-traces: what shows that somebody was at work: when files were written, what is in /run, DHCP clients that run
+kernel: links, addresses, routes, rules and sysctls of all namespaces
+files:  files that this collection may write
+traces: signs of changes: modification times of files, files in /run, running DHCP clients
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# What changes by itself: counters, timers, and what follows the carrier
+# Values that change without a request: counters, timers, and what depends on the carrier
 BACKEND = sys.argv[1] if len(sys.argv) > 1 else ""
 VOLATILE = {
     *("ifindex", "link_index", "link_netnsid", "operstate", "promiscuity", "allmulti", "num_tx_queues", "num_rx_queues"),
@@ -34,85 +34,87 @@ VOLATILE = {
     ),
 }
 FLAGS = {"LOWER_UP", "NO-CARRIER", "linkdown", "dead"}
-# What network managers have their own way, whatever their files say: settings of links, and words for addresses and routes
-THEIR_SETTINGS = {
+# What network managers set regardless of their files: sysctls of links, and attributes of addresses and routes
+BACKEND_SYSCTLS = {
     "networkd": ("promote_secondaries", "accept_ra", "proxy_ndp", "use_tempaddr"),
     "networkmanager": ("accept_ra", "use_tempaddr", "addr_gen_mode", "forwarding"),
 }
-THEIR_WORDS = {"networkmanager": {"noprefixroute", "inet6_addr_gen_mode", "broadcast", "metric", "scope", "protocol", "prefsrc"}}
+BACKEND_ATTRIBUTES = {
+    "networkmanager": {"noprefixroute", "inet6_addr_gen_mode", "broadcast", "metric", "scope", "protocol", "prefsrc"}
+}
 COMMANDS = ("link show", "address show", "-4 route show table all", "-6 route show table all", "-4 rule show", "-6 rule show")
-KEPT = ("/etc", "/usr/local", "/var/lib/patchbay", "/var/lib/dhcp")
-FLEETING = ("/run",)
-# what systemd writes at its own time, and namespaces, which the kernel tells of
-NOT_OURS = tuple(f"/run/{name}" for name in ("netns", "systemd", "udev", "dbus", "log", "user", "NetworkManager"))
-SMALL = 100_000  # bytes: the content of larger files is not looked at
+PERSISTENT = ("/etc", "/usr/local", "/var/lib/patchbay", "/var/lib/dhcp")
+TEMPORARY = ("/run",)
+# files that systemd writes at any time, and namespaces, which are part of the kernel state
+FOREIGN = tuple(f"/run/{name}" for name in ("netns", "systemd", "udev", "dbus", "log", "user", "NetworkManager"))
+MAX_HASHED_SIZE = 100_000  # bytes: the content of larger files is not compared
 
 
 def run(*command: str) -> str:
-    """What a command prints that must succeed."""
+    """Return the output of a command, which must succeed."""
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
-def lasting(value: Any) -> Any:
-    """Without what changes by itself, or is the backend's own."""
+def stable(value: Any) -> Any:
+    """Return a value without volatile parts and without those that the backend sets in its own way."""
     if isinstance(value, dict):
-        volatile = VOLATILE | THEIR_WORDS.get(BACKEND, set())
-        return {key: lasting(inner) for key, inner in value.items() if key not in volatile}
+        volatile = VOLATILE | BACKEND_ATTRIBUTES.get(BACKEND, set())
+        return {key: stable(inner) for key, inner in value.items() if key not in volatile}
     if isinstance(value, list):
-        return [lasting(inner) for inner in value if not (isinstance(inner, str) and inner in FLAGS)]
+        return [stable(inner) for inner in value if not (isinstance(inner, str) and inner in FLAGS)]
     return value
 
 
 def namespaces() -> dict[str, list[str]]:
-    """How ip enters each."""
+    """Return the namespaces, each with the command that enters it."""
     names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
     return {"": [], **{name: ["ip", "netns", "exec", name] for name in sorted(names)}}
 
 
 def kernel() -> dict[str, Any]:
-    """What ip shows of each namespace, in an order of its own, and the settings of all links."""
-    found: dict[str, Any] = {}
-    for name, way in namespaces().items():
+    """Return the output of ip for each namespace, sorted, and the sysctls of all links."""
+    state: dict[str, Any] = {}
+    for name, enter in namespaces().items():
         end = time.monotonic() + 5
-        while run(*way, "ip", "-o", "-6", "address", "show", "tentative") and time.monotonic() < end:
+        while run(*enter, "ip", "-o", "-6", "address", "show", "tentative") and time.monotonic() < end:
             time.sleep(0.1)
         for command in COMMANDS:
-            shown = json.loads(run(*way, "ip", "-d", "-j", *command.split()) or "[]")
-            # the kernel makes multicast routes when the carrier comes
-            items = [lasting(item) for item in shown if item.get("type") != "multicast"]
-            found[f"{name} {command}".strip()] = sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
-        settings = run(*way, "sh", "-c", "cd /proc/sys/net; grep -s '' ipv4/conf/*/* ipv6/conf/*/* ipv4/ip_forward || true")
-        left_out = ("stable_secret", *THEIR_SETTINGS.get(BACKEND, ()))
-        lines = [line for line in settings.splitlines() if not line.partition(":")[0].endswith(left_out)]
-        found[f"{name} settings".strip()] = sorted(lines)
-    return found
+            output = json.loads(run(*enter, "ip", "-d", "-j", *command.split()) or "[]")
+            # the kernel creates multicast routes when the link gets its carrier
+            items = [stable(item) for item in output if item.get("type") != "multicast"]
+            state[f"{name} {command}".strip()] = sorted(items, key=lambda item: json.dumps(item, sort_keys=True))
+        settings = run(*enter, "sh", "-c", "cd /proc/sys/net; grep -s '' ipv4/conf/*/* ipv6/conf/*/* ipv4/ip_forward || true")
+        excluded = ("stable_secret", *BACKEND_SYSCTLS.get(BACKEND, ()))
+        lines = [line for line in settings.splitlines() if not line.partition(":")[0].endswith(excluded)]
+        state[f"{name} settings".strip()] = sorted(lines)
+    return state
 
 
 def files(*folders: str, times: bool) -> dict[str, str]:
-    """Mode, owner and content of all files below these folders; with times also when they were written."""
-    found = {}
+    """Return mode, owner and content of all files below these folders, and their modification times on request."""
+    descriptions = {}
     for folder in folders:
-        for place, inner_folders, names in os.walk(folder):
-            inner_folders[:] = [name for name in inner_folders if not os.path.join(place, name).startswith(NOT_OURS)]
-            for path in (place, *(os.path.join(place, name) for name in names)):
-                about = os.lstat(path)
-                said = f"{about.st_mode:o} {about.st_uid}:{about.st_gid}"
+        for directory, inner_folders, names in os.walk(folder):
+            inner_folders[:] = [name for name in inner_folders if not os.path.join(directory, name).startswith(FOREIGN)]
+            for path in (directory, *(os.path.join(directory, name) for name in names)):
+                status = os.lstat(path)
+                description = f"{status.st_mode:o} {status.st_uid}:{status.st_gid}"
                 if os.path.islink(path):
-                    said += f" -> {os.readlink(path)}"
+                    description += f" -> {os.readlink(path)}"
                 elif os.path.isfile(path):
-                    said += f" {about.st_size}"
-                    if about.st_size < SMALL:
-                        said += f" {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
-                found[path] = said + (f" {about.st_mtime_ns}" if times else "")
-    return found
+                    description += f" {status.st_size}"
+                    if status.st_size < MAX_HASHED_SIZE:
+                        description += f" {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+                descriptions[path] = description + (f" {status.st_mtime_ns}" if times else "")
+    return descriptions
 
 
 def processes() -> list[str]:
-    """Commands that run, without those that are the looking itself."""
+    """Return the commands of running DHCP servers and clients."""
     lines = run("ps", "-e", "-o", "args=").splitlines()
     return sorted(line for line in lines if "dnsmasq" in line or "udhcpc" in line or "dhclient" in line)
 
 
 if __name__ == "__main__":
-    traces = {**files(*KEPT, *FLEETING, times=True), "processes": processes()}
-    print(json.dumps({"kernel": kernel(), "files": files(*KEPT, times=False), "traces": traces}))
+    traces = {**files(*PERSISTENT, *TEMPORARY, times=True), "processes": processes()}
+    print(json.dumps({"kernel": kernel(), "files": files(*PERSISTENT, times=False), "traces": traces}))
