@@ -56,7 +56,7 @@ def result_of_info(
         {
             **_described(link),
             "addresses": [_observed_address(address) for address in link.get("addresses") or ()],
-            "children": [{"name": upper.key.name, "netns": upper.key.netns or None} for upper in state.above(link.key)],
+            "children": [{"name": upper.key.name, "netns": upper.key.netns or None} for upper in state.links_on(link.key)],
             "dhcp4": _observed_client(state.clients.get(ClientKey(link.key)), boot),
             "persist": backend_of(link.key, boot),
         }
@@ -115,7 +115,7 @@ def _observed_address(address: Address) -> dict[str, Any]:
 
 def _observed_client(client: Client | None, boot: BootState) -> dict[str, Any] | None:
     """The DHCP client of a link, and whether it runs; None for a caller that may not read that."""
-    return {**_dhcp4.returned(client), "running": client is not None and client.serves} if boot.known else None
+    return {**_dhcp4.returned(client), "running": client is not None and client.is_serving} if boot.known else None
 
 
 def _described_routing(routing: Route | Rule) -> dict[str, Any]:

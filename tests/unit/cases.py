@@ -12,7 +12,7 @@ current:     what is there, a list per kind. An entry is a name or the options o
              `addresses` of a link are texts, or `ip` and what the kernel says besides (flags, protocol, valid, client...); those
              of IPv6 are settled. `routes` and `rules` are those of the modules, with `protocol`, `plain`, `hops`. The routes that
              the kernel makes with addresses, and its own rules, are there by themselves. `clients` are DHCP clients, each with
-             `link`, the options of dhcp4, and `lease`, `former`, `left`, `lives`, `fits`.
+             `link`, the options of dhcp4, and `lease`, `former`, `seconds_left`, `is_running`, `matches_link`.
 desired:     the options of a topology task
 plan:        the operations, as sentences
 refused:     or why the kernel would not do it, the whole sentence
@@ -139,7 +139,7 @@ def read(case: Mapping[str, Any]) -> Case:
 
 
 def _client(link: str, **entry: Any) -> Client:
-    known = {name: entry.pop(name) for name in ("left", "lives", "fits") if name in entry}
+    known = {name: entry.pop(name) for name in ("seconds_left", "is_running", "matches_link") if name in entry}
     lease, former = entry.pop("lease", None), entry.pop("former", [])
     options, _wait = parsed(entry)
     return Client(
@@ -147,7 +147,7 @@ def _client(link: str, **entry: Any) -> Client:
         _resolved(options),
         _lease(lease) if lease else None,
         former=tuple(_lease(one) for one in former),
-        **{"left": 600, **known},
+        **{"seconds_left": 600, **known},
     )
 
 

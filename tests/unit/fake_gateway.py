@@ -274,12 +274,12 @@ class FakeGateway:
 
     def _start_client(self, request: StartClient) -> None:
         self._device(request.client.key.link)
-        self.clients[request.client.key.link] = replace(request.client, lives=True, fits=True)
+        self.clients[request.client.key.link] = replace(request.client, is_running=True, matches_link=True)
 
     def _stop_client(self, request: StopClient) -> None:
         client = self.clients.pop(request.link, None)
         if client is not None and request.left is not None:
-            self.clients[request.link] = replace(client, options=request.left.options, lives=False)
+            self.clients[request.link] = replace(client, options=request.left.options, is_running=False)
 
     def _await_lease(self, request: AwaitLease) -> None:
         """Its hook says what it has, and nothing comes of it here."""

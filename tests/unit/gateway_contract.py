@@ -1205,7 +1205,7 @@ class GatewayContract:
         for admin_state in ("down", "up", "down"):
             world.give("mv0", FOUR, "192.0.2.2/24", "192.0.2.1/32", SIX, "2001:db8::2/64", single)  # some go when it goes down
             world.change("mv0", admin_state=admin_state)
-            routes = world.state().routes_by(world.key("mv0"))
+            routes = world.state().routes_through(world.key("mv0"))
             found = {one.key.destination: one for one in routes if not one.key.destination.startswith(("fe80:", "ff00:"))}
             assert sorted(found) == ([] if admin_state == "down" else ["192.0.2.0/24", "2001:db8::/64", single])
             for key, route in found.items():

@@ -32,7 +32,7 @@ class _Told(KernelGateway):
     def observe(self, scope: Scope) -> State:
         """As it is, with that client alive."""
         found = super().observe(scope)
-        found.clients = {key: replace(client, lives=True, fits=True) for key, client in found.clients.items()}
+        found.clients = {key: replace(client, is_running=True, matches_link=True) for key, client in found.clients.items()}
         return found
 
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DHCP clients and what they were told to do."""
+"""DHCP clients and their options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 
 @dataclass(frozen=True, order=True)
 class ClientKey:
-    """What makes a DHCP client itself: the link that it serves."""
+    """The identity of a DHCP client: the link that it serves."""
 
     link: LinkKey
 
@@ -26,11 +26,12 @@ class ClientKey:
 
 @dataclass(frozen=True)
 class Dhcp4:
-    """What a DHCP client is to do for a link.
+    """What a DHCP client does for a link.
 
     client_id: `none`, `mac`, `duid`, or the bytes of one as `01:52:54:...`. hostname, vendor_class: None sends none.
-    table: where the routes of the lease go, with a rule of that priority for packets from its address; None: the address only.
-    client: the program that does it; of a wanted one, None where that was not written. use_dns: tell the resolver of its servers.
+    table: the table for the routes of the lease, which a rule of that priority looks up for packets from its address; None: the
+    lease gives the address only. client: the program; None where the option is omitted. use_dns: the DNS servers of the lease
+    are used.
     """
 
     enabled: bool = True
@@ -47,23 +48,23 @@ class Dhcp4:
 
 @dataclass(frozen=True)
 class Client:
-    """The DHCP client of a link: what it was started with, and what it has told.
+    """The DHCP client of a link: the options that it was started with, and what it has reported.
 
-    lease: what it has, which holds for so many seconds (left). former: leases of which something may still be there. lives:
-    whether it runs. fits: whether the link that is there is the one that it was started for, with the same MAC address.
-    settled: whether it has a lease, and all that comes of it is there.
+    lease: the current lease, valid for seconds_left. former: earlier leases of which addresses or routes may
+    remain. is_running: whether its process runs. matches_link: whether the link is still the one that it was started for, with
+    the same MAC address. settled: whether it has a lease that is applied.
     """
 
     key: ClientKey
     options: Dhcp4
     lease: Lease | None = None
-    left: int = 0
+    seconds_left: int = 0
     former: tuple[Lease, ...] = ()
-    lives: bool = True
-    fits: bool = True
+    is_running: bool = True
+    matches_link: bool = True
     settled: bool = True
 
     @property
-    def serves(self) -> bool:
-        """Whether it does what it is there for."""
-        return self.lives and self.fits
+    def is_serving(self) -> bool:
+        """Whether it runs for the link that exists."""
+        return self.is_running and self.matches_link

@@ -18,7 +18,12 @@ from typing import ClassVar, TypeVar, Union
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
+    Attributes,
+    LinkAttributes,
+    LinkKey,
+    NetnsKey,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 
 
@@ -54,7 +59,7 @@ class LinkPolicy:
 
 
 @dataclass(frozen=True)
-class DesiredLink:
+class DesiredLink(LinkAttributes):
     """A link as it is to be; `attributes` are those that were set, in normal form.
 
     kind: None for a link that must exist, of whatever kind it is, and is neither created nor deleted.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 HERE = ""  # the network namespace that the task runs in, wherever a namespace is named
 
@@ -89,8 +89,81 @@ class Address:
         return f"{self.ip}/{self.prefix_length}"
 
 
+class LinkAttributes:
+    """Typed access to the attributes of a link; None: not known of a current link, not managed of a desired one."""
+
+    attributes: Attributes
+
+    def get(self, name: str) -> Any:
+        """The value of an attribute; None when it has none."""
+        return self.attributes.get(name)
+
+    @property
+    def address(self) -> str | None:
+        """The MAC address."""
+        return _typed(str, self.attributes.get("address"))
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """The IP addresses; none when they are not known or not managed."""
+        found: tuple[Address, ...] | None = _typed(tuple, self.attributes.get("addresses"))
+        return found or ()
+
+    @property
+    def admin_state(self) -> str | None:
+        """`up` or `down`."""
+        return _typed(str, self.attributes.get("admin_state"))
+
+    @property
+    def altnames(self) -> tuple[str, ...]:
+        """The alternative names; none when they are not known or not managed."""
+        found: tuple[str, ...] | None = _typed(tuple, self.attributes.get("altnames"))
+        return found or ()
+
+    @property
+    def controller(self) -> str | None:
+        """The name of the bridge or VRF that the link is attached to; an empty text: attached to none."""
+        return _typed(str, self.attributes.get("controller"))
+
+    @property
+    def lower_device(self) -> LinkKey | None:
+        """The link that this one sits on."""
+        return _typed(LinkKey, self.attributes.get("lower_device"))
+
+    @property
+    def mode(self) -> str | None:
+        """The mode of a macvlan, macvtap or ipvlan."""
+        return _typed(str, self.attributes.get("mode"))
+
+    @property
+    def mtu(self) -> int | None:
+        """The maximum transmission unit, in bytes."""
+        return _typed(int, self.attributes.get("mtu"))
+
+    @property
+    def peer(self) -> LinkKey | None:
+        """The other end of a veth pair."""
+        return _typed(LinkKey, self.attributes.get("peer"))
+
+    @property
+    def sysctls(self) -> Mapping[str, int]:
+        """The settings of this link below net.ipv4.conf and net.ipv6.conf; none when they are not known or not managed."""
+        found: Mapping[str, int] | None = _typed(dict, self.attributes.get("sysctls"))
+        return found or {}
+
+
+_Value = TypeVar("_Value")
+
+
+def _typed(type_: type[_Value], value: object) -> _Value | None:
+    """The value; TypeError for one of another type, which only a fault of ours can bring here."""
+    if value is not None and not isinstance(value, type_):
+        raise TypeError(f"{value!r} is no {type_.__name__}")
+    return value
+
+
 @dataclass(frozen=True)
-class Link:
+class Link(LinkAttributes):
     """A link as observed, or as predicted; `attributes` by option name, in normal form, None or missing when not known.
 
     index is None for a link that is only predicted. `ethernet` is false for a loopback or a device without Ethernet
@@ -104,10 +177,6 @@ class Link:
     ethernet: bool = True
     carrier: bool | None = True
     oper_state: str | None = None
-
-    def get(self, name: str) -> Any:
-        """The value of an attribute; None when it is not known."""
-        return self.attributes.get(name)
 
     def with_attributes(self, changes: Attributes) -> Link:
         """The same link after these attributes changed."""

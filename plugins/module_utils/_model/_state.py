@@ -1,13 +1,13 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel has: observed, or predicted by a plan."""
+"""The current state: what the kernel has, as observed or as predicted by a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of, network
@@ -25,12 +25,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     RuleKey,
 )
 
+_Value = TypeVar("_Value")
+_Member = TypeVar("_Member")
+_Object = TypeVar("_Object")
+_Index = dict[_Value, dict[_Member, None]]
 Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey, ClientKey]
 
 
 @dataclass(frozen=True)
 class LinkContents:
-    """What lives on a link and dies with it."""
+    """What is configured on a link and is deleted with it."""
 
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -39,11 +43,10 @@ class LinkContents:
 
 @dataclass(frozen=True)
 class Scope:
-    """What an observation must hold: every link of the namespaces it touches, and more of some links.
+    """What to observe: all links of the namespaces of `links`, and more about some of them.
 
-    namespaces: those to read beside the ones of the links. coming: those that need not be there. sysctls: the settings to
-    read per link. settings: links of which all of them are read. traffic: namespaces whose addresses, routes and rules are read
-    too.
+    namespaces: further namespaces whose links are read. coming: namespaces that need not exist. sysctls: the settings to read,
+    by link. settings: links of which all settings are read. traffic: namespaces whose addresses, routes and rules are read.
     """
 
     links: frozenset[LinkKey] = frozenset()
@@ -56,10 +59,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Connection:
-    """How the task reaches this host: the links of its own namespace that carry that, and a description for messages.
+    """The connection by which the task reaches this host.
 
-    ipv6: whether it is by IPv6, without which nothing is left of it.
-    client, server: the two addresses; None when it is not by ssh.
+    links: those in the task's own namespace that carry it. description: it in words, for error messages. ipv6: whether it uses
+    IPv6. client, server: its two addresses; None for a connection that is not by SSH.
     """
 
     links: tuple[LinkKey, ...] = ()
@@ -70,12 +73,13 @@ class Connection:
 
 
 class State:
-    """The links of some namespaces; the planner works on a copy that it changes operation by operation.
+    """The objects of some namespaces; the planner changes a copy, operation by operation.
 
-    sysctls: value of `conf/all` and `conf/default` per (netns, "all" or "default", key); None when the kernel has no such key.
-    settings: all of them, per link of Scope.settings. routes, rules: of the namespaces of Scope.traffic, all that share a key
-    in the order of the kernel; the routes that it derives from addresses for itself (table local) are left out.
-    clients: the DHCP clients that are ours.
+    sysctls: the values of `conf/all` and `conf/default`, by (netns, "all" or "default", key); None where the kernel has no such
+    key.
+    settings: all settings, per link of Scope.settings. routes, rules: of the namespaces of Scope.traffic, all that share a key
+    in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
+    clients: the DHCP clients that this collection started.
     """
 
     def __init__(
@@ -89,13 +93,15 @@ class State:
         clients: Iterable[Client] = (),
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
-        self._above: dict[LinkKey, dict[LinkKey, None]] = {}  # lower device -> what sits on it, in order
-        self._attached: dict[LinkKey, dict[LinkKey, None]] = {}  # controller -> what is attached to it
-        self._owners: dict[LinkKey, LinkKey] = {}  # alternative name -> the link that has it
-        self._sharing: dict[tuple[LinkKey, str], dict[LinkKey, None]] = {}  # lower device and MAC -> who has it there
-        self._holders: dict[tuple[str, str], dict[LinkKey, None]] = {}  # namespace and IP address -> the links that have it
-        self._leaving: dict[LinkKey, dict[RouteKey, None]] = {}  # link -> the routes that leave by it
-        self._towards: dict[tuple[str, int], dict[int, dict[str, dict[RouteKey, None]]]] = {}  # by length and destination
+        # Indexes. The values are dicts without values: sets that keep their order.
+        self._by_lower_device: _Index[LinkKey, LinkKey] = {}
+        self._by_controller: _Index[LinkKey, LinkKey] = {}
+        self._by_mac: _Index[tuple[LinkKey, str | None], LinkKey] = {}  # lower device and MAC address
+        self._by_ip: _Index[tuple[str, str], LinkKey] = {}  # namespace and IP address
+        self._owners_of_altnames: dict[LinkKey, LinkKey] = {}
+        self._routes_by_link: _Index[LinkKey, RouteKey] = {}
+        # By namespace and family, then by prefix length, then by destination.
+        self._routes_by_destination: dict[tuple[str, int], dict[int, _Index[str, RouteKey]]] = {}
         self.sysctls = dict(sysctls or {})
         self.settings = dict(settings or {})
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
@@ -111,12 +117,12 @@ class State:
 
     def copy(self) -> State:
         """A state that can be changed without changing this one."""
-        routes = (route for some in self.routes.values() for route in some)
-        rules = (rule for some in self.rules.values() for rule in some)
+        routes = (route for same in self.routes.values() for route in same)
+        rules = (rule for same in self.rules.values() for rule in same)
         return State(self, self.sysctls, self.settings, self.namespaces.values(), routes, rules, self.clients.values())
 
     def update(self, changes: Mapping[Any, Any]) -> None:
-        """Put objects in the place of those with their keys, of routes and rules a tuple; None takes them out."""
+        """Replace the objects of these keys, for routes and rules by a tuple; None deletes them."""
         for key, new in changes.items():
             if isinstance(key, LinkKey):
                 self._index(self._links.get(key), add=False)
@@ -134,96 +140,91 @@ class State:
     def _index(self, link: Link | None, add: bool) -> None:
         if link is None:
             return
-        lower = link.get("lower_device")
-        places: list[tuple[dict[Any, dict[LinkKey, None]], Any]] = []
-        if lower:
-            places = [(self._above, lower), (self._sharing, (lower, link.get("address")))]
-        if link.get("controller"):
-            places.append((self._attached, LinkKey(link.key.netns, link.get("controller"))))
-        places += [(self._holders, (link.key.netns, address.ip)) for address in link.get("addresses") or ()]
-        for index, place in places:
-            _note(index, place, link.key, add)
-        for altname in link.get("altnames") or ():
+        if link.lower_device:
+            _note(self._by_lower_device, link.lower_device, link.key, add)
+            _note(self._by_mac, (link.lower_device, link.address), link.key, add)
+        if link.controller:
+            _note(self._by_controller, LinkKey(link.key.netns, link.controller), link.key, add)
+        for address in link.addresses:
+            _note(self._by_ip, (link.key.netns, address.ip), link.key, add)
+        for altname in link.altnames:
             if add:
-                self._owners[LinkKey(link.key.netns, altname)] = link.key
+                self._owners_of_altnames[LinkKey(link.key.netns, altname)] = link.key
             else:
-                self._owners.pop(LinkKey(link.key.netns, altname), None)
+                self._owners_of_altnames.pop(LinkKey(link.key.netns, altname), None)
 
     def _index_routes(self, routes: Iterable[Route], add: bool) -> None:
         for route in routes:
             for link in route.links:
-                _note(self._leaving, link, route.key, add)
-            by_length = self._towards.setdefault((route.key.netns, route.key.family), {})
+                _note(self._routes_by_link, link, route.key, add)
+            by_length = self._routes_by_destination.setdefault((route.key.netns, route.key.family), {})
             length = int(route.key.destination.partition("/")[2])
             _note(by_length.setdefault(length, {}), route.key.destination, route.key, add)
 
     def get(self, key: LinkKey | None) -> Link | None:
-        """The link with that key (a name, not an alternative one), or None."""
+        """The link of this key, whose name is no alternative name; or None."""
         return self._links.get(key) if key else None
 
     def owner_of_altname(self, key: LinkKey) -> LinkKey | None:
-        """The link that has this name as an alternative one, or None."""
-        return self._owners.get(key)
+        """The link that has this name as an alternative name, or None."""
+        return self._owners_of_altnames.get(key)
 
-    def above(self, lower: LinkKey) -> list[Link]:
-        """The links that sit directly on a lower device, in every namespace that was observed."""
-        return [self._links[key] for key in self._above.get(lower, {})]
+    def links_on(self, lower_device: LinkKey) -> list[Link]:
+        """The links that sit directly on a lower device, in every observed namespace."""
+        return [self._links[key] for key in self._by_lower_device.get(lower_device, {})]
 
-    def attached(self, controller: LinkKey) -> list[Link]:
-        """The links that are attached to a controller: the ports of a bridge."""
-        return [self._links[key] for key in self._attached.get(controller, {})]
+    def attached_to(self, controller: LinkKey) -> list[Link]:
+        """The links that are attached to a controller: the ports of a bridge, the links of a VRF."""
+        return [self._links[key] for key in self._by_controller.get(controller, {})]
 
-    def sharing(self, lower: LinkKey, address: str) -> list[Link]:
-        """The links on a lower device that have this MAC."""
-        return [self._links[key] for key in self._sharing.get((lower, address), {})]
+    def links_with_mac(self, lower_device: LinkKey, address: str) -> list[Link]:
+        """The links on a lower device that have this MAC address."""
+        return [self._links[key] for key in self._by_mac.get((lower_device, address), {})]
 
-    def holders(self, netns: str, ip: str) -> list[LinkKey]:
+    def links_with_ip(self, netns: str, ip: str) -> list[LinkKey]:
         """The links of a namespace that have this IP address."""
-        return list(self._holders.get((netns, ip), {}))
+        return list(self._by_ip.get((netns, ip), {}))
 
     def at(self, key: RouteKey | RuleKey) -> tuple[Any, ...]:
         """The routes or rules that share a key, in the order of the kernel; none when there are none."""
         return self.routes.get(key, ()) if isinstance(key, RouteKey) else self.rules.get(key, ())
 
-    def routes_by(self, link: LinkKey) -> list[Route]:
-        """The routes that leave by a link."""
-        return [route for key in self._leaving.get(link, {}) for route in self.routes[key] if link in route.links]
+    def routes_through(self, link: LinkKey) -> list[Route]:
+        """The routes whose packets leave through a link."""
+        return [route for key in self._routes_by_link.get(link, {}) for route in self.routes[key] if link in route.links]
 
-    def routes_towards(self, netns: str, ip: str) -> Iterator[Route]:
-        """The routes of all tables whose destination an address is in, the longest prefix and then the lowest metric first."""
-        by_length = self._towards.get((netns, family_of(ip)), {})
+    def routes_matching(self, netns: str, ip: str) -> Iterator[Route]:
+        """The routes of all tables whose destination contains an address: the longest prefix, then the lowest metric first."""
+        by_length = self._routes_by_destination.get((netns, family_of(ip)), {})
         for length in sorted(by_length, reverse=True):
             keys = by_length[length].get(network(ip, length), {}) if by_length[length] else {}
-            for key in sorted(keys, key=lambda one: one.metric):
+            for key in sorted(keys, key=lambda key: key.metric):
                 yield from self.routes[key]
 
     def contents_of(self, key: LinkKey) -> LinkContents:
-        """What lives on a link, as far as it was read."""
+        """What is configured on a link, as far as it was observed."""
         link = self.get(key)
-        addresses = (link.get("addresses") or ()) if link else ()
-        return LinkContents(addresses, tuple(self.routes_by(key)), self.settings.get(key, {}))
+        return LinkContents(link.addresses if link else (), tuple(self.routes_through(key)), self.settings.get(key, {}))
 
-    def lower_of(self, key: LinkKey) -> LinkKey:
-        """The device that a macvlan with this lower device really sits on.
-
-        The kernel flattens: a macvlan on a macvlan sits on the lower device of that one.
-        """
+    def effective_lower_device(self, key: LinkKey) -> LinkKey:
+        """The device that a macvlan with this lower device sits on: the kernel puts one on a macvlan on the device below both."""
         link = self.get(key)
-        while link is not None and link.kind in ("macvlan", "macvtap") and link.get("lower_device"):
-            key = link.get("lower_device")
+        while link is not None and link.kind in ("macvlan", "macvtap") and link.lower_device:
+            key = link.lower_device
             link = self.get(key)
         return key
 
 
-def _put(place: dict[Any, Any], key: Any, new: Any) -> None:
+def _put(objects: dict[_Value, _Object], key: _Value, new: _Object | None) -> None:
     if new:
-        place[key] = new
+        objects[key] = new
     else:
-        place.pop(key, None)
+        objects.pop(key, None)
 
 
-def _note(index: dict[Any, dict[Any, None]], place: Any, key: Any, add: bool) -> None:
-    members = index.setdefault(place, {})
+def _note(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool) -> None:
+    """Add the key of an object that has this value to an index, or delete it."""
+    members = index.setdefault(value, {})
     if add:
         members[key] = None
     else:

@@ -22,7 +22,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
     lower = state.get(link.get("lower_device"))
     shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
     if lower is not None and shared:
-        for sibling in state.above(lower.key):
+        for sibling in state.links_on(lower.key):
             if sibling.key != link.key:
                 found[sibling.key] = sibling.with_attributes(shared)
     if lower is not None and link.get("mode") == PASSTHRU and "address" in changed:
@@ -33,17 +33,17 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
             bridge = state.get(LinkKey(link.key.netns, name))
             if bridge is not None:
                 found.update(changes_of_bridge(bridge, state))
-        for port in state.attached(LinkKey(link.key.netns, former or "")):
+        for port in state.attached_to(LinkKey(link.key.netns, former or "")):
             if "controller" in changed and port.get("backup_port") == link.key.name:
                 found[port.key] = port.with_attributes({"backup_port": ""})
-    for upper in state.above(link.key):
+    for upper in state.links_on(link.key):
         mtu = changed.get("mtu")
         if mtu and (upper.get("mtu") or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
             upper = found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
     if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
         peer = state.get(link.get("peer"))
-        for other in [*state.above(link.key), *state.attached(link.key), *([peer] if peer else [])]:
+        for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
             # The kernel decides which operational state follows, so that it is unknown here.
             after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
@@ -58,7 +58,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
 def changes_of_bridge(bridge: Link, state: State) -> dict[LinkKey, Link]:
     """A bridge whose ports change, and the links above it: its MAC and MTU become unknown, for they depend on who set them."""
     found = {bridge.key: replace(bridge.with_attributes({"address": None, "mtu": None}), oper_state=None, carrier=None)}
-    for upper in state.above(bridge.key):
+    for upper in state.links_on(bridge.key):
         found[upper.key] = upper.with_attributes({"mtu": None})
     return found
 
@@ -66,7 +66,7 @@ def changes_of_bridge(bridge: Link, state: State) -> dict[LinkKey, Link]:
 def all_links_above(key: LinkKey, state: State) -> list[Link]:
     """The links that sit on a link, directly or through others."""
     found: list[Link] = []
-    for link in state.above(key):
+    for link in state.links_on(key):
         found += [link, *all_links_above(link.key, state)]
     return found
 

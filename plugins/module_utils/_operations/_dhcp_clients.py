@@ -38,10 +38,10 @@ class ChangeClient(Operation):
         return client.key
 
     def __str__(self) -> str:
-        if self.after is None or not self.after.lives:
+        if self.after is None or not self.after.is_running:
             return f"stop the {self.key}"
         options = ", ".join(describe_options(self.after.options))
-        return f"{'start a' if self.before is None or not self.before.lives else 'restart the'} {self.key}: {options}"
+        return f"{'start a' if self.before is None or not self.before.is_running else 'restart the'} {self.key}: {options}"
 
     def predict(self, _state: State) -> Changes:
         """The client itself; what its lease will contain is unknown."""
@@ -53,7 +53,7 @@ class ChangeClient(Operation):
 
     def requests(self) -> list[Request]:
         """One request."""
-        if self.after is None or not self.after.lives:
+        if self.after is None or not self.after.is_running:
             return [StopClient(self.key.link, self.after)]
         return [StartClient(self.after)]
 

@@ -86,7 +86,7 @@ class CreateLink(Operation):
                 inherited["address"] = lower.get("address")
             for row in kind.attributes:
                 if row.per_lower_device:
-                    inherited[row.name] = next((sibling.get(row.name) for sibling in state.above(lower.key)), row.initial)
+                    inherited[row.name] = next((sibling.get(row.name) for sibling in state.links_on(lower.key)), row.initial)
         inherited.update(port_defaults(kind, is_bridge_port(self.key, self.attributes, state)))
         if self.peer_attributes is None:
             link = Link(self.key, self.kind, {**inherited, **self.attributes})
@@ -241,7 +241,7 @@ class DeleteLink(Operation):
         lower = state.get(self.link.get("lower_device"))
         if lower is not None and self.link.get("mode") == PASSTHRU:
             changes[lower.key] = lower.with_attributes({"address": None})
-        for port in state.attached(self.key):
+        for port in state.attached_to(self.key):
             if port.key not in changes:
                 changes[port.key] = port.with_attributes({"controller": "", **port_defaults(kind_of(port.kind), False)})
         bridge = state.get(LinkKey(self.key.netns, self.link.get("controller") or ""))
@@ -308,14 +308,14 @@ class Rename(Operation):
         peer = state.get(link.get("peer"))
         if peer is not None:
             changes[peer.key] = peer.with_attributes({"peer": new})
-        for upper in state.above(self.key):
+        for upper in state.links_on(self.key):
             changes[upper.key] = upper.with_attributes({"lower_device": new})
-        for port in state.attached(self.key):
+        for port in state.attached_to(self.key):
             changes[port.key] = port.with_attributes({"controller": self.name})
-        for port in state.attached(LinkKey(self.key.netns, link.get("controller") or "")):
+        for port in state.attached_to(LinkKey(self.key.netns, link.get("controller") or "")):
             if port.get("backup_port") == self.key.name:
                 changes[port.key] = port.with_attributes({"backup_port": self.name})
-        for route in state.routes_by(self.key):
+        for route in state.routes_through(self.key):
             routes = changes.get(route.key, state.routes[route.key])
             changes[route.key] = tuple(_by_renamed_link(each, self.key, self.name) for each in routes)
         return changes

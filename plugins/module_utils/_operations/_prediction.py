@@ -53,7 +53,7 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     loses_ipv4_routes = had_ipv4 and (replaces_only_address or not has_ipv4)
     removed_ips = {address.ip for address in difference.gone}
     without_ipv6 = new is not None and is_without_ipv6(new.attributes)
-    for route in state.routes_by(old.key) if old else ():
+    for route in state.routes_through(old.key) if old else ():
         if new is None or new.get("admin_state") == "down" or (route.key.family == 6 and without_ipv6):
             _replace_route(changes, state, route, None)
         elif route.key in connected_before and route.protocol == RTPROT_KERNEL:
@@ -84,7 +84,7 @@ def _replace_route(changes: dict[RouteKey, tuple[Route, ...]], state: State, old
 def _remove_routes_by_source(changes: dict[RouteKey, tuple[Route, ...]], state: State, link: Link, ips: set[str]) -> None:
     """An IPv4 address that no other link has takes the routes with it whose source it is, by any link, but of one table only."""
     table = _table_of(link, state)
-    lost = {ip for ip in ips if state.holders(link.key.netns, ip) == [link.key]}
+    lost = {ip for ip in ips if state.links_with_ip(link.key.netns, ip) == [link.key]}
     for key, routes in state.routes.items() if lost else ():
         if (key.netns, key.table) == (link.key.netns, table):
             for route in routes:

@@ -119,7 +119,7 @@ def warnings(case: Situation) -> Iterator[str]:
 def _doubtful_addresses(case: Situation) -> Iterator[str]:
     there = {address.ip: address for address in (case.before.get("addresses") if case.before else None) or ()}
     for address in case.item.attributes.get("addresses") or ():
-        others = [key for key in case.state.holders(case.key.netns, address.ip) if key != case.key]
+        others = [key for key in case.state.links_with_ip(case.key.netns, address.ip) if key != case.key]
         if others:
             yield (
                 f"{case.key}: {_some(others)} has the address {address.ip} too, in the same namespace: "
@@ -140,7 +140,7 @@ def _unheard(case: Situation, lower: Link) -> Iterator[str]:
     mode = case.after.get("mode")
     if mode not in _REFLECTED or not (case.created or "mode" in case.changed):
         return
-    others = [link for link in case.state.above(lower.key) if link.key != case.key and link.get("mode") in _REFLECTED]
+    others = [link for link in case.state.links_on(lower.key) if link.key != case.key and link.get("mode") in _REFLECTED]
     strangers = sorted(f"{link.key} ({link.get('mode')})" for link in others if link.get("mode") != mode)
     if strangers:
         yield (
@@ -235,7 +235,7 @@ def _check_lower(case: Situation) -> None:
             f"{case.key}: {lower.key} is {what}: a {kind} cannot sit on it. Use {controller} as lower_device, "
             f"or detach {lower.key.name} first"
         )
-    ipvlan = [str(link.key) for link in case.state.above(lower.key) if link.kind in ("ipvlan", "ipvtap")]
+    ipvlan = [str(link.key) for link in case.state.links_on(lower.key) if link.kind in ("ipvlan", "ipvtap")]
     if case.created and ipvlan:
         raise Refused(
             f"{case.key}: {', '.join(ipvlan)} sits on {lower.key}: ipvlan and {kind} exclude each other on one lower device"
@@ -245,7 +245,9 @@ def _check_lower(case: Situation) -> None:
 def _check_passthru(case: Situation) -> None:
     if case.lower is None or not (case.created or "mode" in case.changed):
         return
-    others = [link for link in case.state.above(case.lower.key) if link.kind in ("macvlan", "macvtap") and link.key != case.key]
+    others = [
+        link for link in case.state.links_on(case.lower.key) if link.kind in ("macvlan", "macvtap") and link.key != case.key
+    ]
     alone = [link for link in others if link.get("mode") == PASSTHRU]
     if alone:
         raise Refused(
@@ -275,7 +277,7 @@ def _check_address(case: Situation) -> None:
         )
     if not (up or not case.created):
         return
-    for other in case.state.sharing(lower.key, address):
+    for other in case.state.links_with_mac(lower.key, address):
         if other.key != case.key and other.get("admin_state") == "up" and other.get("mode") != PASSTHRU:
             raise Refused(
                 f"{case.key}: {other.key} on the same lower device {lower.key} has the MAC {address} and is up: "
@@ -297,7 +299,7 @@ def _check_vlan(case: Situation) -> None:
         return
     if case.created:
         tag = {name: case.after.get(name) for name in ("id", "protocol")}
-        for other in case.state.above(lower.key):
+        for other in case.state.links_on(lower.key):
             if other.kind == "vlan" and other.key != case.key and all(other.get(name) == tag[name] for name in tag):
                 raise Refused(
                     f"{case.key}: {lower.key} has a link with id {tag['id']} and protocol {tag['protocol']}: {other.key}. "
@@ -373,7 +375,7 @@ def _check_bridge_takes(case: Situation, bridge: str) -> None:
         raise Refused(f"{case.key}: a bridge cannot be attached to another bridge ({bridge}): the kernel refuses that as a loop")
     if case.key.name == "lo":
         raise Refused(f"{case.key}: it is the loopback device, which cannot be a port of a bridge")
-    above = [link.key for link in case.state.above(case.key) if kind_of(link.kind).flat]
+    above = [link.key for link in case.state.links_on(case.key) if kind_of(link.kind).flat]
     if above:
         sit, them = ("sits", "that") if len(above) == 1 else ("sit", "them")
         raise Refused(

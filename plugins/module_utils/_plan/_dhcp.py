@@ -149,7 +149,7 @@ def held(item: DesiredLink, state: State) -> Lease | None:
     client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
     if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
         return None
-    serves = item.dhcp4.enabled and client.fits and client.left > 0
+    serves = item.dhcp4.enabled and client.matches_link and client.seconds_left > 0
     return client.lease if serves and _keeps_its_mac(item, link) else None
 
 
@@ -171,7 +171,7 @@ def leased_address(item: DesiredLink, observed: State, state: State) -> Iterator
     if client is None or link is None or lease is None or client.options.client == NETWORKD:
         return
     before: tuple[Address, ...] = link.get("addresses") or ()
-    new = address_of(lease, client.left)
+    new = address_of(lease, client.seconds_left)
     if identity(new) not in {identity(one) for one in before}:
         yield UpdateLink(link, {"addresses": (*before, new)})
 
@@ -195,7 +195,7 @@ def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operat
     key = ClientKey(item.key)
     there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
     options = asked_of(item)
-    if options is None and there is not None and not there.lives and link is not None and link.index is None:
+    if options is None and there is not None and not there.is_running and link is not None and link.index is None:
         options = there.options  # the link was made anew along with others
         item = replace(item, dhcp4=options)
     if options is None or not options.enabled or link is None:
@@ -207,9 +207,9 @@ def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operat
             "Leave the setting out, or write client: udhcpc"
         )
     moved = before is not None and link.get("address") != before.get("address")
-    if there is None or not there.serves or there.options != options or moved:
+    if there is None or not there.is_serving or there.options != options or moved:
         lease, known = held(item, observed), observed.clients.get(key)
-        started = Client(key, options, lease, known.left) if lease and known else Client(key, options, settled=False)
+        started = Client(key, options, lease, known.seconds_left) if lease and known else Client(key, options, settled=False)
         yield ChangeClient(there, started)
 
 
@@ -227,15 +227,15 @@ def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State
         yield ChangeClient(client, None)
     yield from steps
     if client is not None:
-        yield ChangeClient(None, replace(client, key=ClientKey(new), lives=True, fits=True))
+        yield ChangeClient(None, replace(client, key=ClientKey(new), is_running=True, matches_link=True))
 
 
 def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
     """The clients of links that are to be made anew end before that, and come again afterwards."""
     for link in links:
         client = state.clients.get(ClientKey(link.key))
-        if client is not None and client.lives:
-            yield ChangeClient(client, replace(client, lives=False))
+        if client is not None and client.is_running:
+            yield ChangeClient(client, replace(client, is_running=False))
 
 
 def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:

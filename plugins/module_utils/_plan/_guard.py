@@ -81,7 +81,7 @@ def _management_path(state: State, connection: Connection) -> ManagementPath:
     inner: set[LinkKey] = set()
     outer: set[LinkKey] = set()
     for bridge in (key for key in below if _is_bridge(state.get(key))):
-        ports = state.attached(bridge)
+        ports = state.attached_to(bridge)
         inner |= {port.key for port in ports if port.key in below}
         others = {port.key: _guest_likelihood(port, state) for port in ports if port.key not in below}
         # Only the forwarding table tells which port is used, and only for a while: a network card rather than a guest's port.
@@ -95,8 +95,8 @@ def management_links(state: State, ends: Iterable[LinkKey]) -> frozenset[LinkKey
 
     def neighbors(link: Link) -> Iterator[LinkKey]:
         yield from _links_below(link)
-        yield from (port.key for port in state.attached(link.key))
-        yield from (upper.key for upper in state.above(link.key) if _is_passthru(upper))  # all frames pass through it
+        yield from (port.key for port in state.attached_to(link.key))
+        yield from (upper.key for upper in state.links_on(link.key) if _is_passthru(upper))  # all frames pass through it
 
     return _reachable(state, ends, neighbors)
 
@@ -149,7 +149,7 @@ def _return_path(state: State, connection: Connection) -> ReturnPath:
     if connection.client is None or connection.server is None:
         return ReturnPath(True, tuple(route for routes in state.routes.values() for route in routes if is_default(route)))
     route = route_towards(state, connection.client, connection.server)
-    return ReturnPath(bool(state.holders(HERE, connection.server)), (route,) if route else ())
+    return ReturnPath(bool(state.links_with_ip(HERE, connection.server)), (route,) if route else ())
 
 
 def _reason_of_routing(before: ReturnPath, after: ReturnPath, connection: Connection) -> str:
@@ -171,7 +171,7 @@ def route_towards(state: State, ip: str, source: str) -> Route | None:
     As in the kernel, the rules are tried in the order of their priorities, and in each table the longest prefix counts. Rules
     that select by mark, port, protocol, user or incoming link never match, because these are not known here.
     """
-    candidates = list(state.routes_towards(HERE, ip))
+    candidates = list(state.routes_matching(HERE, ip))
     rules = [rule for key, same in state.rules.items() if (key.netns, key.family) == (HERE, family_of(ip)) for rule in same]
     for rule in sorted(rules, key=lambda each: each.key.priority):
         if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
@@ -236,7 +236,7 @@ def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: Manage
         return f"locked port {key} drops frames from senders that the bridge does not know"
     if after.get("isolated") and not before.get("isolated"):
         others = path.outer if key in path.inner else path.inner
-        ports = state.attached(LinkKey(key.netns, after.get("controller")))
+        ports = state.attached_to(LinkKey(key.netns, after.get("controller")))
         isolated = sorted(port.key for port in ports if port.get("isolated") and port.key in others and port.key != key)
         if isolated:
             return f"{key} is isolated, and so is {isolated[0]}"

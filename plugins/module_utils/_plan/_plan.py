@@ -274,7 +274,7 @@ def _steps(
         return
     if changed:
         check(case)
-        routes = state.routes_by(item.key)
+        routes = state.routes_through(item.key)
         yield UpdateLink(current, _with_flush(current, changed))
         # What the kernel resets along the way (IPv6 settings when the MTU comes above 1280) is set once more.
         again = state.get(item.key)
@@ -352,7 +352,7 @@ def _resolved(item: DesiredLink, current: Link | None, state: State) -> DesiredL
         raise lower_missing(item.key, written, state)
     if not kind_of(item.kind or "").flat:
         return item
-    return replace(item, attributes={**item.attributes, "lower_device": state.lower_of(written)})
+    return replace(item, attributes={**item.attributes, "lower_device": state.effective_lower_device(written)})
 
 
 def _changed(item: DesiredLink, current: Link | None) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def recreate(
 ) -> Iterator[Operation]:
     """Delete and create, with everything on it that the kernel lets us put back; sentences say what it does not."""
     peer = state.get(current.get("peer"))
-    ports = state.attached(current.key)
+    ports = state.attached_to(current.key)
     old, old_there = state.contents_of(current.key), state.contents_of(peer.key) if peer else LinkContents()
     deletion = delete(current, state, going, f" (to be created again: {', '.join(reasons)})", replaced=True)
     yield from paused([current, *(link for link, _carried in deletion.cascaded)], state)
@@ -196,7 +196,7 @@ def _writable(key: LinkKey, carried: LinkContents, state: State) -> LinkContents
 def is_restorable(route: Route, along: Sequence[Route], addresses: Sequence[Address], state: State) -> bool:
     """Whether the kernel would take a route by a link that has these addresses, together with the others that come again."""
     gateway, source = route.get("gateway"), route.get("source")
-    if source and source not in {address.ip for address in addresses} and not state.holders(route.key.netns, source):
+    if source and source not in {address.ip for address in addresses} and not state.links_with_ip(route.key.netns, source):
         return False
     direct = [other.key.destination for other in along if not other.get("gateway")]
     return (

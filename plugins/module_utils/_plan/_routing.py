@@ -158,7 +158,7 @@ def _led(route: Route, state: State) -> Route:
     if not route.get("gateway") or route.get("link"):
         return route
     ways = [
-        one for one in state.routes_towards(route.key.netns, route.get("gateway")) if not one.get("gateway") and one.get("link")
+        one for one in state.routes_matching(route.key.netns, route.get("gateway")) if not one.get("gateway") and one.get("link")
     ]
     ours = [one for one in ways if one.key.table in (route.key.table, MAIN_TABLE)]
     return replace(route, attributes={**route.attributes, "link": ours[0].get("link")}) if ours else route
@@ -191,7 +191,7 @@ def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
     if gateway:
         _check_gateway(route, gateway, link, state)
     source = route.get("source")
-    if source and _all_known(key.netns, state) and not state.holders(key.netns, source):
+    if source and _all_known(key.netns, state) and not state.links_with_ip(key.netns, source):
         raise Refused(f"{key}: its source {source} is no address of any link in this namespace. Add it to the addresses of one")
 
 
@@ -206,7 +206,7 @@ def _check_link(key: RouteKey, link: LinkKey, state: State) -> None:
 
 def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: State) -> None:
     key = route.key
-    own = state.holders(key.netns, gateway)
+    own = state.links_with_ip(key.netns, gateway)
     if own:
         raise Refused(f"{key}: its gateway {gateway} is an address of this host ({own[0]}). Write that of the router")
     if route.get("onlink") or is_link_local(gateway):
@@ -216,14 +216,14 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: Stat
         addresses = found.get("addresses") if found is not None else None
         if addresses is None or covers(addresses, gateway):
             return
-        ways = [one for one in state.routes_towards(key.netns, gateway) if one.link == link and not one.get("gateway")]
+        ways = [one for one in state.routes_matching(key.netns, gateway) if one.link == link and not one.get("gateway")]
         if not ways:
             raise Missing(
                 f"{key}: its gateway {gateway} is in no network of {link}. Add an address of that network to {link.name}, "
                 "or write onlink: true"
             )
         return
-    ways = [one for one in state.routes_towards(key.netns, gateway) if not one.get("gateway") and one.get("type") not in REJECTS]
+    ways = [one for one in state.routes_matching(key.netns, gateway) if not one.get("gateway") and one.get("type") not in REJECTS]
     if not ways and _all_known(key.netns, state):
         raise Missing(
             f"{key}: its gateway {gateway} is in no network that a link of this namespace is in. "
@@ -238,7 +238,7 @@ def _all_known(netns: str, state: State) -> bool:
 def source_is_usable(route: Route, state: State) -> Iterator[Operation]:
     """The kernel takes no IPv6 address for a source before duplicate address detection has passed it."""
     ip = route.get("source")
-    for holder in state.holders(route.key.netns, ip):
+    for holder in state.links_with_ip(route.key.netns, ip):
         link = state.get(holder)
         fresh = [
             address for address in (link.get("addresses") if link else None) or () if address.ip == ip and not address.settled
@@ -252,7 +252,7 @@ def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation
     for route in routes:
         bare = replace(route, attributes={name: value for name, value in route.attributes.items() if name != "source"})
         some = state.routes.get(route.key, ())
-        if route.plain and route not in some and bare in some and state.holders(route.key.netns, route.get("source")):
+        if route.plain and route not in some and bare in some and state.links_with_ip(route.key.netns, route.get("source")):
             yield from source_is_usable(route, state)
             yield SetRoute(route, bare)
 

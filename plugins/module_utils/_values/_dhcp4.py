@@ -159,6 +159,6 @@ def returned(client: Client | None) -> dict[str, Any]:
 
 def compared(client: Client | None) -> dict[str, Any]:
     """A client as it stands in a diff: what it was started with."""
-    if client is None or not client.lives:
+    if client is None or not client.is_running:
         return {"state": "absent"}
     return {"state": "present", **{name: value for name, value in vars(client.options).items() if value is not None}}

@@ -173,7 +173,7 @@ def start(wanted: Client, namespace: tuple[int, int], index: int, address: str |
         "lease": saved(wanted.lease),
         "former": [saved(lease) for lease in wanted.former],
         "settled": wanted.settled,
-        "expires": None if by_networkd else leases.end_of(wanted.left),  # how long its leases hold, networkd knows
+        "expires": None if by_networkd else leases.end_of(wanted.seconds_left),  # how long its leases hold, networkd knows
         "networkd": known,
         "resolver": resolver.way(netns, link) if wanted.options.use_dns and wanted.lease else "",
     }

@@ -73,7 +73,8 @@ def test_inverses_lead_back(case: Case) -> None:
 def test_client_of_a_namespace_that_others_deleted() -> None:
     """It lives on there, with nobody else to end it."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",))
-    client = Client(ClientKey(LinkKey("blue", "mv0")), Dhcp4(table=105, rule_priority=1105), lease, lives=False, fits=False)
+    key, options = ClientKey(LinkKey("blue", "mv0")), Dhcp4(table=105, rule_priority=1105)
+    client = Client(key, options, lease, is_running=False, matches_link=False)
     gone = DesiredNetns(NetnsKey("blue"), False)
     assert list(map(str, plan([gone], State([], clients=[client])).operations)) == ["stop the DHCP client of mv0 in netns blue"]
 
