@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page on what each boot backend can express, made from the table: python tests/backends_page.py writes it."""
+"""Write the page about the boot backends from the table of kinds: python tests/backends_page.py."""
 
 from __future__ import annotations
 
@@ -21,69 +21,70 @@ _HEAD = """\
 .. Copyright: Contributors to the patchbay.netdev project
    GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
    SPDX-License-Identifier: GPL-3.0-or-later
-   Made from the table by tests/backends_page.py: do not edit.
+   Generated from the table of kinds by tests/backends_page.py: do not edit.
 
 .. _ansible_collections.patchbay.netdev.docsite.boot_backends:
 
-What each boot backend can express
-==================================
+Options supported by each boot backend
+======================================
 
-``persist`` says by what an object comes back after a reboot. ``replay`` brings back every option of every module, in every
-network namespace, with any service manager and beside any network manager. ``networkd`` and ``networkmanager`` write files of
-the network manager instead, from the same declarations, which are kept in ``/etc/patchbay``. What such a file has no word for
-is refused with a sentence, before anything is changed: then ``replay`` is the way.
+The option ``persist`` selects the boot backend that restores an object after a reboot. ``replay`` restores all options of all
+modules, in every network namespace, with any service manager and any network manager. ``networkd`` and ``networkmanager`` write
+configuration files of the network manager from the same declarations, which are saved in ``/etc/patchbay``. A module refuses
+options that such a file cannot express before it makes any change. Use ``replay`` for them.
 
-What both take, and what they do not
-------------------------------------
+Common rules of networkd and networkmanager
+-------------------------------------------
 
-- A value that a new link has by itself needs no word and is always taken.
-- Both work in the namespace of the host alone, and make no namespaces.
-- A route stands in the file of its ``link``, a rule in that of the link that it names, that has its address, or whose routes
-  are in its table. A route that leads nowhere (``unreachable`` and its like) stands with the routes of its table. What has no
-  such place is refused.
-- ``sysctls`` of a link stand in ``/etc/sysctl.d/90-patchbay-NAME.conf``, which udev has read whenever the link appears, and the
-  owner of a device node in a rule of udev, ``/etc/udev/rules.d/90-patchbay-NAME.rules``. Both are for links that others make too.
-- To change from one backend to another, write another ``persist``. The link stays the same one. systemd-networkd takes
-  addresses, routes and rules of a link that it is to forget off, and they are set again at once; NetworkManager gives such a
-  link the MAC address that it was made with, which is mended at once too.
+- A value that equals the default of a new link requires no setting and is always accepted.
+- Both backends support only the network namespace of the host, and create no namespaces.
+- A route is written to the file of its ``link``. A rule is written to the file of the link that the rule names, that has an
+  address of the rule, or whose routes are in the table of the rule. A route without a link (such as ``unreachable``) is written
+  to the file that has the other routes of its table. A route or rule that belongs to no file is refused.
+- ``sysctls`` of a link are written to ``/etc/sysctl.d/90-patchbay-NAME.conf``, which udev applies whenever the link appears. The
+  owner of a device node is written to the udev rule ``/etc/udev/rules.d/90-patchbay-NAME.rules``. Both also apply to links that
+  other programs create.
+- To change the boot backend, set another value of ``persist``. The link is not recreated. systemd-networkd removes addresses,
+  routes and rules of a link that it no longer manages, and the module restores them immediately. NetworkManager resets the MAC
+  address of such a link, and the module restores it immediately too.
 
 systemd-networkd
 ----------------
 
 - Files: ``/etc/systemd/network/05-patchbay-NAME.netdev`` and ``.network``, and a drop-in ``05-patchbay-NAME.conf`` for the
-  file of its lower device, which has to be set up by systemd-networkd too.
-- A link that is there is adopted: it keeps its index, its MAC address and its addresses. What systemd-networkd says against a
-  file in its journal fails the task, and all is undone.
-- Before systemd 257, a lower device loses its addresses for a moment when networkd reads a new drop-in for it. Where it has
-  some, networkd is not told: what is written takes effect at the next boot, with a warning.
-- Of a link that it does not make, it takes what a port has, MTU, flags, routes and rules, in a drop-in.
-- Of each link it sets these settings itself, and other values are refused:
+  file of the lower device, which must be managed by systemd-networkd too.
+- systemd-networkd adopts an existing link, which keeps its index, its MAC address and its addresses. If systemd-networkd logs
+  an error about a file in its journal, the task fails and its changes are rolled back.
+- Before systemd 257, a lower device briefly loses its addresses when systemd-networkd reads a new drop-in for it. If the lower
+  device has addresses, systemd-networkd does not reload its files, the changes take effect at the next boot, and the module warns
+  about this.
+- For a link that systemd-networkd does not create, port settings, MTU, flags, routes and rules are supported, in a drop-in.
+- systemd-networkd sets these sysctls of each link itself. Other values are refused:
 {networkd}
-- It accepts router advertisements in the kernel's stead, and heeds ``accept_ra``, ``accept_ra_defrtr``, ``accept_ra_pinfo`` and
-  ``autoconf`` where they are declared to be 0.
+- systemd-networkd processes router advertisements instead of the kernel, and respects ``accept_ra``, ``accept_ra_defrtr``,
+  ``accept_ra_pinfo`` and ``autoconf`` if they are set to 0.
 
 NetworkManager
 --------------
 
-- Files: ``/etc/NetworkManager/system-connections/patchbay-NAME.nmconnection``, and for a pair one more for each end in
-  ``/etc/NetworkManager/conf.d``, for it leaves pairs alone otherwise. A link with an ``address`` has
-  ``/etc/systemd/network/05-patchbay-NAME.link`` too, or udev gives it another one now and then.
-- A link that is there is left as it is: NetworkManager makes it from the next boot on. A profile that it does not understand
-  in whole fails the task.
-- It brings up what it makes: ``admin_state`` has to be ``up``.
-- It makes the routes to the networks of addresses itself, one for each address, and so has each address with
-  ``noprefixroute`` and a broadcast address; and it does IPv6 itself on links that have an IPv6 address. A port of a bridge
-  has no IPv6 address at all.
-- Addresses with ``noprefixroute`` are taken where the routes to their networks are declared in a table of their own: there it
-  makes them.
-- Of a link that has an IPv6 address it sets these settings itself, and other values are refused for any link:
+- Files: ``/etc/NetworkManager/system-connections/patchbay-NAME.nmconnection``, and for a veth pair one file for each end in
+  ``/etc/NetworkManager/conf.d``, because NetworkManager ignores veth pairs by default. A link with an ``address`` also has
+  ``/etc/systemd/network/05-patchbay-NAME.link``, because udev would sometimes set another address otherwise.
+- An existing link is unchanged. NetworkManager creates the link from the next boot on. If NetworkManager does not support a part
+  of a profile, the task fails.
+- NetworkManager sets up all links that it creates, so ``admin_state`` must be ``up``.
+- NetworkManager creates one route for the network of each address itself, and therefore sets ``noprefixroute`` and a broadcast
+  address for each address. It configures IPv6 itself on links with an IPv6 address. A bridge port has no IPv6 addresses.
+- Addresses with ``noprefixroute`` are accepted if the routes to their networks are declared in a separate table, in which
+  NetworkManager then creates them.
+- NetworkManager sets these sysctls of each link with an IPv6 address itself. Other values are refused for all links:
 {networkmanager}
-- Routes and rules need an address of their family on the link.
+- Routes and rules require an address of their family on the link.
 """
 
 
 def page() -> str:
-    """The text."""
+    """Return the text of the page."""
     own = {backend: "\n".join(f"  ``{name}: {value}``," for name, value in sets.items())[:-1] for backend, sets in _SETS.items()}
     return _HEAD.format_map(own) + "\n" + "\n".join(_tables())
 
@@ -96,7 +97,7 @@ def _tables() -> Iterator[str]:
         own = [row for row in kind.options if row.name not in shared or _words(row) != _words(KINDS["dummy"][row.name])]
         if own:
             yield from _table(kind.name, own)
-    yield from _table("Port of a bridge", list(PORT))
+    yield from _table("Bridge port", list(PORT))
     yield from _table("Route", list(ROUTE.options))
     yield from _table("Policy rule", list(RULE.options))
 
@@ -121,7 +122,7 @@ def _cell(row: Attribute, backend: str) -> str:
     if row.store in BESIDE:
         return "by udev"
     if row.store is Store.INET6 and backend == "networkmanager":
-        return "``eui64`` as by itself, without IPv6 addresses"
+        return "``eui64``, the default, without IPv6 addresses"
     if spelled is None:
         return "no"
     folder = ".netdev " if spelled.created else ""
