@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import BESIDE, PROGRAMS
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, ManagerSetting, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS

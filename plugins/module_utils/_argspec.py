@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import AddressSource, Attribute, Kind, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
@@ -65,10 +65,10 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
     if kind is not LINK:
         spec["state"] = dict(_STATE)
         spec["recreate"] = {"type": "str", "choices": ["never", "when_required"], "default": "never"}
-    if "lower_device" in kind.needs:
+    if kind.has_lower_device:
         spec["lower_device_netns"] = {"type": "str"}
         spec["lower_device_state"] = {"type": "str", "choices": ["up", "require"]}
-    if kind.flat:
+    if kind.has_lower_device and kind.address is AddressSource.RANDOM:  # which a wireless network does not know
         spec["allow_wireless"] = {"type": "bool", "default": False}
     own = {**_arguments(row for row in kind.options if row.store is not Store.PEER), **_ABOUT_ADDRESSES, "dhcp4": _dhcp4.ARGUMENT}
     if "peer" in kind.needs:

@@ -33,6 +33,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
     NetdevError,
     RequestFailed,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import DISABLE_IPV6
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
@@ -42,7 +43,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import RemoveLinks, Request
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import DISABLE_IPV6, hint
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import hint
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, restore_prefsrc

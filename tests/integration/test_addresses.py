@@ -190,16 +190,17 @@ def test_written_twice(host: Host) -> None:
 NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
     "loopback address": (
         {"addresses": ["127.0.0.5/8"]},
-        "127.0.0.5 belongs to the loopback device lo, and reaches no other link",
+        "127.0.0.5 is a loopback address. Set it on lo only",
     ),
-    "loopback address, IPv6": ({"addresses": ["::1/128"]}, "::1 belongs to the loopback device lo, and reaches no other link"),
+    "loopback address, IPv6": ({"addresses": ["::1/128"]}, "::1 is a loopback address. Set it on lo only"),
     "small MTU": (
         {"addresses": [V6], "mtu": 1279},
-        "no link with an MTU below 1280 has IPv6 (it is 1279), so not 2001:db8::1",
+        "2001:db8::1 needs IPv6, which the kernel removes from a link with an MTU below 1280; it is 1279. Raise "
+        "mtu, or omit the address",
     ),
     "IPv6 switched off": (
         {"addresses": [V6], "sysctls": {"ipv6.disable_ipv6": 1}},
-        "ipv6.disable_ipv6 is 1, so it cannot have 2001:db8::1. Write 0, or leave the address out",
+        "2001:db8::1 needs IPv6, but ipv6.disable_ipv6 is 1. Set it to 0, or omit the address",
     ),
 }
 
@@ -224,7 +225,8 @@ def test_small_mtu_with_the_address_there(host: Host) -> None:
     """An MTU that takes IPv6 off the link contradicts the address that is there."""
     case = Case(
         {**MV0, "addresses": [V6], "mtu": 1200},
-        "mv0: no link with an MTU below 1280 has IPv6 (it is 1200), so not 2001:db8::1",
+        "mv0: 2001:db8::1 needs IPv6, which the kernel removes from a link with an MTU below 1280; it is 1200. "
+        "Raise mtu, or omit the address",
         tasks=(("macvlan", {**MV0, "addresses": [V6]}),),
     )
     refuse(host, "macvlan", case)
@@ -233,7 +235,10 @@ def test_small_mtu_with_the_address_there(host: Host) -> None:
 def test_same_address_on_another_link(host: Host) -> None:
     """Done, and warned of."""
     host.ip("address", "add", V4, "dev", "eth0")
-    told = "mv0: eth0 has the address 192.0.2.1 too, in the same namespace: which of the two answers for it is not certain"
+    told = (
+        "mv0: address 192.0.2.1 is also set on eth0 in the same namespace, and either may answer for it. "
+        "Remove it from all links but one"
+    )
     for check in (True, False, True, False):
         done = host.run("macvlan", check=check, **MV0, addresses=["192.0.2.1/25"])
         assert told in str(done["warnings"])

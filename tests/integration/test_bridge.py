@@ -65,8 +65,9 @@ def test_queues(host: Host, option: str) -> None:
     assert host.link("br0")[option] == 3
     refused = host.run("bridge", name="br0", **{option: 2})
     assert refused["msg"] == (
-        f"br0: {option} 3 -> 2: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it"
+        f"br0: {option} 3 -> 2: it is fixed when the link is created. Set recreate: when_required to delete the link "
+        "and create it "
+        "again, with its contents where the kernel allows it"
     )
     climb(host, "bridge", name="br0", recreate="when_required", **{option: 2})
     assert host.link("br0")[option] == 2
@@ -137,7 +138,10 @@ def test_stp_raises_the_delay(host: Host) -> None:
     """Bringing STP to a bridge whose delay the kernel would raise: the delay has to be written along with it."""
     host.apply("bridge", name="br0", forward_delay=0)
     refused = host.run("bridge", name="br0", stp_state=True)
-    assert refused["msg"] == "br0: with STP, forward_delay has to be between 2 and 30 seconds; it is 0"
+    assert (
+        refused["msg"]
+        == "br0: forward_delay 0 is outside the 2 to 30 seconds that STP requires. Set another forward_delay, or stp_state: false"
+    )
     climb(host, "bridge", name="br0", stp_state=True, forward_delay=2)
     assert (host.kind_data("br0")["stp_state"], host.kind_data("br0")["forward_delay"]) == (1, 200)
     climb(host, "bridge", name="br0", stp_state=False, forward_delay=0)
@@ -212,13 +216,14 @@ CASES: dict[str, Case] = {
     **{
         f"STP with a delay of {delay}": Case(
             _on_br0(stp_state=True, forward_delay=delay),
-            f"br0: with STP, forward_delay has to be between 2 and 30 seconds; it is {delay}",
+            f"br0: forward_delay {delay} is outside the 2 to 30 seconds that STP requires. Set another "
+            "forward_delay, or stp_state: false",
         )
         for delay in (0, 1, 1.99, 30.01, 31)
     },
     "delay for a living bridge with STP": Case(
         _on_br0(forward_delay=1),
-        "br0: with STP, forward_delay has to be between 2 and 30 seconds; it is 1",
+        "br0: forward_delay 1 is outside the 2 to 30 seconds that STP requires. Set another forward_delay, or stp_state: false",
         tasks=(("bridge", _on_br0(stp_state=True)),),
     ),
     "name of another kind": Case(
@@ -233,8 +238,8 @@ CASES: dict[str, Case] = {
     ),
     "name that is an alternative one": Case(
         {"name": "uplink"},
-        "uplink: the name is taken: it is an alternative name of eth1. "
-        "Choose another name, or take uplink from the altnames of eth1 first",
+        "uplink: the name is already an alternative name of eth1. Choose another name, or remove uplink from the altnames"
+        " of eth1 first",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "bridge in a bridge": Case(
@@ -244,7 +249,7 @@ CASES: dict[str, Case] = {
     ),
     "bridge in itself": Case(
         _on_br0(controller="br0"),
-        "br0: it cannot be attached to itself",
+        "br0: a link cannot be attached to itself. Set another controller",
         tasks=_MADE,
     ),
     "something sits on it": Case(

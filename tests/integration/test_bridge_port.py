@@ -292,47 +292,47 @@ def _eth1(**params: Any) -> dict[str, Any]:
 CASES: dict[str, Case] = {
     "not a port, one bridge": Case(
         _eth1(hairpin=True),
-        "eth1: it is no port of a bridge, and hairpin is a setting of one. There is br0. "
-        "Attach it first (bridge_port: port=eth1 bridge=br0)",
+        "eth1: it is not a bridge port, so hairpin cannot be set. Available bridges: br0. Attach it first "
+        "(bridge_port: port=eth1 bridge=br0)",
         ip=("link add br0 type bridge",),
     ),
     "not a port, two bridges": Case(
         _eth1(isolated=True),
-        "eth1: it is no port of a bridge, and isolated is a setting of one. There is br0, br1. "
-        "Attach it first (bridge_port: port=eth1 bridge=br0)",
+        "eth1: it is not a bridge port, so isolated cannot be set. Available bridges: br0, br1. Attach it first "
+        "(bridge_port: port=eth1 bridge=br0)",
         ip=("link add br1 type bridge", "link add br0 type bridge"),
     ),
     "not a port, no bridge": Case(
         _eth1(hairpin=False),
-        "eth1: it is no port of a bridge, and hairpin is a setting of one. There is no bridge in its namespace. "
+        "eth1: it is not a bridge port, so hairpin cannot be set. There is no bridge in its namespace. "
         "Attach it first (bridge_port: port=eth1 bridge=BRIDGE)",
     ),
     "link missing": Case(
         {"port": "eth9", "hairpin": True},
-        "eth9: there is no such link, and none is created here. There are: eth0, eth1, lo",
+        "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
     ),
     "link by its alternative name": Case(
         {"port": "uplink", "hairpin": True},
-        "uplink: it is an alternative name of eth1; write eth1",
+        "uplink: the name is an alternative name of eth1. Use eth1",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "bridge missing": Case(
         _eth1(bridge="br9"),
-        "eth1: its controller br9 does not exist; it is looked up in the namespace of the link",
+        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
     ),
     "another bridge missing": Case(
         _eth1(bridge="br9", learning=False),
-        "eth1: its controller br9 does not exist; it is looked up in the namespace of the link",
+        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
         ip=_HAIRPIN_ON,
     ),
     "no bridge": Case(
         _eth1(bridge="eth0"),
-        "eth1: eth0 is no bridge (its kind is veth), so nothing can be attached to it",
+        "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF",
         ip=_HAIRPIN_ON,
     ),
     "itself": Case(
         _eth1(bridge="eth1"),
-        "eth1: it cannot be attached to itself",
+        "eth1: a link cannot be attached to itself. Set another controller",
         ip=_HAIRPIN_ON,
     ),
     "loopback": Case(
@@ -347,7 +347,7 @@ CASES: dict[str, Case] = {
     ),
     "a bridge is no port": Case(
         {"port": "br0", "hairpin": True},
-        "br0: its kind is bridge, which has no hairpin: it cannot be a port of a bridge",
+        "br0: a link of kind bridge cannot be a bridge port, so it has no hairpin. Omit hairpin",
         ip=_ATTACHED,
     ),
     "link with macvlans": Case(
@@ -358,49 +358,59 @@ CASES: dict[str, Case] = {
     ),
     "mab without locked": Case(
         _eth1(mab=True),
-        "eth1: mab needs locked and learning as well. Write locked: true and learning: true",
+        "eth1: mab requires locked and learning. Set locked: true and learning: true",
         ip=_HAIRPIN_ON,
     ),
     "mab without learning": Case(
         _eth1(mab=True, locked=True, learning=False, bridge="br1"),
-        "eth1: mab needs locked and learning as well. Write locked: true and learning: true",
+        "eth1: mab requires locked and learning. Set locked: true and learning: true",
         ip=_HAIRPIN_ON,
     ),
     "locked taken from mab": Case(
         _eth1(locked=False),
-        "eth1: mab needs locked and learning as well. Write locked: true and learning: true",
+        "eth1: mab requires locked and learning. Set locked: true and learning: true",
         ip=_ATTACHED,
         tasks=(("bridge_port", _eth1(mab=True, locked=True)),),
     ),
     "learning taken from mab": Case(
         _eth1(learning=False),
-        "eth1: mab needs locked and learning as well. Write locked: true and learning: true",
+        "eth1: mab requires locked and learning. Set locked: true and learning: true",
         ip=_ATTACHED,
         tasks=(("bridge_port", _eth1(mab=True, locked=True)),),
     ),
     "backup port that is no port": Case(
-        _eth1(backup_port="eth0"), "eth1: backup_port eth0 is no other port of br0", ip=_HAIRPIN_ON
+        _eth1(backup_port="eth0"),
+        "eth1: backup_port eth0 is not another port of br0. Attach it first, or set another one",
+        ip=_HAIRPIN_ON,
     ),
     "backup port of another bridge": Case(
         _eth1(backup_port="eth0"),
-        "eth1: backup_port eth0 is no other port of br0",
+        "eth1: backup_port eth0 is not another port of br0. Attach it first, or set another one",
         ip=(*_HAIRPIN_ON, "link set eth0 master br1"),
     ),
     "backup port that is left behind": Case(
         _eth1(bridge="br1", backup_port="eth0"),
-        "eth1: backup_port eth0 is no other port of br1",
+        "eth1: backup_port eth0 is not another port of br1. Attach it first, or set another one",
         ip=(*_HAIRPIN_ON, "link set eth0 master br0"),
     ),
-    "backup port missing": Case(_eth1(backup_port="eth9"), "eth1: backup_port eth9 is no other port of br0", ip=_HAIRPIN_ON),
-    "backup port of itself": Case(_eth1(backup_port="eth1"), "eth1: backup_port eth1 is no other port of br0", ip=_HAIRPIN_ON),
+    "backup port missing": Case(
+        _eth1(backup_port="eth9"),
+        "eth1: backup_port eth9 is not another port of br0. Attach it first, or set another one",
+        ip=_HAIRPIN_ON,
+    ),
+    "backup port of itself": Case(
+        _eth1(backup_port="eth1"),
+        "eth1: backup_port eth1 is not another port of br0. Attach it first, or set another one",
+        ip=_HAIRPIN_ON,
+    ),
     "stp_state with STP": Case(
         _eth1(stp_state="disabled"),
-        "eth1: br0 runs STP, which sets stp_state itself. Write stp_state: false for the bridge",
+        "eth1: br0 runs STP, which sets stp_state itself. Set stp_state: false on the bridge",
         ip=(*_HAIRPIN_ON, "link set br0 type bridge stp_state 1", "link set br0 up"),
     ),
     "stp_state while down": Case(
         _eth1(stp_state="forwarding"),
-        "eth1: stp_state can be set only while the port is up. Write admin_state: up",
+        "eth1: stp_state can be set only while the port is up. Set admin_state: up",
         ip=(*_HAIRPIN_ON, "link set eth1 down"),
     ),
     "priority": Case(_eth1(priority=64, hairpin=True), "priority: 64 is not between 0 and 63", ip=_ATTACHED),
@@ -450,23 +460,23 @@ def test_hairpin_keeps_the_rest(host: Host) -> None:
 HAIRPIN_CASES: dict[str, Case] = {
     "another bridge": Case(
         _eth1(hairpin=True, bridge="br1"),
-        "eth1: it is no port of br1: it is attached to br0. Attach it first (bridge_port: port=eth1 bridge=br1)",
+        "eth1: it is not a port of br1: it is attached to br0. Attach it first (bridge_port: port=eth1 bridge=br1)",
         ip=_ATTACHED,
     ),
     "no port, with a bridge": Case(
         _eth1(hairpin=True, bridge="br0"),
-        "eth1: it is no port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth1 bridge=br0)",
+        "eth1: it is not a port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth1 bridge=br0)",
         ip=_ATTACHED[:2],
     ),
     "no port": Case(
         _eth1(hairpin=True),
-        "eth1: it is no port of a bridge, and hairpin is a setting of one. There is br0, br1. "
-        "Attach it first (bridge_port: port=eth1 bridge=br0)",
+        "eth1: it is not a bridge port, so hairpin cannot be set. Available bridges: br0, br1. Attach it first "
+        "(bridge_port: port=eth1 bridge=br0)",
         ip=_ATTACHED[:2],
     ),
     "link missing": Case(
         {"port": "eth9", "hairpin": True},
-        "eth9: there is no such link, and none is created here. There are: eth0, eth1, lo",
+        "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
     ),
     "not written": Case(_eth1(), "missing required arguments: hairpin", ip=_ATTACHED),
 }

@@ -235,4 +235,6 @@ def test_advertised_address_declared(served: Served) -> None:
     address = next(item for item in served.shown("inet6") if item["local"].startswith("2001:db8:5:"))["local"]
     done = served.local("link", name="eth0", addresses=[f"{address}/64"])
     assert not done["changed"], done
-    assert f"eth0: {address} is there already, given by a router advertisement, and may go with it" in str(done["warnings"])
+    assert f"eth0: address {address} was set by a router advertisement, and disappears when its lifetime ends" in str(
+        done["warnings"]
+    )

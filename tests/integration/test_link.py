@@ -114,18 +114,20 @@ def test_jumbo_frames_before_a_macvlan(host: Host) -> None:
 
 CASES: dict[str, Case] = {
     "missing": Case(
-        {"name": "eth9", "mtu": 1400}, "eth9: there is no such link, and none is created here. There are: eth0, eth1, lo"
+        {"name": "eth9", "mtu": 1400},
+        "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
     ),
     "missing, and nothing written": Case(
-        {"name": "eth9"}, "eth9: there is no such link, and none is created here. There are: eth0, eth1, lo"
+        {"name": "eth9"},
+        "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
     ),
     "missing elsewhere": Case(
         {"name": "eth0", "netns": "guest", "mtu": 1400},
-        "eth0 in netns guest: there is no such link, and none is created here. There are: lo",
+        "eth0 in netns guest: the link does not exist. Create it with the module of its kind first, or use one of: lo",
     ),
     "alternative name": Case(
         {"name": "uplink", "mtu": 1400},
-        "uplink: it is an alternative name of eth1; write eth1",
+        "uplink: the name is an alternative name of eth1. Use eth1",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "MAC": Case(
@@ -136,27 +138,27 @@ CASES: dict[str, Case] = {
     "MTU": Case({"name": "eth1", "mtu": 67}, "mtu: 67 is not between 68 and 65535"),
     "controller missing": Case(
         {"name": "eth1", "controller": "br9"},
-        "eth1: its controller br9 does not exist; it is looked up in the namespace of the link",
+        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
     ),
     "controller that is no bridge": Case(
-        {"name": "eth1", "controller": "eth0"}, "eth1: eth0 is no bridge (its kind is veth), so nothing can be attached to it"
+        {"name": "eth1", "controller": "eth0"}, "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF"
     ),
     "MTU of a macvlan": Case(
         {"name": "mv0", "mtu": 9000},
-        "mv0: mtu 9000 is above that of its lower device eth0 (1500), which bounds it. "
-        "Raise the MTU of eth0 first, or write 1500 or less",
+        "mv0: mtu 9000 is above the MTU of its lower device eth0, which is 1500. Raise the MTU of eth0 first, "
+        "or set mtu to 1500 or less",
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "MAC of a macvlan's lower device": Case(
         {"name": "mv0", "address": "02:00:00:00:00:e0"},
-        "mv0: 02:00:00:00:00:e0 is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
-        "Write another address (the filter patchbay.netdev.stable_mac makes one)",
+        "mv0: 02:00:00:00:00:e0 is the MAC address of its lower device eth0, which the kernel allows no macvlan to "
+        "have. Set another address (the filter patchbay.netdev.stable_mac makes one)",
         ip=("link set eth0 address 02:00:00:00:00:e0",),
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "setting": Case(
         {"name": "eth1", "sysctls": {"ipv4.arp_ignroe": 1}},
-        "eth1: this kernel has no setting ipv4.arp_ignroe (no such file under /proc/sys/net)",
+        "eth1: this kernel has no setting ipv4.arp_ignroe under /proc/sys/net. Remove it from sysctls",
     ),
 }
 

@@ -184,8 +184,9 @@ def test_recreation_keeps_the_node(host: Host, before: str, after: str) -> None:
     old = node_of(host)
     refused = host.run("macvtap", name="mt0", mode=after)
     assert refused["msg"] == (
-        f"mt0: mode {before} -> {after}: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it"
+        f"mt0: mode {before} -> {after}: no link can enter or leave mode passthru. Set recreate: when_required to "
+        "delete the link and create it "
+        "again, with its contents where the kernel allows it"
     )
     done = climb(host, "macvtap", name="mt0", mode=after, recreate="when_required")
     assert node_of(host) != old
@@ -229,8 +230,9 @@ def test_same_number_in_two_namespaces(host: Host, twins: Path) -> None:
         "macvtap",
         Case(
             {"name": "mt1", "netns": "guest", "device_mode": "0666"},
-            f"mt1 in netns guest: it has no device node of its own: {twins} is missing, or belongs to a link with the same "
-            "index in another namespace. Nothing was changed on it. Delete that link first, or have mt1 created again",
+            f"mt1 in netns guest: the link has no device node of its own: {twins} is missing, or belongs to a link "
+            "with the same index"
+            f" in another namespace. Delete that link first, or have mt1 created again",
         ),
     )
     now = twins.stat()
@@ -340,7 +342,7 @@ def test_node_that_is_no_node(host: Host) -> None:
     node.write_text("somebody's")
     try:
         told = host.run("macvtap", name="mt0", device_mode="0666")
-        assert told["msg"].startswith(f"mt0: it has no device node of its own: {node} is missing, or belongs to")
+        assert told["msg"].startswith(f"mt0: the link has no device node of its own: {node} is missing, or belongs to")
         assert node.read_text() == "somebody's"
         assert stat.S_IMODE(node.stat().st_mode) != 0o666
     finally:
@@ -355,7 +357,7 @@ def test_node_that_is_no_node(host: Host) -> None:
 REFUSALS = {
     "controller": Case(
         {"name": "mt0", "lower_device": "eth0", "controller": "br0"},
-        "mt0: a macvtap cannot be attached to a bridge: its frames go to its device node. Use a macvlan or a veth",
+        "mt0: a macvtap passes its frames to its device node, so it cannot be attached to br0. Use a macvlan or a veth",
         ip=("link add br0 type bridge",),
     ),
     "unknown user": Case(
@@ -378,13 +380,14 @@ REFUSALS = {
     ),
     "passthru beside a macvlan": Case(
         {"name": "mt0", "lower_device": "eth0", "mode": "passthru"},
-        "mt0: mode passthru takes eth0 for itself, but mv0 sits on it. "
-        "Delete what sits there, use another lower_device, or another mode",
+        "mt0: mode passthru needs lower device eth0 exclusively, but mv0 uses it. Delete those links first, or set "
+        "another lower_device or mode",
         ip=("link add mv0 link eth0 type macvlan",),
     ),
     "bridge port below": Case(
         {"name": "mt0", "lower_device": "eth0"},
-        "mt0: eth0 is a port of bridge br0: a macvtap cannot sit on it. Use br0 as lower_device, or detach eth0 first",
+        "mt0: lower device eth0 is a port of bridge br0, so no macvtap can receive from it. Use br0 as "
+        "lower_device, or detach eth0 first",
         ip=("link add br0 type bridge", "link set eth0 master br0"),
     ),
 }

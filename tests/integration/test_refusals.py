@@ -26,8 +26,8 @@ CASES = {
     "no lower device": Case({"name": "mv0"}, "mv0: it does not exist, and lower_device is needed to create it"),
     "lower device missing": Case(
         on_eth0(lower_device="eth9"),
-        "mv0: there is no link eth9 in the namespace that the task runs in to be its lower device. There are: eth0, eth1. "
-        "lower_device_netns names another namespace",
+        "mv0: lower device eth9 does not exist in the namespace of the task. Available: eth0, eth1. Set another "
+        "lower_device, or lower_device_netns",
     ),
     "lower device missing elsewhere": Case(
         on_eth0(lower_device_netns="guest"),
@@ -36,78 +36,79 @@ CASES = {
     ),
     "lower device by its alternative name": Case(
         on_eth0(lower_device="uplink"),
-        "mv0: uplink is an alternative name of eth0; write lower_device: eth0",
+        "mv0: lower_device uplink is an alternative name of eth0. Set lower_device: eth0",
         ip=("link property add dev eth0 altname uplink",),
     ),
     "loopback": Case(
         on_eth0(lower_device="lo"),
-        "mv0: lo is the loopback device: a macvlan needs an Ethernet device as its lower_device",
+        "mv0: lower device lo is the loopback device. Set lower_device to an Ethernet device, which macvlan requires",
     ),
     "no Ethernet": Case(
         on_eth0(lower_device="tun0"),
-        "mv0: tun0 is not an Ethernet device: a macvlan needs an Ethernet device as its lower_device",
+        "mv0: lower device tun0 is not an Ethernet device. Set lower_device to an Ethernet device, which macvlan requires",
         ip=("tuntap add dev tun0 mode tun",),
     ),
     "bridge port": Case(
         on_eth0(),
-        "mv0: eth0 is a port of bridge br0: a macvlan cannot sit on it. Use br0 as lower_device, or detach eth0 first",
+        "mv0: lower device eth0 is a port of bridge br0, so no macvlan can receive from it. Use br0 as "
+        "lower_device, or detach eth0 first",
         ip=("link add br0 type bridge", "link set eth0 master br0"),
     ),
     "passthru beside another": Case(
         on_eth0(mode="passthru"),
-        "mv0: mode passthru takes eth0 for itself, but mv1 sits on it. "
-        "Delete what sits there, use another lower_device, or another mode",
+        "mv0: mode passthru needs lower device eth0 exclusively, but mv1 uses it. Delete those links first, or set "
+        "another lower_device or mode",
         tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0"}),),
     ),
     "passthru beside a macvtap": Case(
         on_eth0(mode="passthru"),
-        "mv0: mode passthru takes eth0 for itself, but mt1, mt2 sit on it. "
-        "Delete what sits there, use another lower_device, or another mode",
+        "mv0: mode passthru needs lower device eth0 exclusively, but mt1, mt2 use it. Delete those links first, or set"
+        " another lower_device or mode",
         ip=("link add mt1 link eth0 type macvtap", "link add mt2 link eth0 type macvtap"),
     ),
     "beside a passthru": Case(
         on_eth0(),
-        "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
+        "mv0: mv1 uses lower device eth0 exclusively (mode passthru). Delete mv1 first, or use another lower_device",
         tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "on a passthru macvlan": Case(
         on_eth0(lower_device="mv1"),
-        "mv0: mv1 has eth0 for itself (mode passthru). Delete mv1, or use another lower_device",
+        "mv0: mv1 uses lower device eth0 exclusively (mode passthru). Delete mv1 first, or use another lower_device",
         tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "passthru and nopromisc while down": Case(
         {"name": "mv0", "nopromisc": True},
-        "mv0: nopromisc false -> true: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        "mv0: nopromisc false -> true: it changes safely only on a passthru link that is up. Set recreate: "
+        "when_required to delete the link and create it again, with its contents where the kernel allows it",
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0", "mode": "passthru"}),),
     ),
     "another lower device": Case(
         {"name": "mv0", "lower_device": "eth1"},
-        "mv0: lower_device eth0 -> eth1: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        "mv0: lower_device eth0 -> eth1: it is fixed when the link is created. Set recreate: when_required to "
+        "delete the link and create it again, with its contents where the kernel allows it",
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "MAC of the lower device": Case(
         on_eth0(address=ETH0, admin_state="up"),
-        f"mv0: {ETH0} is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
-        "Write another address (the filter patchbay.netdev.stable_mac makes one)",
+        f"mv0: {ETH0} is the MAC address of its lower device eth0, which the kernel allows no macvlan to have. Set "
+        f"another address (the filter patchbay.netdev.stable_mac makes one)",
     ),
     "MAC changed to that of the lower device": Case(
         {"name": "mv0", "address": ETH0},
-        f"mv0: {ETH0} is the MAC of its lower device eth0: the kernel lets no link on it have the same. "
-        "Write another address (the filter patchbay.netdev.stable_mac makes one)",
+        f"mv0: {ETH0} is the MAC address of its lower device eth0, which the kernel allows no macvlan to have. Set "
+        f"another address (the filter patchbay.netdev.stable_mac makes one)",
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth0"}),),
     ),
     "MAC of a sibling": Case(
         on_eth0(address=MAC1, admin_state="up"),
-        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
-        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        f"mv0: mv1 on the same lower device eth0 is up with the MAC address {MAC1}, and only one of two links with one "
+        f"address can be up. Set another address, or take that link down first",
         tasks=(("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),),
     ),
     "MAC changed to that of a sibling": Case(
         {"name": "mv0", "address": MAC1},
-        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
-        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        f"mv0: mv1 on the same lower device eth0 is up with the MAC address {MAC1}, and only one of two links with one "
+        f"address can be up. Set another address, or take that link down first",
         tasks=(
             ("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),
             ("macvlan", on_eth0(address=MAC2)),
@@ -115,8 +116,8 @@ CASES = {
     ),
     "brought up with the MAC of a sibling": Case(
         {"name": "mv0", "admin_state": "up"},
-        f"mv0: mv1 on the same lower device eth0 has the MAC {MAC1} and is up: "
-        "two links with one MAC cannot both be up. Write another address, or take that link down first",
+        f"mv0: mv1 on the same lower device eth0 is up with the MAC address {MAC1}, and only one of two links with one "
+        f"address can be up. Set another address, or take that link down first",
         tasks=(
             ("macvlan", {"name": "mv1", "lower_device": "eth0", "address": MAC1, "admin_state": "up"}),
             ("macvlan", on_eth0(address=MAC1)),
@@ -135,23 +136,23 @@ CASES = {
     "no MAC": Case(on_eth0(address="02:00:00:00:00"), "address: '02:00:00:00:00' is not a MAC address such as 00:16:3e:11:11:01"),
     "MTU above the lower device": Case(
         on_eth0(mtu=1501),
-        "mv0: mtu 1501 is above that of its lower device eth0 (1500), which bounds it. "
-        "Raise the MTU of eth0 first, or write 1500 or less",
+        "mv0: mtu 1501 is above the MTU of its lower device eth0, which is 1500. Raise the MTU of eth0 first, "
+        "or set mtu to 1500 or less",
     ),
     "MTU raised above the lower device": Case(
         {"name": "mv0", "mtu": 9000},
-        "mv0: mtu 9000 is above that of its lower device eth0 (1500), which bounds it. "
-        "Raise the MTU of eth0 first, or write 1500 or less",
+        "mv0: mtu 9000 is above the MTU of its lower device eth0, which is 1500. Raise the MTU of eth0 first, "
+        "or set mtu to 1500 or less",
         tasks=(("macvlan", on_eth0()),),
     ),
     "MTU too small": Case(on_eth0(mtu=67), "mtu: 67 is not between 68 and 65535"),
     "source addresses in another mode": Case(
         on_eth0(mode="bridge", source_addresses=[MAC1]),
-        "mv0: source_addresses belong to mode source, its mode is bridge. Write mode: source, or leave them out",
+        "mv0: source_addresses require mode source, but the mode is bridge. Set mode: source, or omit source_addresses",
     ),
     "source addresses for a living link of another mode": Case(
         {"name": "mv0", "source_addresses": [MAC1]},
-        "mv0: source_addresses belong to mode source, its mode is vepa. Write mode: source, or leave them out",
+        "mv0: source_addresses require mode source, but the mode is vepa. Set mode: source, or omit source_addresses",
         tasks=(("macvlan", on_eth0()),),
     ),
     "multicast source address": Case(
@@ -177,8 +178,8 @@ CASES = {
     ),
     "name that is an alternative one": Case(
         on_eth0(name="uplink"),
-        "uplink: the name is taken: it is an alternative name of eth1. "
-        "Choose another name, or take uplink from the altnames of eth1 first",
+        "uplink: the name is already an alternative name of eth1. Choose another name, or remove uplink from the altnames"
+        " of eth1 first",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "long name": Case(
@@ -207,47 +208,51 @@ CASES = {
     "control character": Case(
         on_eth0(name="a\x07"), "name: 'a\\x07' cannot be the name of a link: it contains a control character"
     ),
-    "altname that is a link": Case(on_eth0(altnames=["eth1"]), "mv0: altname eth1 is taken: eth1 has that name"),
+    "altname that is a link": Case(on_eth0(altnames=["eth1"]), "mv0: altname eth1 is already a name of eth1. Set another one"),
     "altname of another link": Case(
         on_eth0(altnames=["uplink"]),
-        "mv0: altname uplink is taken: eth1 has that name",
+        "mv0: altname uplink is already a name of eth1. Set another one",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "altname that is its own name": Case(
-        {"name": "mv0", "altnames": ["mv0"]}, "mv0: altname mv0 is taken: mv0 has that name", tasks=(("macvlan", on_eth0()),)
+        {"name": "mv0", "altnames": ["mv0"]},
+        "mv0: altname mv0 is already a name of mv0. Set another one",
+        tasks=(("macvlan", on_eth0()),),
     ),
     "long altname": Case(on_eth0(altnames=["x" * 128]), "altnames: it has 128 bytes, the kernel takes 127"),
     "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, the kernel takes 255"),
     "controller missing": Case(
         on_eth0(controller="br9"),
-        "mv0: its controller br9 does not exist; it is looked up in the namespace of the link",
+        "mv0: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
     ),
     "controller that is no bridge": Case(
         on_eth0(controller="eth1"),
-        "mv0: eth1 is no bridge (its kind is veth), so nothing can be attached to it",
+        "mv0: controller eth1 is a veth. Set controller to a bridge or a VRF",
     ),
     "controller that it sits on": Case(
         on_eth0(lower_device="br0", controller="br0"),
-        "mv0: it sits on br0, so it cannot be attached to it as well: that would be a loop",
+        "mv0: controller br0 is also its lower device, which would be a loop. Set another controller",
         ip=("link add br0 type bridge",),
     ),
     "secret that is not there": Case(
         on_eth0(address_generation_mode="stable_secret"),
         "create mv0: macvlan on eth0, address_generation_mode stable_secret failed: the kernel refused to "
         "set address_generation_mode of mv0: Invalid argument. "
-        "stable_secret needs net.ipv6.conf.LINK.stable_secret to be set first. Everything that had been done was undone",
+        "stable_secret requires net.ipv6.conf.LINK.stable_secret to be set first. Everything that had been done was undone",
     ),
     "IPv6 below its least MTU": Case(
         on_eth0(mtu=1000, address_generation_mode="none"),
-        "mv0: address_generation_mode is a setting of IPv6, which no link with an MTU below 1280 has (it is 1000)",
+        "mv0: address_generation_mode needs IPv6, which the kernel removes from a link with an MTU below 1280; it "
+        "is 1000. Raise mtu, or omit address_generation_mode",
     ),
     "IPv6 setting below its least MTU": Case(
         on_eth0(mtu=1000, sysctls={"ipv6.accept_ra": 0}),
-        "mv0: ipv6.accept_ra is a setting of IPv6, which no link with an MTU below 1280 has (it is 1000)",
+        "mv0: ipv6.accept_ra needs IPv6, which the kernel removes from a link with an MTU below 1280; it is 1000. "
+        "Raise mtu, or omit ipv6.accept_ra",
     ),
     "unknown setting": Case(
         on_eth0(sysctls={"ipv4.arp_ignroe": 1}),
-        "mv0: this kernel has no setting ipv4.arp_ignroe (no such file under /proc/sys/net)",
+        "mv0: this kernel has no setting ipv4.arp_ignroe under /proc/sys/net. Remove it from sysctls",
     ),
     "setting out of range": Case(on_eth0(sysctls={"ipv4.arp_ignore": 9}), "sysctls: ipv4.arp_ignore: 9 is not between 0 and 8"),
     "setting that is no setting": Case(

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -266,7 +266,7 @@ def test_what_cannot_be_undone_is_named(host: Host) -> None:
     told, left = in_host(host.netns, work)
     assert "could not be undone" in told
     assert any("mv0" in sentence for sentence in left)
-    assert "Something made a link of that name at the same moment" in told
+    assert "A link of that name was created by others at the same moment" in told
 
 
 def test_kernel_that_does_not_keep_what_it_acknowledged(host: Host) -> None:

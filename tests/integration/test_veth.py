@@ -84,8 +84,9 @@ def test_queues(host: Host, option: str, end: str) -> None:
     stay(host, "veth", name="va", peer={"name": "vb"})
     refused = host.run("veth", **params(5))
     assert refused["msg"] == (
-        f"{name}: {option} 3 -> 5: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it"
+        f"{name}: {option} 3 -> 5: it is fixed when the link is created. Set recreate: when_required to delete the "
+        "link and create it "
+        "again, with its contents where the kernel allows it"
     )
     climb(host, "veth", **params(5), recreate="when_required")
     assert host.link(name)[option] == 5
@@ -244,8 +245,9 @@ def test_peer_in_another_namespace(host: Host, way: str) -> None:
     for check in (True, False):
         refused = host.run("veth", check=check, **params)
         assert refused["msg"] == (
-            f"va: peer {old} -> {new}: the kernel cannot change that on a living link. Write recreate: when_required "
-            "to have it deleted and created again, with what lives on it where the kernel lets it"
+            f"va: peer {old} -> {new}: it is fixed when the link is created. Set recreate: when_required to delete "
+            "the link and create it "
+            "again, with its contents where the kernel allows it"
         )
     assert_equal(dump([host.netns, "guest"]), known)
     climb(host, "veth", **params, recreate="when_required")
@@ -308,7 +310,7 @@ def test_peer_in_a_namespace_without_a_name(host: Host) -> None:
         climb(host, "veth", name="va", alias="mine", mtu=1400)
         refused = host.run("veth", name="va", peer={"name": "vb", "netns": "guest"})
         assert refused["msg"].startswith("va: peer (link ")
-        assert "-> vb in netns guest: the kernel cannot change that on a living link. Write recreate" in refused["msg"]
+        assert "-> vb in netns guest: it is fixed when the link is created. Set recreate" in refused["msg"]
         climb(host, "veth", name="va", state="absent")
         assert host.link("va") == {}
 
@@ -346,43 +348,43 @@ CASES: dict[str, Case] = {
     ),
     "both ends the same": Case(
         {"name": "va", "peer": {"name": "va"}},
-        "va: both ends of the pair have this name in the same namespace. Give peer another name or netns",
+        "va: both ends of the pair have this name and namespace. Set another name or netns for the peer",
     ),
     "both ends the same elsewhere": Case(
         {"name": "va", "netns": "guest", "peer": {"name": "va", "netns": "/run/netns/guest"}},
-        "va in netns guest: both ends of the pair have this name in the same namespace. Give peer another name or netns",
+        "va in netns guest: both ends of the pair have this name and namespace. Set another name or netns for the peer",
     ),
     "peer's name taken by another kind": Case(
         {"name": "va", "peer": {"name": "br0"}},
-        "va: the name of its peer br0 is taken by a link of kind bridge. Choose another name",
+        "va: the name of its peer br0 is taken by a bridge. Choose another name",
         ip=("link add br0 type bridge",),
     ),
     "peer's name is an end of another pair": Case(
         {"name": "vx", "peer": {"name": "vc"}},
-        "vx: its peer vc is paired with vd in netns guest already. Choose another name, or delete vc first",
+        "vx: peer vc is already paired with vd in netns guest. Choose another name, or delete vc first",
         ip=("link add vc type veth peer name vd netns guest",),
     ),
     "peer's name taken when renaming": Case(
         {"name": "va", "peer": {"name": "br0"}},
-        "va: peer vb -> br0: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        "va: peer vb -> br0: it is fixed when the link is created. Set recreate: when_required to delete the link and create it "
+        "again, with its contents where the kernel allows it",
         ip=(*_PAIR, "link add br0 type bridge"),
     ),
     "peer's name taken when made again": Case(
         {"name": "va", "peer": {"name": "br0"}, "recreate": "when_required"},
-        "va: the name of its peer br0 is taken by a link of kind bridge. Choose another name",
+        "va: the name of its peer br0 is taken by a bridge. Choose another name",
         ip=(*_PAIR, "link add br0 type bridge"),
     ),
     "peer's name is an alternative one": Case(
         {"name": "va", "peer": {"name": "uplink"}},
-        "uplink: the name is taken: it is an alternative name of eth1. "
-        "Choose another name, or take uplink from the altnames of eth1 first",
+        "uplink: the name is already an alternative name of eth1. Choose another name, or remove uplink from the altnames"
+        " of eth1 first",
         ip=("link property add dev eth1 altname uplink",),
     ),
     "peer's new name is an alternative one": Case(
         {"name": "va", "peer": {"name": "uplink"}},
-        "uplink: the name is taken: it is an alternative name of eth1. "
-        "Choose another name, or take uplink from the altnames of eth1 first",
+        "uplink: the name is already an alternative name of eth1. Choose another name, or remove uplink from the altnames"
+        " of eth1 first",
         ip=(*_PAIR, "link property add dev eth1 altname uplink"),
     ),
     "name of another kind": Case(
@@ -393,8 +395,8 @@ CASES: dict[str, Case] = {
     ),
     "ends of two pairs": Case(
         {"name": "va", "peer": {"name": "vc"}},
-        "va: peer vb -> vc: the kernel cannot change that on a living link. Write recreate: when_required "
-        "to have it deleted and created again, with what lives on it where the kernel lets it",
+        "va: peer vb -> vc: it is fixed when the link is created. Set recreate: when_required to delete the link and create it "
+        "again, with its contents where the kernel allows it",
         ip=_STRANGER,
     ),
     "a macvlan on the end": Case(
@@ -435,12 +437,13 @@ CASES: dict[str, Case] = {
     ),
     "controller of the peer elsewhere": Case(
         {"name": "va", "peer": {"name": "vb", "netns": "guest", "controller": "br0"}},
-        "vb in netns guest: its controller br0 in netns guest does not exist; it is looked up in the namespace of the link",
+        "vb in netns guest: controller br0 in netns guest does not exist in the namespace of the link. Create it "
+        "first, or set another controller",
         ip=("link add br0 type bridge",),
     ),
     "setting of the peer": Case(
         {"name": "va", "peer": {"name": "vb", "sysctls": {"ipv4.arp_ignroe": 1}}},
-        "vb: this kernel has no setting ipv4.arp_ignroe (no such file under /proc/sys/net)",
+        "vb: this kernel has no setting ipv4.arp_ignroe under /proc/sys/net. Remove it from sysctls",
     ),
     "namespace of the peer missing": Case(
         {"name": "va", "peer": {"name": "vb", "netns": "nowhere"}},

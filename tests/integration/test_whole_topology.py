@@ -256,7 +256,8 @@ def test_one_wrong_entry_changes_nothing(host: Host) -> None:
     for check in (True, False):
         result = host.run("topology", check=check, **wrong)
         assert result["msg"] == (
-            "mt9 in netns red: there is no link eth9 in the namespace that the task runs in to be its lower device. "
-            "There are: br0, br1, eth0, eth1, mt0, mt1, mv0, mv4, mv8. lower_device_netns names another namespace"
+            "mt9 in netns red: lower device eth9 does not exist in the namespace of the task. Available: br0, br1, "
+            "eth0, eth1, mt0,"
+            " mt1, mv0, mv4, mv8. Set another lower_device, or lower_device_netns"
         )
     assert_equal(seen(host), before)

@@ -71,9 +71,7 @@ def test_fixed_at_creation(host: Host, kind: str, option: str) -> None:
     climb(host, kind, name="new0", **{**KINDS[kind], option: values[0]})
     assert read(host) == expected[0]
     refused = host.run(kind, name="new0", **{option: values[1]})
-    assert refused["msg"].startswith(
-        f"new0: {option} {values[0]} -> {values[1]}: the kernel cannot change that on a living link."
-    )
+    assert refused["msg"].startswith(f"new0: {option} {values[0]} -> {values[1]}: it is fixed when the link is created.")
     climb(host, kind, name="new0", recreate="when_required", **{option: values[1]})
     assert read(host) == expected[1]
 
@@ -84,7 +82,7 @@ def test_vlan_takes_the_lower_devices_mtu_and_address(host: Host) -> None:
     climb(host, "vlan", name="new0", lower_device="eth0", id=5)
     assert (host.link("new0")["mtu"], host.link("new0")["address"]) == (below["mtu"], below["address"])
     refused = host.run("vlan", name="new0", mtu=2000)
-    assert refused["msg"].startswith("new0: mtu 2000 is above that of its lower device eth0 (1500)")
+    assert refused["msg"].startswith("new0: mtu 2000 is above the MTU of its lower device eth0, which is 1500.")
 
 
 @pytest.mark.parametrize("state", ["up", "require"])
@@ -221,14 +219,14 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
     "VLAN that is there": (
         [V5],
         ("vlan", {"name": "new0", "lower_device": "eth0", "id": 5}),
-        "new0: eth0 has a link with id 5 and protocol 802.1q: v5. Use that one, write another id, or delete v5 first",
+        "new0: v5 already has id 5 and protocol 802.1q on lower device eth0. Use that link, set another id, or delete v5 first",
         "link add new0 link eth0 type vlan id 5",
         "VLAN device already exists",
     ),
     "VLAN that is there, after another id": (
         [V5, ("vlan", {"name": "new0", "lower_device": "eth0", "id": 6})],
         ("vlan", {"name": "new0", "id": 5, "recreate": "when_required"}),
-        "new0: eth0 has a link with id 5 and protocol 802.1q: v5. Use that one, write another id, or delete v5 first",
+        "new0: v5 already has id 5 and protocol 802.1q on lower device eth0. Use that link, set another id, or delete v5 first",
         "link add new1 link eth0 type vlan id 5",
         "VLAN device already exists",
     ),
@@ -243,30 +241,30 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
     "VLAN up on a device that is down": (
         [("link", {"name": "eth1", "admin_state": "down"})],
         ("vlan", {"name": "new0", "lower_device": "eth1", "id": 5, "admin_state": "up"}),
-        "new0: its lower device eth1 is down, and the kernel lets no VLAN on it come up. "
-        "Write lower_device_state: up to bring it up along with the link",
+        "new0: lower device eth1 is down, and the kernel brings no VLAN up on it. Set lower_device_state: up to bring "
+        "it up as well",
         "link add new0 up link eth1 type vlan id 5",
         "Network is down",
     ),
     "VLAN comes up on a device that is down": (
         [("link", {"name": "eth1", "admin_state": "down"}), ("vlan", {"name": "new0", "lower_device": "eth1", "id": 5})],
         ("vlan", {"name": "new0", "admin_state": "up"}),
-        "new0: its lower device eth1 is down, and the kernel lets no VLAN on it come up. "
-        "Write lower_device_state: up to bring it up along with the link",
+        "new0: lower device eth1 is down, and the kernel brings no VLAN up on it. Set lower_device_state: up to bring "
+        "it up as well",
         "link set new0 up",
         "Network is down",
     ),
     "VRF in a VRF": (
         [VRF0, ("vrf", {"name": "vrf1", "table": 11})],
         ("vrf", {"name": "vrf1", "controller": "vrf0"}),
-        "vrf1: a VRF can be attached neither to a bridge nor to another VRF; vrf0 is a vrf",
+        "vrf1: a VRF cannot be attached to a bridge or to another VRF, so not to vrf0. Omit controller",
         "link set vrf1 master vrf0",
         "Can not enslave an L3 master device to a VRF",
     ),
     "VRF in a bridge": (
         [VRF0, ("bridge", {"name": "br0"})],
         ("vrf", {"name": "vrf0", "controller": "br0"}),
-        "vrf0: a VRF can be attached neither to a bridge nor to another VRF; br0 is a bridge",
+        "vrf0: a VRF cannot be attached to a bridge or to another VRF, so not to br0. Omit controller",
         "link set vrf0 master br0",
         "",
     ),
@@ -323,19 +321,19 @@ NEWER: dict[str, tuple[str, dict[str, Any], tuple[int, int], str]] = {
         "bridge_port",
         {"port": "eth1", "multicast_max_groups": 5},
         (6, 3),
-        "eth1: this kernel has no multicast_max_groups for bridge ports (it came with Linux 6.3)",
+        "eth1: this kernel has no multicast_max_groups for bridge ports (since Linux 6.3). Omit it",
     ),
     "neigh_vlan_suppress": (
         "bridge_port",
         {"port": "eth1", "neigh_vlan_suppress": True},
         (6, 4),
-        "eth1: this kernel has no neigh_vlan_suppress for bridge ports (it came with Linux 6.4)",
+        "eth1: this kernel has no neigh_vlan_suppress for bridge ports (since Linux 6.4). Omit it",
     ),
     "mab": (
         "bridge_port",
         {"port": "eth1", "locked": True, "mab": True},
         (6, 2),
-        "eth1: this kernel has no mab for bridge ports (it came with Linux 6.2)",
+        "eth1: this kernel has no mab for bridge ports (since Linux 6.2). Omit it",
     ),
 }
 

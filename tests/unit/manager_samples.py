@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS

@@ -13,10 +13,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import draws_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import NEXT_HOP, REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, draws_address, kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
     DesiredLink,
@@ -153,7 +154,7 @@ def completed(fragment: Fragment, link: Link | None, end: Link | None) -> Fragme
         needed = unusual or row.name in (*kind_of(kind).needs, "mode")
         if needed and row.name not in entry and not isinstance(row.type, Reference) and link.get(row.name) is not None:
             entry[row.name] = row.type.saved(link.get(row.name))
-    if draws_address(kind, link.attributes) and link.get("address") is not None:
+    if draws_address(kind_of(kind), link.attributes) and link.get("address") is not None:
         entry.setdefault("address", link.get("address"))
     if end is not None:
         peer = {"name": end.key.name, **({"netns": end.key.netns} if end.key.netns else {}), **(entry.get("peer") or {})}

@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_fil
     credit,
     is_manager_file,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File

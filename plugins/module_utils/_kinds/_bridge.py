@@ -1,238 +1,76 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bridges, and the ports of one."""
+"""Bridges, and what they take as a port."""
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
-    INVERTED,
-    U32,
+    AddressSource,
     At,
     Attribute,
     Kind,
     ManagerSetting,
+    Situation,
     Store,
     netdev_setting,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LinkName
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer, Mask, Seconds
 
-PORT = (
-    Attribute(
-        "hairpin",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_MODE",
-        at=At.AFTER,
-        initial=False,
-        aliases=("reflective_relay",),
-        networkd=ManagerSetting("Bridge", "HairPin"),
-        networkmanager=ManagerSetting("bridge-port", "hairpin-mode"),
-    ),
-    Attribute(
-        "learning",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_LEARNING",
-        at=At.AFTER,
-        initial=True,
-        networkd=ManagerSetting("Bridge", "Learning"),
-    ),
-    Attribute(
-        "unicast_flood",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_UNICAST_FLOOD",
-        at=At.AFTER,
-        initial=True,
-        aliases=("flood",),
-        networkd=ManagerSetting("Bridge", "UnicastFlood"),
-    ),
-    Attribute(
-        "multicast_flood",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_MCAST_FLOOD",
-        at=At.AFTER,
-        initial=True,
-        aliases=("mcast_flood",),
-        networkd=ManagerSetting("Bridge", "MulticastFlood"),
-    ),
-    Attribute(
-        "broadcast_flood", Boolean(), Store.PORT, "IFLA_BRPORT_BCAST_FLOOD", at=At.AFTER, initial=True, aliases=("bcast_flood",)
-    ),
-    Attribute(
-        "isolated",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_ISOLATED",
-        at=At.AFTER,
-        initial=False,
-        since="4.18",
-        networkd=ManagerSetting("Bridge", "Isolated"),
-    ),
-    Attribute(
-        "locked",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_LOCKED",
-        at=At.AFTER,
-        initial=False,
-        since="5.18",
-    ),
-    Attribute(
-        "mab",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_MAB",
-        at=At.AFTER,
-        initial=False,
-        since="6.2",
-    ),
-    Attribute(
-        "neigh_suppress",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_NEIGH_SUPPRESS",
-        at=At.AFTER,
-        initial=False,
-        since="4.15",
-        networkd=ManagerSetting("Bridge", "NeighborSuppression"),
-    ),
-    Attribute(
-        "neigh_vlan_suppress", Boolean(), Store.PORT, "IFLA_BRPORT_NEIGH_VLAN_SUPPRESS", at=At.AFTER, initial=False, since="6.4"
-    ),
-    Attribute(
-        "proxy_arp",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_PROXYARP",
-        at=At.AFTER,
-        initial=False,
-        networkd=ManagerSetting("Bridge", "ProxyARP"),
-    ),
-    Attribute(
-        "proxy_arp_wifi",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_PROXYARP_WIFI",
-        at=At.AFTER,
-        initial=False,
-        networkd=ManagerSetting("Bridge", "ProxyARPWiFi"),
-    ),
-    Attribute(
-        "bpdu_guard",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_GUARD",
-        at=At.AFTER,
-        initial=False,
-        aliases=("guard",),
-        networkd=ManagerSetting("Bridge", "UseBPDU", INVERTED),
-    ),
-    Attribute(
-        "root_block",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_PROTECT",
-        at=At.AFTER,
-        initial=False,
-        networkd=ManagerSetting("Bridge", "AllowPortToBeRoot", INVERTED),
-    ),
-    Attribute(
-        "fast_leave",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_FAST_LEAVE",
-        at=At.AFTER,
-        initial=False,
-        aliases=("fastleave",),
-        networkd=ManagerSetting("Bridge", "FastLeave"),
-    ),
-    Attribute(
-        "multicast_to_unicast",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_MCAST_TO_UCAST",
-        at=At.AFTER,
-        initial=False,
-        aliases=("mcast_to_unicast",),
-        networkd=ManagerSetting("Bridge", "MulticastToUnicast"),
-    ),
-    Attribute(
-        "vlan_tunnel",
-        Boolean(),
-        Store.PORT,
-        "IFLA_BRPORT_VLAN_TUNNEL",
-        at=At.AFTER,
-        initial=False,
-        since="4.11",
-    ),
-    Attribute(
-        "multicast_router",
-        Integer(0, 3),
-        Store.PORT,
-        "IFLA_BRPORT_MULTICAST_ROUTER",
-        at=At.AFTER,
-        initial=1,
-        aliases=("mcast_router",),
-        networkd=ManagerSetting("Bridge", "MulticastRouter", {0: "no", 1: "query", 2: "permanent", 3: "temporary"}),
-    ),
-    Attribute(
-        "multicast_max_groups",
-        Integer(0, U32),
-        Store.PORT,
-        "IFLA_BRPORT_MCAST_MAX_GROUPS",
-        at=At.AFTER,
-        initial=0,
-        aliases=("mcast_max_groups",),
-        since="6.3",
-    ),
-    Attribute(
-        "priority",
-        Integer(0, 63),
-        Store.PORT,
-        "IFLA_BRPORT_PRIORITY",
-        at=At.AFTER,
-        initial=32,
-        networkd=ManagerSetting("Bridge", "Priority"),
-        networkmanager=ManagerSetting("bridge-port", "priority"),
-    ),
-    Attribute(
-        "cost",
-        Integer(1, 65535),
-        Store.PORT,
-        "IFLA_BRPORT_COST",
-        at=At.AFTER,
-        usual=2,
-        networkd=ManagerSetting("Bridge", "Cost"),
-        networkmanager=ManagerSetting("bridge-port", "path-cost"),
-    ),
-    Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
-    Attribute(
-        "backup_port", LinkName(empty=True), Store.PORT, "IFLA_BRPORT_BACKUP_PORT", at=At.AFTER, initial="", names_link=True
-    ),
-    Attribute(
-        "stp_state",
-        # The kernel leaves the three in between by itself, blocking at once.
-        Choice(
-            {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}, offered=("disabled", "forwarding")
-        ),
-        Store.PORT,
-        "IFLA_BRPORT_STATE",
-        at=At.AFTER,
-        derived=True,
-    ),
-)
+_NO_VLAN_FILTERING = {errno.EOPNOTSUPP: "This kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FILTERING)"}
+
+
+def _check_no_bridge_in_bridge(case: Situation) -> None:
+    name = case.changed.get("controller")
+    controller = case.state.get(LinkKey(case.key.netns, name)) if name else None
+    if controller is not None and case.kind_of(controller.kind).has_ports:
+        raise Refused(
+            f"{case.key}: a bridge cannot be attached to a bridge, which the kernel refuses as a loop. "
+            f"Connect it to {name} with a veth pair"
+        )
+
+
+def _check_new_port(case: Situation) -> None:
+    bridge = case.changed["controller"]
+    if case.key.name == "lo":
+        raise Refused(f"{case.key}: the loopback device cannot be a bridge port. Use a dummy or a veth")
+    receivers = [link.key for link in case.state.links_on(case.key) if case.kind_of(link.kind).siblings]
+    if receivers:
+        them = "that" if len(receivers) == 1 else "those"
+        raise Refused(
+            f"{case.key}: {listed(receivers)} already {'receives' if len(receivers) == 1 else 'receive'} from it, so it "
+            f"cannot be a bridge port. Use {bridge} as lower_device of {them}, or delete {them} first"
+        )
+
+
+def _check_forward_delay(case: Situation) -> None:
+    delay = case.after.get("forward_delay")
+    if case.after.get("stp_state") and delay is not None and not 200 <= delay <= 3000:
+        raise Refused(
+            f"{case.key}: forward_delay {delay / 100:g} is outside the 2 to 30 seconds that STP requires. Set "
+            "another forward_delay, or "
+            "stp_state: false"
+        )
+
+
+def _check_vlan_default_pvid(case: Situation) -> None:
+    is_changed = case.changed.get("vlan_default_pvid") is not None
+    if is_changed and case.before is not None and case.before.get("vlan_default_pvid") is None:
+        raise Refused(
+            f"{case.key}: vlan_default_pvid requires VLAN filtering, which this kernel lacks (CONFIG_BRIDGE_VLAN_FILTERING). "
+            "Omit it"
+        )
 
 
 def _bridge_common() -> tuple[Attribute, ...]:
-    """Only an MTU that is set on a living bridge is its own: one from its creation follows the ports."""
+    """Only an MTU that is set on an existing bridge stays: one that is set at creation follows the ports."""
     return tuple(replace(row, at=At.AFTER) if row.name == "mtu" else row for row in ROWS_OF_EVERY_LINK)
 
 
@@ -248,6 +86,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             aliases=("stp",),
             networkd=netdev_setting("Bridge", "STP"),
             networkmanager=ManagerSetting("bridge", "stp"),
+            check=_check_forward_delay,
         ),
         Attribute(
             "forward_delay",
@@ -257,6 +96,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             initial=1500,
             networkd=netdev_setting("Bridge", "ForwardDelaySec"),
             networkmanager=ManagerSetting("bridge", "forward-delay"),
+            check=_check_forward_delay,
         ),
         Attribute(
             "hello_time",
@@ -302,6 +142,7 @@ BRIDGE = Kind(  # which cannot be a port itself
             initial=False,
             networkd=netdev_setting("Bridge", "VLANFiltering"),
             networkmanager=ManagerSetting("bridge", "vlan-filtering"),
+            hints=_NO_VLAN_FILTERING,
         ),
         Attribute(
             "vlan_default_pvid",
@@ -311,6 +152,8 @@ BRIDGE = Kind(  # which cannot be a port itself
             usual=1,
             networkd=netdev_setting("Bridge", "DefaultPVID"),
             networkmanager=ManagerSetting("bridge", "vlan-default-pvid"),
+            hints=_NO_VLAN_FILTERING,
+            check=_check_vlan_default_pvid,
         ),
         Attribute(
             "multicast_snooping",
@@ -343,4 +186,9 @@ BRIDGE = Kind(  # which cannot be a port itself
         ),
         *_bridge_common(),
     ),
+    checks=(_check_no_bridge_in_bridge,),
+    admits=(_check_new_port,),
+    is_controller=True,
+    has_ports=True,
+    address=AddressSource.VARYING,
 )

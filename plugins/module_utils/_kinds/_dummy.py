@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
 
-DUMMY = Kind("dummy", ROWS_OF_EVERY_LINK, port=PORT, draws_address=True)
+DUMMY = Kind("dummy", ROWS_OF_EVERY_LINK, port=PORT)

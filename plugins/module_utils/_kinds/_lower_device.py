@@ -1,16 +1,27 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The device that a link sits on."""
+"""The device that a link sits on: its row, and the checks of the kinds that receive in its stead."""
 
 from __future__ import annotations
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Attribute, ManagerSetting, Store, always
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import kind_with_article, listed
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
+    AddressSource,
+    At,
+    Attribute,
+    ManagerSetting,
+    Situation,
+    Store,
+    always,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
 
 def lower_device(networkd: ManagerSetting | None = None, networkmanager: ManagerSetting | None = None) -> Attribute:
-    """The row of the option `lower_device`, with how this kind is spelled by the network managers."""
+    """The row of the option `lower_device`, with the settings of the network managers for this kind."""
     return Attribute(
         "lower_device",
         Reference(),
@@ -22,3 +33,38 @@ def lower_device(networkd: ManagerSetting | None = None, networkmanager: Manager
         networkd=networkd,
         networkmanager=networkmanager,
     )
+
+
+def check_receiver(case: Situation) -> None:
+    """Refuse a lower device from which no link of this kind can receive: each device takes one receive handler only."""
+    lower = case.lower
+    if lower is None or not (case.is_new or "mode" in case.changed):
+        return
+    kind = case.kind
+    if not lower.ethernet:
+        what = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
+        raise Refused(
+            f"{case.key}: lower device {lower.key} is {what}. Set lower_device to an Ethernet device, which {kind.name} requires"
+        )
+    if not case.is_new:
+        return
+    if lower.get("wireless") and kind.address is AddressSource.RANDOM and not case.desired.policy.allow_wireless:
+        raise Refused(
+            f"{case.key}: lower device {lower.key} is wireless, and an access point drops frames from any MAC address but "
+            f"that of the card. Use an Ethernet device, or set allow_wireless: true to create the {kind.name} all the same"
+        )
+    controller = lower.get("controller")
+    if controller:
+        owner = case.state.get(LinkKey(lower.key.netns, controller))
+        what = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"
+        raise Refused(
+            f"{case.key}: lower device {lower.key} is {what}, so no {kind.name} can receive from it. "
+            f"Use {controller} as lower_device, or detach {lower.key.name} first"
+        )
+    others = [link for link in case.state.links_on(lower.key) if link.kind in kind.excludes]
+    if others:
+        raise Refused(
+            f"{case.key}: {listed(link.key for link in others)} already receives from lower device {lower.key}, and the kernel "
+            f"allows no {kind.name} beside {kind_with_article(others[0].kind)}. "
+            f"Delete {'that' if len(others) == 1 else 'those'} first, or use another lower_device"
+        )

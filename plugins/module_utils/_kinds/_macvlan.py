@@ -1,23 +1,33 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""macvlan and macvtap."""
+"""macvlan and macvtap: the kernel has the same attributes twice, under two names."""
 
 from __future__ import annotations
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK, without_initial
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._lower_device import lower_device
+import errno
+from collections.abc import Iterator
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import (
+    ROWS_OF_EVERY_LINK,
+    listed,
+    without_initial,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._lower_device import check_receiver, lower_device
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
     INVERTED,
     U32,
+    AddressSource,
     At,
     Attribute,
     Kind,
     ManagerSetting,
+    Situation,
     Store,
     netdev_setting,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
@@ -28,18 +38,110 @@ PASSTHRU = "passthru"
 SOURCE = "source"
 
 
-def _crosses_passthru(before: Attributes, after: Attributes) -> bool:
-    """Passthru takes the lower device over, so the kernel refuses to enter or to leave it."""
-    return (before.get("mode") == PASSTHRU) != (after.get("mode") == PASSTHRU)
+_REFLECTED = ("private", "vepa", "bridge")  # modes between which frames pass through a reflecting switch only
+_SIBLINGS = ("macvlan", "macvtap")
 
 
-def _unsafe_nopromisc(before: Attributes, after: Attributes) -> bool:
+def _crosses_passthru(before: Attributes, after: Attributes) -> str | None:
+    """Passthru takes the lower device over."""
+    crosses = (before.get("mode") == PASSTHRU) != (after.get("mode") == PASSTHRU)
+    return f"no link can enter or leave mode {PASSTHRU}" if crosses else None
+
+
+def _unsafe_nopromisc(before: Attributes, after: Attributes) -> str | None:
     """On a passthru link that is down, the kernel miscounts the promiscuity of the lower device.
 
     Setting the flag takes the counter to -1, clearing it leaves the device promiscuous for ever (Linux 6.18): only a link
     that is up, before or after, takes the change.
     """
-    return after.get("mode") == PASSTHRU and before.get("admin_state") == after.get("admin_state") == "down"
+    is_unsafe = after.get("mode") == PASSTHRU and before.get("admin_state") == after.get("admin_state") == "down"
+    return f"it changes safely only on a {PASSTHRU} link that is up" if is_unsafe else None
+
+
+def draws_address(kind: Kind, attributes: Attributes) -> bool:
+    """Whether a new link with these attributes draws a MAC address, which it keeps; passthru has that of its lower device."""
+    return kind.address is AddressSource.RANDOM and attributes.get("mode") != PASSTHRU
+
+
+def _check_passthru(case: Situation) -> None:
+    if case.lower is None or not (case.is_new or "mode" in case.changed):
+        return
+    others = [link for link in case.state.links_on(case.lower.key) if link.kind in _SIBLINGS and link.key != case.key]
+    exclusive = next((link for link in others if link.get("mode") == PASSTHRU), None)
+    if exclusive is not None:
+        raise Refused(
+            f"{case.key}: {exclusive.key} uses lower device {case.lower.key} exclusively (mode passthru). "
+            f"Delete {exclusive.key.name} first, or use another lower_device"
+        )
+    if others and case.after.get("mode") == PASSTHRU:
+        raise Refused(
+            f"{case.key}: mode passthru needs lower device {case.lower.key} exclusively, but "
+            f"{listed(link.key for link in others)} {'uses' if len(others) == 1 else 'use'} it. "
+            "Delete those links first, or set another lower_device or mode"
+        )
+
+
+def _check_address(case: Situation) -> None:
+    address, lower = case.after.get("address"), case.lower
+    if not address or lower is None or case.after.get("mode") == PASSTHRU:
+        return
+    is_up = case.after.get("admin_state") == "up"
+    if not (case.is_new or "address" in case.changed or (is_up and "admin_state" in case.changed)):
+        return
+    # The kernel compares when a link comes up, and when the address of an existing one changes: then with siblings that are up.
+    if lower.get("address") == address and (is_up or not case.is_new):
+        raise Refused(
+            f"{case.key}: {address} is the MAC address of its lower device {lower.key}, which the kernel allows no "
+            f"{case.kind.name} to have. Set another address (the filter patchbay.netdev.stable_mac makes one)"
+        )
+    if case.is_new and not is_up:
+        return
+    for other in case.state.links_with_mac(lower.key, address):
+        if other.key != case.key and other.get("admin_state") == "up" and other.get("mode") != PASSTHRU:
+            raise Refused(
+                f"{case.key}: {other.key} on the same lower device {lower.key} is up with the MAC address {address}, and only "
+                "one of two links with one address can be up. Set another address, or take that link down first"
+            )
+
+
+def _check_source_addresses(case: Situation) -> None:
+    if case.desired.attributes.get("source_addresses") and case.after.get("mode") != SOURCE:
+        raise Refused(
+            f"{case.key}: source_addresses require mode source, but the mode is {case.after.get('mode')}. "
+            "Set mode: source, or omit source_addresses"
+        )
+
+
+def _check_node(case: Situation) -> None:
+    is_changed = any(name.startswith("device_") for name in case.changed)
+    if is_changed and case.before is not None and case.before.get("device") is None:
+        node = f"/dev/tap{case.before.index}"
+        raise Refused(
+            f"{case.key}: the link has no device node of its own: {node} is missing, or belongs to a link with the same index in "
+            f"another namespace. Delete that link first, or have {case.key.name} created again"
+        )
+
+
+def _check_no_controller(case: Situation) -> None:
+    if case.changed.get("controller"):
+        raise Refused(
+            f"{case.key}: a macvtap passes its frames to its device node, so it cannot be attached to "
+            f"{case.changed['controller']}. Use a macvlan or a veth"
+        )
+
+
+def _warn_of_modes(case: Situation) -> Iterator[str]:
+    """Links of different modes on one lower device never receive each other's frames directly."""
+    mode, lower = case.after.get("mode"), case.lower
+    if lower is None or mode not in _REFLECTED or not (case.is_new or "mode" in case.changed):
+        return
+    others = [link for link in case.state.links_on(lower.key) if link.key != case.key and link.get("mode") in _REFLECTED]
+    strangers = sorted(f"{link.key} ({link.get('mode')})" for link in others if link.get("mode") != mode)
+    if strangers:
+        yield (
+            f"{case.key}: in mode {mode} it exchanges no frames on {lower.key} with {listed(strangers)}, except through a switch "
+            "that reflects them (hairpin)"
+        )
 
 
 _MODES = {"vepa": "1", "bridge": "2", "private": "3", PASSTHRU: "4", SOURCE: "5"}
@@ -80,6 +182,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             prefix + "MACADDR_DATA",
             initial=(),
             networkd=netdev_setting(section, "SourceMACAddress"),
+            check=_check_source_addresses,
         ),
         Attribute(
             "bc_queue_len",
@@ -103,21 +206,37 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
     )
 
 
-MACVLAN = Kind(
-    "macvlan", _on_lower_device("macvlan") + ROWS_OF_EVERY_LINK, needs=("lower_device",), port=PORT, flat=True, draws_address=True
-)
+_CHECKS = (check_receiver, _check_passthru, _check_address)
+_HINTS = {
+    errno.EBUSY: "Another driver receives from {lower}: a bond, a team, Open vSwitch or an ipvlan. See ip -d link show {lower}",
+    errno.EINVAL: "A macvlan or macvtap on {lower} in a namespace that was not read may exclude it (mode passthru is exclusive)",
+}
 
+MACVLAN = Kind(
+    "macvlan",
+    _on_lower_device("macvlan") + ROWS_OF_EVERY_LINK,
+    needs=("lower_device",),
+    port=PORT,
+    checks=_CHECKS,
+    warn=_warn_of_modes,
+    hints=_HINTS,
+    siblings=_SIBLINGS,
+    excludes=("ipvlan", "ipvtap"),
+)
 
 MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a port
     "macvtap",
     (
-        Attribute("device_owner", USER, Store.NODE, at=At.AFTER),
-        Attribute("device_group", USER_GROUP, Store.NODE, at=At.AFTER),
-        Attribute("device_mode", FileMode(), Store.NODE, at=At.AFTER),
+        Attribute("device_owner", USER, Store.NODE, at=At.AFTER, check=_check_node),
+        Attribute("device_group", USER_GROUP, Store.NODE, at=At.AFTER, check=_check_node),
+        Attribute("device_mode", FileMode(), Store.NODE, at=At.AFTER, check=_check_node),
         *_on_lower_device("macvtap"),
         *without_initial(ROWS_OF_EVERY_LINK, "tx_queue_len", "num_tx_queues", "num_rx_queues"),
     ),
     needs=("lower_device",),
-    flat=True,
-    draws_address=True,
+    checks=(*_CHECKS, _check_no_controller),
+    warn=_warn_of_modes,
+    hints=_HINTS,
+    siblings=_SIBLINGS,
+    excludes=("ipvlan", "ipvtap"),
 )

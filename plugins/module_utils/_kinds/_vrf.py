@@ -12,11 +12,22 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     Attribute,
     Kind,
     ManagerSetting,
+    Situation,
     Store,
     always,
     netdev_setting,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
+
+
+def _check_no_controller(case: Situation) -> None:
+    controller = case.changed.get("controller")
+    if controller:
+        raise Refused(
+            f"{case.key}: a VRF cannot be attached to a bridge or to another VRF, so not to {controller}. Omit controller"
+        )
+
 
 VRF = Kind(
     "vrf",
@@ -34,5 +45,6 @@ VRF = Kind(
         *ROWS_OF_EVERY_LINK,
     ),
     needs=("table",),
-    draws_address=True,
+    checks=(_check_no_controller,),
+    is_controller=True,
 )

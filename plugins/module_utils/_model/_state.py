@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, Union
 
@@ -206,10 +206,13 @@ class State:
         link = self.get(key)
         return LinkContents(link.addresses if link else (), tuple(self.routes_through(key)), self.settings.get(key, {}))
 
-    def effective_lower_device(self, key: LinkKey) -> LinkKey:
-        """The device that a macvlan with this lower device sits on: the kernel puts one on a macvlan on the device below both."""
+    def effective_lower_device(self, key: LinkKey, siblings: Collection[str]) -> LinkKey:
+        """The device that a link with this lower device sits on.
+
+        siblings: the kinds that the kernel does not stack: a macvlan on a macvlan sits on the lower device of that one.
+        """
         link = self.get(key)
-        while link is not None and link.kind in ("macvlan", "macvtap") and link.lower_device:
+        while link is not None and link.kind in siblings and link.lower_device:
             key = link.lower_device
             link = self.get(key)
         return key

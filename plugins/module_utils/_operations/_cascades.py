@@ -11,9 +11,9 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_settings, without_ipv6_settings
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import loses_ipv6_settings, without_ipv6_settings
 
 
 def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
@@ -47,7 +47,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
             now = found.get(other.key) or other
             # The kernel decides which operational state follows, so that it is unknown here.
             after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
-            if kind_of(now.kind).follows and now.get("lower_device") == link.key and "admin_state" in changed:
+            if kind_of(now.kind).follows_state and now.get("lower_device") == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
             if "admin_state" in after:

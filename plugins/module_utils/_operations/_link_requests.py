@@ -10,8 +10,8 @@ from typing import Any
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import loses_ipv6_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,

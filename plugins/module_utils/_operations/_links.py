@@ -9,9 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE, draws_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import (
+    has_ipv6,
+    loses_ipv6_addresses,
+    loses_ipv6_settings,
+    without_ipv6_settings,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
@@ -23,12 +29,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._casca
     port_defaults,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import (
-    has_ipv6,
-    loses_ipv6_addresses,
-    loses_ipv6_settings,
-    without_ipv6_settings,
-)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._link_requests import (
     is_accepted_in_mode,
     is_ignored_by_passthru,
@@ -82,7 +82,7 @@ class CreateLink(Operation):
         lower = state.get(self.attributes.get("lower_device"))
         if lower is not None:
             inherited["mtu"] = lower.get("mtu")
-            if kind.takes_address or self.attributes.get("mode") == PASSTHRU:
+            if not draws_address(kind, self.attributes):
                 inherited["address"] = lower.get("address")
             for row in kind.attributes:
                 if row.per_lower_device:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import is_without_ipv6
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, RTPROT_KERNEL, Route, RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import is_without_ipv6
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import connected, identity, steps

@@ -12,10 +12,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan im
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of, inside
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey, is_default
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes

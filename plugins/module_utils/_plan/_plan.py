@@ -15,6 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
@@ -53,11 +54,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._names
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import (
-    Situation,
     check,
     check_itself,
     check_name,
     check_view,
+    fixed_changes,
     link_missing,
     lower_missing,
     needs_recreate,
@@ -250,7 +251,7 @@ def _steps(
         )
 
     changed = _changed(item, current)
-    case = Situation(item, current, {**initial(item, current, lower), **item.attributes}, changed, lower, state)
+    case = Situation(item, current, {**initial(item, current, lower), **item.attributes}, changed, lower, state, kind_of)
     for note in warnings(case):
         notes[note] = None
     if current is None:
@@ -261,15 +262,11 @@ def _steps(
             yield CreateLink(item.key, str(item.kind), item.attributes)
         yield from _made_known(item, None, state)
         return
-    reasons = [
-        f"{row.name} {row.type.describe(current.get(row.name))} -> {row.type.describe(item.attributes[row.name])}"
-        for row in kind_of(current.kind).rows(changed)
-        if row.recreate_if(current.attributes, case.after)
-    ]
-    if reasons and not item.policy.recreate:
-        raise needs_recreate(item.key, reasons)
-    if reasons:
-        yield from recreate(item, current, case, state, going, coming, reasons, notes)
+    fixed = fixed_changes(case)
+    if fixed and not item.policy.recreate:
+        raise needs_recreate(item.key, fixed)
+    if fixed:
+        yield from recreate(item, current, case, state, going, coming, list(fixed), notes)
         yield from _made_known(item, None, state)
         return
     if changed:
@@ -350,9 +347,8 @@ def _resolved(item: DesiredLink, current: Link | None, state: State) -> DesiredL
         return item
     if state.get(written) is None:
         raise lower_missing(item.key, written, state)
-    if not kind_of(item.kind or "").flat:
-        return item
-    return replace(item, attributes={**item.attributes, "lower_device": state.effective_lower_device(written)})
+    siblings = kind_of(item.kind or "").siblings
+    return replace(item, attributes={**item.attributes, "lower_device": state.effective_lower_device(written, siblings)})
 
 
 def _changed(item: DesiredLink, current: Link | None) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredKey, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_RA, Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
     DeleteLink,
@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
     peer_creation_attributes,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import Situation, check
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import check
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import paused
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (

@@ -24,7 +24,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._a
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._announce import frame
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._namespaces import leave_behind, make, remove
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._socket import NetlinkError
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import draws_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import draws_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey
@@ -302,7 +303,7 @@ class Writing(Access):
 def _with_address(kind: str, attributes: Attributes) -> Attributes:
     """With a random MAC where the kernel would draw one: udev takes that for a provisional one, and puts another in its place
     moments after what was read of the link."""
-    if "address" in attributes or not draws_address(kind, attributes):
+    if "address" in attributes or not draws_address(kind_of(kind), attributes):
         return attributes
     first, *rest = os.urandom(6)
     return {**attributes, "address": bytes([first & 0xFC | 0x02, *rest]).hex(":")}  # locally administered, of one station

@@ -366,7 +366,7 @@ def test_half_of_a_set_request_is_undone() -> None:
     assert str(caught.value) == (
         f"set mv0: mode vepa -> bridge, address {ONE} -> {TWO} failed: "
         "the kernel refused to set mode, address of mv0: Address already in use. "
-        "A link on the same lower device, in a namespace that was not read, has the same MAC and is up. "
+        "A link on the same lower device, in a namespace that was not read, is up with the same MAC address. "
         "Everything that had been done was undone"
     )
     assert caught.value.undone == [f"set mv0: mode bridge -> vepa, address {TWO} -> {ONE}"]
@@ -525,9 +525,13 @@ def test_verification_of_what_creation_fixes() -> None:
             errno.EADDRINUSE,
             "A link on the same lower device, in a namespace that was not read",
         ),
-        ({}, errno.EBUSY, "Something else has taken eth0: a bond, a team, Open vSwitch or an ipvlan (ip -d link show eth0)"),
+        (
+            {},
+            errno.EBUSY,
+            "Another driver receives from eth0: a bond, a team, Open vSwitch or an ipvlan. See ip -d link show eth0",
+        ),
         ({}, errno.EOPNOTSUPP, "This kernel has no macvlan: try modprobe macvlan"),
-        ({}, errno.EEXIST, "Something made a link of that name at the same moment: run again"),
+        ({}, errno.EEXIST, "A link of that name was created by others at the same moment: run the task again"),
     ],
 )
 def test_advice(request_: dict[str, Any], code: int, advice: str) -> None:
@@ -555,7 +559,7 @@ def test_advice_where_the_kernel_has_no_such_kind(kind: str, needs: dict[str, An
 def test_advice_for_stable_secret() -> None:
     """Which needs a secret first."""
     gateway = eth0()
-    with pytest.raises(ApplyFailed, match=r"stable_secret needs net\.ipv6\.conf\.LINK\.stable_secret to be set first"):
+    with pytest.raises(ApplyFailed, match=r"stable_secret requires net\.ipv6\.conf\.LINK\.stable_secret to be set first"):
         converge(gateway, want("mv0", address_generation_mode="stable_secret"), apply=True)
     assert LinkKey(HERE, "mv0") not in gateway.devices
 

@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
     to_text,
     written,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, describe_attribute

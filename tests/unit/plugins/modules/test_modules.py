@@ -18,7 +18,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils import _runner
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE, PORT
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import MissingLibrary
@@ -193,7 +194,7 @@ def test_warnings(run: Run) -> None:
     """By Ansible's own way; they do not make a change."""
     result = run("macvlan", name="mv0", lower_device="eth1")
     assert result["warnings"] == [
-        "mv0: its lower device eth1 is down, so nothing passes. Write lower_device_state: up to bring it up along with the link"
+        "mv0: lower device eth1 is down, so no frames pass. Set lower_device_state: up to bring it up as well"
     ]
 
 
@@ -291,7 +292,7 @@ def test_one_check_mode_after_another(run: Run) -> None:
             "address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so",
         ),
         ({"name": "mv0", "mode": "bridge"}, "mv0: it does not exist, and lower_device is needed to create it"),
-        ({"name": "mv0", "lower_device": "eth9"}, "mv0: there is no link eth9 in the namespace that the task runs in"),
+        ({"name": "mv0", "lower_device": "eth9"}, "mv0: lower device eth9 does not exist in the namespace of the task"),
         (
             {"name": "br0", "lower_device": "eth0"},
             "br0: the link that has this name is a bridge, no macvlan, and is not changed.",
@@ -329,7 +330,7 @@ def test_failure_while_applying(run: Run, gateway: FakeGateway) -> None:
         "msg": (
             f"set mv0: mode vepa -> bridge, address {TWO} -> {ONE} failed: "
             "the kernel refused to set mode, address of mv0: Address already in use. "
-            "A link on the same lower device, in a namespace that was not read, has the same MAC and is up. "
+            "A link on the same lower device, in a namespace that was not read, is up with the same MAC address. "
             "Everything that had been done was undone"
         ),
         "undone": [f"set mv0: mode bridge -> vepa, address {ONE} -> {TWO}"],
@@ -592,7 +593,9 @@ def test_link(run: Run) -> None:
     assert "hairpin" not in result["link"]
     assert not run("link", name="eth0", mtu=1400)["changed"]
     assert run("link", name="br0", alias="office")["link"]["forward_delay"] == 15.0
-    assert run("link", name="eth9", mtu=1400)["msg"].startswith("eth9: there is no such link, and none is created here.")
+    assert run("link", name="eth9", mtu=1400)["msg"].startswith(
+        "eth9: the link does not exist. Create it with the module of its kind first"
+    )
 
 
 def test_bridge_port(run: Run) -> None:
@@ -610,9 +613,9 @@ def test_bridge_port(run: Run) -> None:
 
 def test_bridge_hairpin(run: Run) -> None:
     """Of a port; the bridge, if it is written, has to be the one that it is attached to."""
-    assert run("bridge_hairpin", port="eth0", hairpin=True)["msg"].startswith("eth0: it is no port of a bridge, and hairpin")
+    assert run("bridge_hairpin", port="eth0", hairpin=True)["msg"].startswith("eth0: it is not a bridge port, so hairpin")
     assert run("bridge_hairpin", port="eth0", bridge="br0", hairpin=True)["msg"] == (
-        "eth0: it is no port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth0 bridge=br0)"
+        "eth0: it is not a port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth0 bridge=br0)"
     )
     run("bridge_port", port="eth0", bridge="br0")
     for options in ({}, {"bridge": "br0"}):
@@ -620,7 +623,7 @@ def test_bridge_hairpin(run: Run) -> None:
         assert result["operations"] == ([] if options else ["set eth0: hairpin false -> true"])
         assert result["link"]["hairpin"] is True
     assert run("bridge_hairpin", port="eth0", bridge="br1", hairpin=False)["msg"] == (
-        "eth0: it is no port of br1: it is attached to br0. Attach it first (bridge_port: port=eth0 bridge=br1)"
+        "eth0: it is not a port of br1: it is attached to br0. Attach it first (bridge_port: port=eth0 bridge=br1)"
     )
     assert "missing required arguments: hairpin" in run("bridge_hairpin", port="eth0")["msg"]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link
 
+DISABLE_IPV6 = "ipv6.disable_ipv6"  # the per-link setting
 IPV6_MINIMUM_MTU = 1280  # RFC 8200, section 5: below it the kernel removes IPv6 from the link
 
 
@@ -19,7 +20,7 @@ def has_ipv6(mtu: int | None) -> bool:
 
 def is_without_ipv6(attributes: Attributes) -> bool:
     """Whether a link with these attributes has no IPv6: its MTU is too small, or IPv6 is disabled."""
-    return not has_ipv6(attributes.get("mtu")) or (attributes.get("sysctls") or {}).get("ipv6.disable_ipv6") == 1
+    return not has_ipv6(attributes.get("mtu")) or (attributes.get("sysctls") or {}).get(DISABLE_IPV6) == 1
 
 
 def loses_ipv6_addresses(link: Link, after: Attributes) -> bool:
