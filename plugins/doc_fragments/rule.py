@@ -11,7 +11,8 @@ OPTIONS = r"""
 priority:
   description:
     - Priority of the rule. Rules are evaluated in ascending order of priority.
-    - The priority identifies the rule, so each address family has at most one rule for a priority.
+    - Several rules may share a priority. A rule is identified by its priority, its selectors (C(from), C(to), C(iif), C(oif),
+      C(fwmark), C(uid_range), C(ip_protocol), C(source_port) and C(destination_port)) and its C(action) together.
   type: int
   required: true
 family:
@@ -28,8 +29,13 @@ state:
   description:
     - Whether the rule should exist.
     - >-
-      V(present) keeps exactly one rule with this priority, with exactly the given options. V(absent) deletes all rules with this
-      priority. Rules that the kernel created are neither changed nor deleted.
+      V(present) creates the rule. If this collection created a rule with the same identity earlier, its C(table) and
+      C(suppress_prefix_length) are changed. Other rules with the same priority stay. If another program created a rule with the same
+      identity and another table, the module fails.
+    - >-
+      V(absent) deletes the rule with this priority and exactly these selectors. If no selector is set, it deletes the only rule with
+      this priority, and fails if there are several. C(action), C(table) and C(suppress_prefix_length) narrow the choice.
+    - Rules that the kernel created are neither changed nor deleted.
   type: str
   choices: [present, absent]
   default: present

@@ -26,7 +26,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
+    ACTION,
+    LOOKUP,
+    RouteKey,
+    RuleKey,
+    RulePriority,
+    selectors_of,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Type
@@ -281,9 +288,13 @@ def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRu
     for name in ("from", "to"):
         if attributes.get(name) == "default":
             attributes[name] = DEFAULT[family]
-    key = RuleKey(read.namespace("netns"), family, read.option("priority", Integer(1, 0xFFFFFFFE)))
+    at = RulePriority(read.namespace("netns"), family, read.option("priority", Integer(1, 0xFFFFFFFE)))
     present = params.get("state") != "absent"
-    return (DesiredRule(key, present, attributes if present else {}, params.get("persist"), origin),)
+    if present:
+        key = RuleKey(at, selectors_of(attributes), attributes.get("action", LOOKUP))
+    else:  # a rule that is to be absent may be named by its priority alone
+        key = RuleKey(at, selectors_of(attributes) if attributes.keys() - set(ACTION) else None, attributes.get("action"))
+    return (DesiredRule(key, present, attributes, params.get("persist"), origin),)
 
 
 def topology_lists() -> tuple[str, ...]:

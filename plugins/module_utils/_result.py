@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
@@ -22,6 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, DeleteRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, long_form, owner
@@ -188,7 +189,7 @@ def _diff(result: Result) -> list[dict[str, Any]]:
     items = {item.key: item for item in result.items}
     touched = [key for operation in result.plan.operations for key in _keys_touched(operation, before)]
     entries = []
-    for key in dict.fromkeys([*items, *touched]):
+    for key in dict.fromkeys([*items, *(key for key in touched if not _is_listed(key, items))]):
         if key not in items and isinstance(key, LinkKey) and key.name == "lo":  # appears and disappears with its namespace
             continue
         sides: list[Any] = []
@@ -196,6 +197,8 @@ def _diff(result: Result) -> list[dict[str, Any]]:
             sides = [{"state": _netns_state(state.namespaces.get(key))} for state in (before, after)]
         elif isinstance(key, (RouteKey, RuleKey)):
             sides = [_routing_side(state, key) for state in (before, after)]
+            if key not in items and sides[0] == sides[1]:  # a rule that was created again, to keep its place
+                continue
         elif isinstance(key, ClientKey):
             sides = [_dhcp4.compared(state.clients.get(key)) for state in (before, after)]
         else:
@@ -210,10 +213,16 @@ def _diff(result: Result) -> list[dict[str, Any]]:
 def _keys_touched(operation: Operation, state: State) -> list[Any]:
     """The objects that an operation changes, without the routes that the kernel adds and deletes by itself."""
     return [
-        key
+        one
         for key, new in predicted_changes(operation, state).items()
         if not isinstance(key, RouteKey) or not all(is_kernel_made(route) for route in (*(new or ()), *state.routes.get(key, ())))
+        for one in ([operation.rule.key] if isinstance(operation, (CreateRule, DeleteRule)) else [key])
     ]
+
+
+def _is_listed(key: Any, items: Iterable[Any]) -> bool:
+    """Whether an item names this object; a rule that is to be absent may be named by its priority alone."""
+    return any(item == key or (isinstance(item, RuleKey) and isinstance(key, RuleKey) and item.covers(key)) for item in items)
 
 
 def _netns_state(netns: Netns | None) -> str:

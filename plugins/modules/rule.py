@@ -11,6 +11,7 @@ version_added: 1.0.0
 description:
   - Creates, changes and deletes a policy rule, which selects the routing table for packets.
   - A rule is managed as a whole. Omitted selectors are not part of the rule.
+  - Other rules with the same priority are not changed, and keep their order.
   - If a rule changes, the new rule is created before the old rule is deleted.
 extends_documentation_fragment:
   - patchbay.netdev.module

@@ -38,7 +38,7 @@ def _net(family: str, prefix: str, name: str) -> dict[str, Any]:
 
 
 def ladder(family: str) -> list[Rung]:
-    """The parts of a rule, each alone and some together; every step changes one rule into the next."""
+    """The parts of a rule, each alone and some together."""
     net, other, one = NET[family], OTHER[family], HOST[family]
     from_all = {"src": "all"}
     to_100 = {**from_all, "table": "100"}
@@ -68,26 +68,31 @@ def ladder(family: str) -> list[Rung]:
         ({"table": "old-mail"}, {**from_all, "table": "old-mail"}),
         ({"table": "main", "suppress_prefix_length": 0}, {**from_all, "table": "main", "suppress_prefixlen": 0}),
         ({"table": "main", "suppress_prefix_length": 24}, {**from_all, "table": "main", "suppress_prefixlen": 24}),
+        ({"action": "lookup", "from": "default", "table": 100}, to_100),
         ({"action": "blackhole"}, {**from_all, "action": "blackhole"}),
         ({"action": "unreachable", "from": net}, {**_net(family, net, "src"), "action": "unreachable"}),
         ({"action": "prohibit"}, {**from_all, "action": "prohibit"}),
         ({"action": "nop"}, {**from_all, "nop": None}),
-        ({"action": "lookup", "from": "default", "table": 100}, to_100),
     ]
 
 
 @pytest.mark.parametrize("netns", [None, "guest"])
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 def test_ladder(host: Host, tmp_path: Path, family: str, netns: str | None) -> None:
-    """Each rule in turn in the place of the one before it; then none, and that again. What others made stays."""
+    """Each rule in turn, beside the first one; a rule that looks up another table replaces the one before it. Then none."""
     place = {"priority": 1000, "family": family, **({"netns": netns} if netns else {})}
     with named_tables(tmp_path, {"old-mail": 4711}):
         before = dump([host.netns, "guest"])
-        for params, seen in ladder(family):
+        (first, first_seen), *others = ladder(family)
+        climb(host, "rule", **place, **first)
+        for params, seen in others:
             climb(host, "rule", **place, **params)
-            assert rules(host, family, netns=netns) == [seen], params
+            assert rules(host, family, netns=netns) == [first_seen, seen], params
             assert rules(host, "ipv6" if family == "ipv4" else "ipv4", netns=netns) == []
-        climb(host, "rule", **place, state="absent")
+            if params.keys() - {"table", "suppress_prefix_length"}:
+                climb(host, "rule", **place, **params, state="absent")
+                assert rules(host, family, netns=netns) == [first_seen], params
+        climb(host, "rule", **place, **first, state="absent")
         stay(host, "rule", **place, state="absent")
         assert_equal(dump([host.netns, "guest"]), before)
 
@@ -117,58 +122,99 @@ WITHOUT_MARK = {"from": "192.0.2.7", "table": 100}
 BACK = "create IPv4 rule 1000: "
 GONE = "delete IPv4 rule 1000: "
 
-# What stands at one priority, in its order; what is wanted; what is done. The kernel deletes the first rule that has all parts
-# of what it is shown, and "no mark" cannot be said: of A and B, in this order, B can only go after A.
-SEVERAL: dict[str, tuple[tuple[str, ...], dict[str, Any], list[str]]] = {
-    "A before B, B wanted": ((IP_A, IP_B), WITHOUT_MARK, [GONE + A]),
-    "A before B, A wanted": ((IP_A, IP_B), WITH_MARK, [GONE + A, BACK + A, GONE + B]),
-    "B before A, B wanted": ((IP_B, IP_A), WITHOUT_MARK, [GONE + A]),
-    "B before A, A wanted": ((IP_B, IP_A), WITH_MARK, [GONE + B]),
-    "A before B, neither wanted": ((IP_A, IP_B), {"state": "absent"}, [GONE + A, GONE + B]),
-    "A before B, a third wanted": (
+# The rules of one priority, in their order; the task; its operations; the sources of the rules that are left. The kernel deletes
+# the first rule that has all attributes it is shown, and "no mark" cannot be shown: of A and B, in this order, B can only be
+# deleted after A.
+THIRD = "from 192.0.2.9/32, action lookup, table 100"
+IP_THIRD = "from 192.0.2.9 table 100"
+SEVERAL: dict[str, tuple[tuple[str, ...], dict[str, Any], list[str], tuple[str, ...]]] = {
+    "A before B, B desired": ((IP_A, IP_B), WITHOUT_MARK, [], (IP_A, IP_B)),
+    "A before B, A desired": ((IP_A, IP_B), WITH_MARK, [], (IP_A, IP_B)),
+    "A before B, A absent": ((IP_A, IP_B), {**WITH_MARK, "state": "absent"}, [GONE + A], (IP_B,)),
+    "A before B, B absent": ((IP_A, IP_B), {**WITHOUT_MARK, "state": "absent"}, [GONE + A, GONE + B, BACK + A], (IP_A,)),
+    "B before A, B absent": ((IP_B, IP_A), {**WITHOUT_MARK, "state": "absent"}, [GONE + B], (IP_A,)),
+    "B before A, A absent": ((IP_B, IP_A), {**WITH_MARK, "state": "absent"}, [GONE + A], (IP_B,)),
+    "A before B, another one behind, B absent": (
+        (IP_THIRD, IP_A, IP_B, IP_THIRD.replace(".9 ", ".10 ")),
+        {**WITHOUT_MARK, "state": "absent"},
+        [GONE + A, GONE + B, GONE + THIRD.replace(".9", ".10"), BACK + A, BACK + THIRD.replace(".9", ".10")],
+        (IP_THIRD, IP_A, IP_THIRD.replace(".9 ", ".10 ")),
+    ),
+    "A before B, a third desired": (
         (IP_A, IP_B),
         {"to": "198.51.100.1", "table": 100},
-        ["create IPv4 rule 1000: to 198.51.100.1/32, action lookup, table 100", GONE + A, GONE + B],
+        ["create IPv4 rule 1000: to 198.51.100.1/32, action lookup, table 100"],
+        (IP_A, IP_B, "from all to 198.51.100.1 table 100"),
     ),
-    "the same twice": ((f"{IP_B} protocol boot", f"{IP_B} protocol static"), WITHOUT_MARK, [GONE + B]),
-    "the same twice, none wanted": ((f"{IP_B} protocol boot", f"{IP_B} protocol static"), {"state": "absent"}, [GONE + B] * 2),
-    "one among three": (
-        ("from 192.0.2.8 table 100", IP_B, "from 192.0.2.9 table 101"),
-        WITHOUT_MARK,
-        [
-            "delete IPv4 rule 1000: from 192.0.2.8/32, action lookup, table 100",
-            "delete IPv4 rule 1000: from 192.0.2.9/32, action lookup, table 101",
-        ],
+    "the same twice, once desired": ((f"{IP_B} protocol boot", f"{IP_B} protocol static"), WITHOUT_MARK, [], (IP_B, IP_B)),
+    "the same twice, absent": (
+        (f"{IP_B} protocol boot", f"{IP_B} protocol static"),
+        {**WITHOUT_MARK, "state": "absent"},
+        [GONE + B] * 2,
+        (),
+    ),
+    "another table, of which one is ours": (
+        (f"{IP_B} protocol static", IP_THIRD),
+        {**WITHOUT_MARK, "table": 101},
+        [BACK + B.replace("100", "101"), GONE + B],
+        (IP_THIRD, IP_B.replace("100", "101")),
     ),
     "a mark of 0 hides behind any other": (
         ("fwmark 5/0xff table 100", "fwmark 0/0xff table 100"),
-        {"fwmark": "0x5/0xff", "table": 100},
+        {"fwmark": "0x0/0xff", "table": 100, "state": "absent"},
         [
             "delete IPv4 rule 1000: fwmark 0x5/0xff, action lookup, table 100",
-            "create IPv4 rule 1000: fwmark 0x5/0xff, action lookup, table 100",
             "delete IPv4 rule 1000: fwmark 0x0/0xff, action lookup, table 100",
+            "create IPv4 rule 1000: fwmark 0x5/0xff, action lookup, table 100",
         ],
-    ),
-    "one that another program's protocol would hide": (
-        (f"{IP_A} protocol static", f"{IP_B} protocol boot"),
-        WITH_MARK,
-        [GONE + B],
+        ("from all fwmark 0x5/0xff table 100",),
     ),
 }
 
 
 @pytest.mark.parametrize("name", SEVERAL)
 def test_several_at_one_priority(host: Host, name: str) -> None:
-    """One of them is left, the one that is wanted; the rules of other priorities stay."""
-    there, wanted, done = SEVERAL[name]
+    """Only the rule that the task names is created, changed or deleted; all others stay, in their order."""
+    there, params, done, left = SEVERAL[name]
     host.ip("rule", "add", "pref", "999", *IP_B.split())
     host.ip("rule", "add", "pref", "1001", *IP_A.split())
     for words in there:
         host.ip("rule", "add", "pref", "1000", *words.split())
-    neighbours = rules(host, priority=999), rules(host, priority=1001)
-    assert climb(host, "rule", priority=1000, **wanted)["operations"] == done
-    assert len(rules(host)) == ("state" not in wanted)
-    assert (rules(host, priority=999), rules(host, priority=1001)) == neighbours
+    neighbors = rules(host, priority=999), rules(host, priority=1001)
+    if done:
+        assert climb(host, "rule", priority=1000, **params)["operations"] == done
+    else:
+        stay(host, "rule", priority=1000, **params)
+    assert (rules(host, priority=999), rules(host, priority=1001)) == neighbors
+    found = rules(host)
+    host.ip("rule", "flush")
+    for words in left:
+        host.ip(
+            "rule", "add", "pref", "1000", *words.split(), *(("protocol", str(len(rules(host)) + 3)) if len(left) > 1 else ())
+        )
+    assert found == rules(host)
+
+
+def failure(host: Host, **params: Any) -> str:
+    """The message of a task that fails."""
+    result = host.run("rule", **params)
+    assert result.get("failed"), result
+    return str(result["msg"])
+
+
+def test_of_others_at_one_priority(host: Host) -> None:
+    """Four rules of others stay when one is created beside them, when a plan fails, and when it is deleted."""
+    for words in (IP_A, IP_B, "iif eth0 table 102", "to 198.51.100.9 table 103"):
+        host.ip("rule", "add", "pref", "512", *words.split())
+    before = dump([host.netns])
+    climb(host, "rule", priority=512, to="198.51.100.8", table="main")
+    assert len(rules(host, priority=512)) == 5
+    climb(host, "rule", priority=512, to="198.51.100.8", state="absent")
+    stay(host, "rule", priority=512, to="198.51.100.8", state="absent")
+    assert_equal(dump([host.netns]), before)
+    assert "IPv4 rule 512: 4 rules match" in failure(host, priority=512, state="absent")
+    assert "already exists (owner: ip rule or another program)" in failure(host, priority=512, to="198.51.100.9", table=100)
+    assert_equal(dump([host.netns]), before)
 
 
 def test_doubled_exactly(host: Host, tmp_path: Path) -> None:
@@ -176,8 +222,9 @@ def test_doubled_exactly(host: Host, tmp_path: Path) -> None:
     host.ip("rule", "add", "pref", "1000", *IP_B.split(), "protocol", "static")
     double_rules(host, tmp_path)
     assert len(rules(host)) == 2
-    assert climb(host, "rule", priority=1000, **WITHOUT_MARK)["operations"] == [GONE + B]
-    assert len(rules(host)) == 1
+    stay(host, "rule", priority=1000, **WITHOUT_MARK)
+    assert climb(host, "rule", priority=1000, **WITHOUT_MARK, state="absent")["operations"] == [GONE + B] * 2
+    assert rules(host) == []
 
 
 def double_rules(host: Host, folder: Path, netns: str | None = None) -> None:
@@ -193,69 +240,65 @@ def test_of_others_but_as_it_is_to_be(host: Host) -> None:
     stay(host, "rule", priority=32766, table="main")
 
 
-def _made_by(who: str, action: str) -> str:
-    return f"IPv4 rule 1000: the one that is there was made by {who}, and is not {action}. Choose another priority"
-
-
-def _has_more(action: str) -> str:
-    return (
-        f"IPv4 rule 1000: the one that is there has parts that no option says, and is not {action}. "
-        "Delete it by its owner's means, or choose another priority"
-    )
-
-
 OTHERS = {
-    "kernel": (f"{IP_B} protocol kernel", _made_by("the kernel", "{}")),
-    "ra": (f"{IP_B} protocol ra", _made_by("a router advertisement", "{}")),
-    "dhcp": (f"{IP_B} protocol dhcp", _made_by("a DHCP client", "{}")),
-    "zebra": (f"{IP_B} protocol zebra", _made_by("another program (protocol 11)", "{}")),
-    "not": (f"not {IP_B}", _has_more("{}")),
-    "tos": (f"{IP_B} tos 0x10", _has_more("{}")),
-    "goto": ("from 192.0.2.7 goto 3000", _has_more("{}")),
-    "suppress_ifgroup": (f"{IP_B} suppress_ifgroup 5", _has_more("{}")),
-    "realms": ("from 192.0.2.7 table 100 realms 3", _has_more("{}")),
+    "kernel": (f"{IP_B} protocol kernel", "the kernel"),
+    "ra": (f"{IP_B} protocol ra", "a router advertisement"),
+    "dhcp": (f"{IP_B} protocol dhcp", "a DHCP client"),
+    "zebra": (f"{IP_B} protocol zebra", "another program, protocol 11"),
+    "not": (f"not {IP_B}", ""),
+    "tos": (f"{IP_B} tos 0x10", ""),
+    "goto": ("from 192.0.2.7 goto 3000", ""),
+    "suppress_ifgroup": (f"{IP_B} suppress_ifgroup 5", ""),
+    "realms": ("from 192.0.2.7 table 100 realms 3", ""),
 }
 
 
 @pytest.mark.parametrize("other", OTHERS)
-@pytest.mark.parametrize("action", ["changed", "deleted"])
-def test_of_others(host: Host, other: str, action: str) -> None:
-    """Neither changed nor deleted, also when one of ours shares its priority."""
-    made, told = OTHERS[other]
-    wanted = {"state": "absent"} if action == "deleted" else {"table": 101}
-    case = Case({"priority": 1000, **wanted}, told.format(action), ip=(f"rule add pref 1000 {made}",))
-    refuse(host, "rule", case)
-    refuse(host, "rule", Case(case.params, case.told, ip=("rule add pref 1000 from 192.0.2.99 table 100",)))
+def test_of_others(host: Host, other: str) -> None:
+    """Neither changed nor deleted; one with other selectors is created beside it."""
+    made, owner = OTHERS[other]
+    host.ip("rule", "add", "pref", "1000", *made.split())
+    before = dump([host.netns])
+    unsupported = "the rule has attributes that this module does not support, and is not deleted. Delete it with the program that"
+    refusal = f"the rule is managed by another owner ({owner}) and is not deleted" if owner else unsupported
+    assert refusal in failure(host, priority=1000, state="absent")
+    if owner:
+        refusal = f"a rule with this priority and these selectors already exists (owner: {owner}) and is not changed"
+        assert refusal in failure(host, priority=1000, table=101, **{"from": "192.0.2.7"})
+    climb(host, "rule", priority=1000, table=101)
+    climb(host, "rule", priority=1000, table=101, state="absent")
+    assert_equal(dump([host.netns]), before)
 
 
 CASES: dict[str, Case] = {
     "the kernel's own, changed": Case(
         {"priority": 32766, "table": 100},
-        "IPv4 rule 32766: the one that is there was made by the kernel, and is not changed. Choose another priority",
+        "IPv4 rule 32766: a rule with this priority and these selectors already exists (owner: the kernel) and is not changed. "
+        "Choose another priority, or delete that rule first",
     ),
     "the kernel's own, deleted": Case(
         {"priority": 32767, "state": "absent"},
-        "IPv4 rule 32767: the one that is there was made by the kernel, and is not deleted. Choose another priority",
+        "IPv4 rule 32767: the rule is managed by another owner (the kernel) and is not deleted",
     ),
     "the kernel's own, of IPv6": Case(
         {"priority": 32766, "family": "ipv6", "state": "absent"},
-        "IPv6 rule 32766: the one that is there was made by the kernel, and is not deleted. Choose another priority",
+        "IPv6 rule 32766: the rule is managed by another owner (the kernel) and is not deleted",
     ),
     "no table": Case(
         {"priority": 1000, "from": "192.0.2.0/24"},
-        "IPv4 rule 1000: it has no table to look up, and the kernel would take one of its own choice. Write table",
+        "IPv4 rule 1000: no table is set, and the kernel would choose one itself. Set table",
     ),
     "table 0": Case(
         {"priority": 1000, "table": 0},
-        "IPv4 rule 1000: it has no table to look up, and the kernel would take one of its own choice. Write table",
+        "IPv4 rule 1000: no table is set, and the kernel would choose one itself. Set table",
     ),
     "a table that is not looked up": Case(
         {"priority": 1000, "action": "blackhole", "table": 100},
-        "IPv4 rule 1000: with action blackhole no table is looked up. Leave table and suppress_prefix_length out",
+        "IPv4 rule 1000: action blackhole looks up no table. Omit table and suppress_prefix_length",
     ),
     "a bound for no table": Case(
         {"priority": 1000, "action": "nop", "suppress_prefix_length": 0},
-        "IPv4 rule 1000: with action nop no table is looked up. Leave table and suppress_prefix_length out",
+        "IPv4 rule 1000: action nop looks up no table. Omit table and suppress_prefix_length",
     ),
     "no such table": Case(
         {"priority": 1000, "table": "nowhere"},

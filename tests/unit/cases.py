@@ -243,4 +243,4 @@ def _route(entry: Mapping[str, Any]) -> Route:
 def _rule(entry: Mapping[str, Any]) -> Rule:
     own = ("protocol", "plain")
     (item,) = desired_rule({name: value for name, value in entry.items() if name not in own})
-    return Rule(item.key, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("plain", True))
+    return Rule(item.key.at, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("plain", True))

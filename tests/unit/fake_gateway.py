@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     Link,
     LinkKey,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
@@ -228,6 +228,8 @@ class FakeGateway:
                 attributes[row.name] = _number(row.type, attributes[row.name], f"{key}: {row.name}")
         if isinstance(key, RouteKey) and isinstance(key.table, str):
             key = replace(key, table=_number(TABLE, key.table, f"route to {key.destination}: table"))
+        if isinstance(key, RuleKey) and key.selectors is not None:
+            key = replace(key, selectors=selectors_of(attributes))
         item = replace(item, key=key, attributes=attributes)
         dhcp4 = item.dhcp4 if isinstance(item, DesiredLink) else None
         if dhcp4 is not None and isinstance(dhcp4.table, str):

@@ -14,7 +14,13 @@ from typing import Protocol
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
+    MAIN_TABLE,
+    Route,
+    RouteKey,
+    Rule,
+    RulePriority,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
     NODAD,
@@ -59,7 +65,7 @@ class Holder(Protocol):
 def usual_rules(netns: str) -> list[Rule]:
     """Those that every namespace has."""
     return [
-        Rule(RuleKey(netns, family, priority), {"action": "lookup", "table": table}, RTPROT_KERNEL)
+        Rule(RulePriority(netns, family, priority), {"action": "lookup", "table": table}, RTPROT_KERNEL)
         for family, some in RULES.items()
         for priority, table in some
     ]
@@ -103,7 +109,7 @@ class Traffic:
     def __init__(self, devices: Mapping[LinkKey, Holder], namespaces: Iterable[str]) -> None:
         self._devices = devices
         self.routes: dict[RouteKey, list[Route]] = {}
-        self.rules: dict[RuleKey, list[Rule]] = {}
+        self.rules: dict[RulePriority, list[Rule]] = {}
         self.hold(rules=(rule for netns in namespaces for rule in usual_rules(netns)))
 
     def hold(self, routes: Iterable[Route] = (), rules: Iterable[Rule] = ()) -> None:
@@ -112,8 +118,8 @@ class Traffic:
             if route not in self.routes.setdefault(route.key, []):
                 self.routes[route.key].append(route)
         for rule in rules:
-            if rule not in self.rules.setdefault(rule.key, []):
-                self.rules[rule.key].append(rule)
+            if rule not in self.rules.setdefault(rule.at, []):
+                self.rules[rule.at].append(rule)
 
     # Addresses
 
@@ -246,9 +252,9 @@ class Traffic:
 
     def remove_rule(self, rule: Rule) -> None:
         """The first that has all of this; none is no error."""
-        for one in self.rules.get(rule.key, []):
+        for one in self.rules.get(rule.at, []):
             if rule.attributes.items() <= one.attributes.items() and rule.protocol in (0, one.protocol):
-                self.rules[rule.key].remove(one)
+                self.rules[rule.at].remove(one)
                 return
 
     def _checked(self, route: Route) -> Route:

@@ -1432,7 +1432,7 @@ class GatewayContract:
     def test_rules_of_a_new_namespace(self, world: World) -> None:
         """Those for the tables of the kernel."""
         rules = [one for key, some in sorted(world.state().rules.items()) for one in some if key.netns == world.other]
-        found = [(one.key.family, one.key.priority, one.get("table"), one.protocol) for one in rules]
+        found = [(one.at.family, one.at.priority, one.get("table"), one.protocol) for one in rules]
         assert found == [(4, 0, 255, 2), (4, 32766, 254, 2), (4, 32767, 253, 2), (6, 0, 255, 2), (6, 32766, 254, 2)]
 
     @pytest.mark.parametrize("family", [4, 6])
@@ -1474,6 +1474,14 @@ class GatewayContract:
         assert world.rules() == [plain]
         world.execute(RemoveRule(marked))
         assert world.rules() == [plain]
+
+    @pytest.mark.parametrize("family", [4, 6])
+    def test_rule_with_fewer_selectors(self, world: World, family: int) -> None:
+        """It is another rule, although the kernel takes an omitted network for any, and the one that exists for the same."""
+        network = "192.0.2.0/24" if family == 4 else "2001:db8::/48"
+        first, second = world.rule(family=family, from_=network), world.rule(family=family)
+        world.execute(AddRule(first), AddRule(second), AddRule(second))
+        assert world.rules(family=family) == [first, second]
 
     def test_rule_of_another_protocol(self, world: World) -> None:
         """It is another rule, and goes only with the same protocol."""

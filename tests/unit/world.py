@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
@@ -119,11 +119,11 @@ class World:
         """A policy rule here, whose selectors that are words of Python end with an underscore."""
         found = {"action": "lookup", "table": 500, **{name.rstrip("_"): value for name, value in parts.items()}}
         known = {name: value for name, value in found.items() if value is not None}
-        return Rule(RuleKey(self.netns, family, priority), known, protocol)
+        return Rule(RulePriority(self.netns, family, priority), known, protocol)
 
     def rules(self, priority: int = 100, family: int = 4) -> list[Rule]:
         """The rules of a priority, in the order of the kernel."""
-        return list(self.state().at(RuleKey(self.netns, family, priority)))
+        return list(self.state().rules.get(RulePriority(self.netns, family, priority), ()))
 
     def give(self, name: str, *addresses: Address | str) -> None:
         """Put addresses on a link."""

@@ -27,7 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOOKUP, Route, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
@@ -63,7 +63,10 @@ def path_of(key: Any) -> str:
     if isinstance(key, LinkKey):
         return f"{FOLDER}/link-{place}{_quoted(key.name)}.json"
     if isinstance(key, RuleKey):
-        return f"{FOLDER}/rule-{place}ipv{key.family}-{key.priority}.json"
+        selectors = {name: kind_of("rule")[name].type.describe(value) for name, value in key.selectors or ()}
+        words = [key.action] if key.action not in (None, LOOKUP) else []
+        words += [f"{name}={_quoted(text).replace('/', '_').replace(',', '%2c')}" for name, text in selectors.items()]
+        return f"{FOLDER}/rule-{place}ipv{key.family}-{key.priority}{'-' if words else ''}{','.join(words)}.json"
     destination = key.destination.replace("/", "_")
     return f"{FOLDER}/route-{place}{destination}-table-{key.table}-metric-{key.metric}.json"
 

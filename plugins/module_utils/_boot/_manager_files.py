@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import SetOf
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
@@ -245,7 +245,7 @@ def what(kind: str, entry: Mapping[str, Any]) -> object:
         table = int(entry["table"]) if entry["table"].isdigit() else entry["table"]
         return RouteKey(netns, table, _family(entry), entry["destination"], entry["metric"])
     if kind == "rules":
-        return RuleKey(netns, _family(entry), entry["priority"])
+        return RulePriority(netns, _family(entry), entry["priority"])
     return LinkKey(netns, entry.get("name") or entry["port"])
 
 

@@ -19,9 +19,22 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._w
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_KERNEL, Route, RouteKey, Rule
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
+    RTPROT_KERNEL,
+    Route,
+    RouteKey,
+    Rule,
+    RuleKey,
+    selectors_of,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddRoute,
     AddRule,
@@ -60,7 +73,10 @@ class KernelGateway(Reading, Writing):
         if isinstance(item, DesiredNetns):
             return item
         key, attributes = self._one_name(item.key), self._resolved(item)
-        if not isinstance(item, DesiredLink):
+        if isinstance(item, DesiredRule):
+            named = item.key.selectors is not None
+            return replace(item, key=replace(key, selectors=selectors_of(attributes) if named else None), attributes=attributes)
+        if isinstance(item, DesiredRoute):
             return replace(item, key=key, attributes=attributes)
         client = item.client or dhcp.program_for(key, item.dhcp4)
         return replace(item, key=key, attributes=attributes, dhcp4=_with_table(item), client=client)
@@ -81,7 +97,8 @@ class KernelGateway(Reading, Writing):
             key = replace(key, table=number_of_name(TABLE, key.table, f"route to {key.destination}: table"))
         if key.netns in self._coming and not exists(key.netns):
             return key
-        return replace(key, netns=self._namespace(key.netns).name)
+        netns = self._namespace(key.netns).name
+        return replace(key, at=replace(key.at, netns=netns)) if isinstance(key, RuleKey) else replace(key, netns=netns)
 
     def canonical(self, name: str) -> str:
         """The one name of a namespace; Refused when it does not exist."""

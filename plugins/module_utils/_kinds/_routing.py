@@ -200,6 +200,3 @@ RULE = Kind(
         ),
     ),
 )
-
-
-LOOKUP = "lookup"

@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 
 MAIN_TABLE, LOCAL_TABLE = 254, 255  # linux/rtnetlink.h
 
-RTPROT_KERNEL, RTPROT_RA = 2, 9  # who made a route, there too
+RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9  # who made a route or a rule, there too
 
 
 @dataclass(frozen=True, order=True)
@@ -44,8 +44,8 @@ class RouteKey:
 
 
 @dataclass(frozen=True, order=True)
-class RuleKey:
-    """What makes a policy rule itself: its priority, which the kernel lets several rules share, and we do not. family: 4 or 6."""
+class RulePriority:
+    """One priority of one family (4 or 6) in a namespace: several rules may share it, and the kernel keeps them in order."""
 
     netns: str
     family: int
@@ -54,6 +54,54 @@ class RuleKey:
     def __str__(self) -> str:
         text = f"IPv{self.family} rule {self.priority}"
         return f"{text} in netns {self.netns}" if self.netns else text
+
+
+LOOKUP = "lookup"  # the action of a rule that names a table
+ACTION = ("action", "table", "suppress_prefix_length")  # what a rule does with a packet; all else selects packets
+Selectors = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class RuleKey:
+    """The identity of a policy rule: its priority, its selectors (name and value, sorted) and its action.
+
+    selectors None, action None: any, of a rule that is to be absent.
+    """
+
+    at: RulePriority
+    selectors: Selectors | None = ()
+    action: str | None = LOOKUP
+
+    @property
+    def netns(self) -> str:
+        """The namespace of the rule."""
+        return self.at.netns
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return self.at.family
+
+    @property
+    def priority(self) -> int:
+        """The priority of the rule."""
+        return self.at.priority
+
+    def covers(self, other: RuleKey) -> bool:
+        """Whether it names the other rule as well."""
+        return self.at == other.at and self.selectors in (None, other.selectors) and self.action in (None, other.action)
+
+    def __str__(self) -> str:
+        return str(self.at)
+
+
+def selectors_of(attributes: Attributes) -> Selectors:
+    """The selectors among the attributes of a rule; a network of all addresses selects nothing."""
+    return tuple(
+        (name, value)
+        for name, value in sorted(attributes.items())
+        if name not in ACTION and not (name in ("from", "to") and value.endswith("/0"))
+    )
 
 
 @dataclass(frozen=True)
@@ -66,7 +114,7 @@ class Route:
 
     key: RouteKey
     attributes: Attributes
-    protocol: int = 4  # static
+    protocol: int = RTPROT_STATIC
     metrics: tuple[tuple[str, int], ...] = ()
     hops: tuple[str, ...] = ()
     plain: bool = True
@@ -103,10 +151,15 @@ class Rule:
     plain: False when it has parts that no option says, so that it cannot be written again from this.
     """
 
-    key: RuleKey
+    at: RulePriority
     attributes: Attributes
-    protocol: int = 4  # static
+    protocol: int = RTPROT_STATIC
     plain: bool = True
+
+    @property
+    def key(self) -> RuleKey:
+        """Its identity."""
+        return RuleKey(self.at, selectors_of(self.attributes), self.attributes.get("action", LOOKUP))
 
     def get(self, name: str) -> Any:
         """The value of an attribute; None when it has none."""
@@ -127,4 +180,4 @@ class Rule:
         return shown.protocol in (0, self.protocol) and parts.items() <= self.attributes.items()
 
     def __str__(self) -> str:
-        return str(self.key)
+        return str(self.at)

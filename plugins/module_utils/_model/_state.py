@@ -23,13 +23,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     RouteKey,
     Rule,
     RuleKey,
+    RulePriority,
 )
 
 _Value = TypeVar("_Value")
 _Member = TypeVar("_Member")
 _Object = TypeVar("_Object")
 _Index = dict[_Value, dict[_Member, None]]
-Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey, ClientKey]
+Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey, RulePriority, ClientKey]
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class State:
     sysctls: the values of `conf/all` and `conf/default`, by (netns, "all" or "default", key); None where the kernel has no such
     key.
     settings: all settings, per link of Scope.settings. routes, rules: of the namespaces of Scope.traffic, all that share a key
-    in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
+    or a priority in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
     clients: the DHCP clients that this collection started.
     """
 
@@ -106,7 +107,7 @@ class State:
         self.settings = dict(settings or {})
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.routes: dict[RouteKey, tuple[Route, ...]] = {}
-        self.rules: dict[RuleKey, tuple[Rule, ...]] = {}
+        self.rules: dict[RulePriority, tuple[Rule, ...]] = {}
         self.clients: dict[ClientKey, Client] = {client.key: client for client in clients}
         self.update({link.key: link for link in links})
         self.update(_by_key(routes))
@@ -135,7 +136,7 @@ class State:
             elif isinstance(key, ClientKey):
                 _put(self.clients, key, new)
             else:
-                _put(self.rules if isinstance(key, RuleKey) else self.namespaces, key, new)
+                _put(self.rules if isinstance(key, RulePriority) else self.namespaces, key, new)
 
     def _index(self, link: Link | None, add: bool) -> None:
         if link is None:
@@ -187,7 +188,9 @@ class State:
 
     def at(self, key: RouteKey | RuleKey) -> tuple[Any, ...]:
         """The routes or rules that share a key, in the order of the kernel; none when there are none."""
-        return self.routes.get(key, ()) if isinstance(key, RouteKey) else self.rules.get(key, ())
+        if isinstance(key, RouteKey):
+            return self.routes.get(key, ())
+        return tuple(rule for rule in self.rules.get(key.at, ()) if key.covers(rule.key))
 
     def routes_through(self, link: LinkKey) -> list[Route]:
         """The routes whose packets leave through a link."""
@@ -237,5 +240,6 @@ def _note(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool
 def _by_key(objects: Iterable[Any]) -> dict[Any, Any]:
     found: dict[Any, Any] = {}
     for one in objects:
-        found[one.key] = (*found.get(one.key, ()), one)
+        key = one.at if isinstance(one, Rule) else one.key
+        found[key] = (*found.get(key, ()), one)
     return found

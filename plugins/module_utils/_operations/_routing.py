@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, describe
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
@@ -99,17 +99,12 @@ class CreateRule(Operation):
     rule: Rule
     before: tuple[Rule, ...] = ()
 
-    @property
-    def key(self) -> RuleKey:
-        """The rule."""
-        return self.rule.key
-
     def __str__(self) -> str:
-        return f"create {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
+        return f"create {self.rule}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
         """The rule is the last of its priority."""
-        return {self.key: (*state.rules.get(self.key, ()), self.rule)}
+        return {self.rule.at: (*state.rules.get(self.rule.at, ()), self.rule)}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Delete it; others that the kernel deletes in its place are created again."""
@@ -130,21 +125,16 @@ class DeleteRule(Operation):
 
     rule: Rule
 
-    @property
-    def key(self) -> RuleKey:
-        """The rule."""
-        return self.rule.key
-
     def __str__(self) -> str:
-        return f"delete {self.key}: {', '.join(describe('rule', self.rule.attributes))}"
+        return f"delete {self.rule}: {', '.join(describe('rule', self.rule.attributes))}"
 
     def predict(self, state: State) -> Changes:
         """The rules of its priority that are left."""
-        left = list(state.rules.get(self.key, ()))
+        left = list(state.rules.get(self.rule.at, ()))
         first = self.rule.hit(left)
         if first is not None:
             left.remove(first)
-        return {self.key: tuple(left)}
+        return {self.rule.at: tuple(left)}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Create it again."""

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
@@ -28,7 +27,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, inside, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, ON_LINK, Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
+    LOOKUP,
+    MAIN_TABLE,
+    RouteKey,
+    RuleKey,
+    RulePriority,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient, WaitForLease
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
@@ -72,7 +77,7 @@ def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[DesiredRoute | D
     if options.table != MAIN_TABLE:
         one = route(DEFAULT[4], LAST_METRIC, type="unreachable")
         found[one.key] = one
-        rule = RuleKey(link.netns, 4, options.rule_priority or 0)
+        rule = RuleKey(RulePriority(link.netns, 4, options.rule_priority or 0), (("from", f"{lease.ip}/32"),))
         parts = {"from": f"{lease.ip}/32", "action": LOOKUP, "table": options.table}
         found[rule] = DesiredRule(rule, True, parts, origin=origin)
     return list(found.values())

@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of, inside
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import IPV6_MINIMUM_MTU
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RuleKey, is_default
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, RulePriority, is_default
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
@@ -44,7 +44,7 @@ def check_lockout(operations: Iterable[Operation], around: State, connection: Co
             if reason:
                 raise _lockout(operation, reason, path.links, connection)
         state.update(changes)
-        if any(isinstance(key, (RouteKey, RuleKey)) or after != around.get(key) for key, after in changes.items()):
+        if any(isinstance(key, (RouteKey, RulePriority)) or after != around.get(key) for key, after in changes.items()):
             reason = _reason_of_routing(return_path, _return_path(state, connection), connection)
             cut = (cut or (operation, reason)) if reason else None  # a cut that a later operation repairs does no harm
     if cut is not None:

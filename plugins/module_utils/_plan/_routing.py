@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP, NEXT_HOP, REJECTS, ROUTE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import NEXT_HOP, REJECTS, ROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local
@@ -29,12 +29,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Key, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS, WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import (
-    CreateRule,
-    DeleteRoute,
-    DeleteRule,
-    SetRoute,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import DeleteRoute, SetRoute
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import rule_steps
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import covers
 
 # linux/rtnetlink.h: who made a route or a rule. What is not said, what `ip` says (boot), and what we say (static) is ours.
@@ -75,7 +71,7 @@ def ordered_routing(
 def routing_steps(item: DesiredRoute | DesiredRule, state: State, going: Collection[Key]) -> Iterator[Operation]:
     """The operations for one route or rule; each is predicted before the next is asked for. going: what is to be absent."""
     if isinstance(item, DesiredRule):
-        yield from _rule_steps(item, state)
+        yield from rule_steps(item, state)
     else:
         yield from _route_steps(item, state, going)
 
@@ -255,64 +251,3 @@ def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation
         if route.plain and route not in some and bare in some and state.links_with_ip(route.key.netns, route.get("source")):
             yield from source_is_usable(route, state)
             yield SetRoute(route, bare)
-
-
-def _rule_steps(item: DesiredRule, state: State) -> Iterator[Operation]:
-    """A rule that differs is made before the old one goes: in between, both are there."""
-    key = item.key
-    wanted = Rule(key, _rule_attributes(item))
-    there = state.rules.get(key, ())
-    if item.present and len(there) == 1 and _same(there[0], wanted):
-        return  # whoever made it
-    for rule in there:
-        _check_our_rule(rule, "changed" if item.present else "deleted")
-    if not item.present:
-        while state.rules.get(key):
-            yield DeleteRule(state.rules[key][0])
-        return
-    _check_rule(wanted)
-    while True:
-        some = state.rules.get(key, ())
-        if not any(_same(rule, wanted) for rule in some):
-            yield CreateRule(wanted, some)
-        elif len(some) > 1:
-            yield DeleteRule(_superfluous(some, wanted))
-        else:
-            return
-
-
-def _superfluous(some: Sequence[Rule], wanted: Rule) -> Rule:
-    """The rule of several at one priority that goes next. One that only hides behind the wanted one makes that go first: it
-    comes again, behind the others."""
-    others = [rule for rule in some if not _same(rule, wanted)] or [some[-1]]
-    going = [rule.hit(some) or rule for rule in others]
-    return next((rule for rule in going if rule in others), going[0])
-
-
-def _same(rule: Rule, wanted: Rule) -> bool:
-    return rule.attributes == wanted.attributes and rule.plain
-
-
-def _rule_attributes(item: DesiredRule) -> dict[str, Any]:
-    """All parts of the rule: a selector of everything is none."""
-    found = {name: value for name, value in item.attributes.items() if not (name in ("from", "to") and value.endswith("/0"))}
-    return {"action": LOOKUP, **found}
-
-
-def _check_rule(rule: Rule) -> None:
-    action = rule.get("action")
-    if action == LOOKUP and not rule.get("table"):
-        raise Refused(f"{rule.key}: it has no table to look up, and the kernel would take one of its own choice. Write table")
-    if action != LOOKUP and (rule.get("table") or rule.get("suppress_prefix_length") is not None):
-        raise Refused(f"{rule.key}: with action {action} no table is looked up. Leave table and suppress_prefix_length out")
-
-
-def _check_our_rule(rule: Rule, action: str) -> None:
-    if rule.protocol not in _OURS or rule.key.priority == 0:
-        who = _OWNERS.get(rule.protocol, f"another program (protocol {rule.protocol})")
-        raise Refused(f"{rule.key}: the one that is there was made by {who}, and is not {action}. Choose another priority")
-    if not rule.plain:
-        raise Refused(
-            f"{rule.key}: the one that is there has parts that no option says, and is not {action}. "
-            "Delete it by its owner's means, or choose another priority"
-        )

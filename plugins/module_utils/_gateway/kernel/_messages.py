@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Attrs, Decoded
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import LOOKUP, REJECTS, ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS, ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, DEFAULT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Address, Attributes, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOOKUP, Route, RouteKey, Rule, RulePriority
 
 AF_BRIDGE = 7
 NLA_F_NESTED = 0x8000  # without it the kernel takes the attribute for the state alone, in an old format
@@ -374,7 +374,7 @@ def read_rule(message: Decoded, netns: str) -> Rule:
     # A newer kernel says a mask along with one port: an attribute that pyroute2 does not know.
     known = names - {name for name in names if name.startswith("UNKNOWN") and names & set(_RULE_PORTS)}
     return Rule(
-        RuleKey(netns, family, message.get("FRA_PRIORITY") or 0),
+        RulePriority(netns, family, message.get("FRA_PRIORITY") or 0),
         found,
         protocol=message.get("FRA_PROTOCOL") or 0,
         plain=known <= _PLAIN_RULE

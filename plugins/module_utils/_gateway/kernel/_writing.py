@@ -291,10 +291,13 @@ class Writing(Access):
 
     def _send_rule(self, request: AddRule | RemoveRule) -> None:
         header, attrs = messages.write_rule(request.rule)
-        netns, message = request.rule.key.netns, self._codec.rule
+        netns, message = request.rule.at.netns, self._codec.rule
         if isinstance(request, AddRule):
-            with _unless(errno.EEXIST):
-                self._send(netns, message, codec.RTM_NEWRULE, codec.NLM_F_CREATE | codec.NLM_F_EXCL, header, attrs)
+            # With NLM_F_EXCL, the kernel takes a rule with more selectors for the same one (fib4_rule_compare in
+            # net/ipv4/fib_rules.c): so it is not asked whether the rule exists.
+            dump = self._dump(netns, message, codec.RTM_GETRULE, {"family": header["family"]})
+            if request.rule not in [messages.read_rule(part, netns) for part in dump]:
+                self._send(netns, message, codec.RTM_NEWRULE, codec.NLM_F_CREATE, header, attrs)
         else:
             with _unless(errno.ENOENT):
                 self._send(netns, message, codec.RTM_DELRULE, 0, header, attrs)

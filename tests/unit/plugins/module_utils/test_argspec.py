@@ -27,7 +27,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED, PERMANENT
 
 
@@ -208,9 +208,10 @@ def test_rule() -> None:
     """A selector of everything is said as that of its family."""
     item = rule(priority=100, **{"from": "default"}, to="2001:db8::1", table="main", fwmark="0x1")
     found = {"from": "::/0", "to": "2001:db8::1/128", "table": "main", "fwmark": (1, 0xFFFFFFFF)}
-    assert (item.key, item.attributes) == (RuleKey("", 6, 100), found)
-    assert rule(priority=1, netns="guest").key == RuleKey("guest", 4, 1)
-    assert rule(priority=1, family="ipv6").key == RuleKey("", 6, 1)
+    assert (item.key.at, item.attributes) == (RulePriority("", 6, 100), found)
+    assert item.key == RuleKey(item.key.at, (("fwmark", (1, 0xFFFFFFFF)), ("to", "2001:db8::1/128")))
+    assert rule(priority=1, netns="guest").key == RuleKey(RulePriority("guest", 4, 1))
+    assert rule(priority=1, family="ipv6").key == RuleKey(RulePriority("", 6, 1))
 
 
 @pytest.mark.parametrize(

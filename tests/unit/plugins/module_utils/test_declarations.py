@@ -36,7 +36,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network
@@ -220,8 +220,11 @@ def test_files_are_named_after_objects() -> None:
         NetnsKey("blue"),
         LinkKey("", "mv0"),
         LinkKey("blue", "mv0"),
-        RuleKey("", 4, 100),
-        RuleKey("blue", 6, 100),
+        RuleKey(RulePriority("", 4, 100)),
+        RuleKey(RulePriority("", 4, 100), (("from", "192.0.2.1/32"),)),
+        RuleKey(RulePriority("", 4, 100), (("iif", "from=192.0.2.1_32"),)),
+        RuleKey(RulePriority("", 4, 100), action="blackhole"),
+        RuleKey(RulePriority("blue", 6, 100)),
         RouteKey("", 254, 4, "192.0.2.0/24", 0),
         RouteKey("blue", "mine", 6, "::/0", 1024),
     ]
@@ -230,6 +233,9 @@ def test_files_are_named_after_objects() -> None:
         "link-mv0.json",
         "link-blue@mv0.json",
         "rule-ipv4-100.json",
+        "rule-ipv4-100-from=192.0.2.1_32.json",
+        "rule-ipv4-100-iif=from=192.0.2.1_32.json",
+        "rule-ipv4-100-blackhole.json",
         "rule-blue@ipv6-100.json",
         "route-192.0.2.0_24-table-254-metric-0.json",
         "route-blue@::_0-table-mine-metric-1024.json",

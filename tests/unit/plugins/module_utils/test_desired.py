@@ -28,10 +28,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, RulePriority
 
 LINK, NETNS = LinkKey("", "mv0"), NetnsKey("guest")
-ROUTE, RULE = RouteKey("", 254, 4, "192.0.2.0/24", 0), RuleKey("", 4, 100)
+ROUTE, RULE = RouteKey("", 254, 4, "192.0.2.0/24", 0), RuleKey(RulePriority("", 4, 100))
 
 # An object of each type of which only what every object needs is set.
 BARE: dict[str, Desired] = {

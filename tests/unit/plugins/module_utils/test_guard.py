@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import CreateLink, DeleteLink, Rename, UpdateLink
@@ -234,7 +234,7 @@ def route(destination: str, table: int = 254, metric: int = 0, netns: str = HERE
 def rule(priority: int, netns: str = HERE, **parts: Any) -> Rule:
     """A rule; a selector that is a word of Python ends with an underscore."""
     found = {name.rstrip("_"): value for name, value in parts.items()}
-    return Rule(RuleKey(netns, 4, priority), {"action": "lookup", **found})
+    return Rule(RulePriority(netns, 4, priority), {"action": "lookup", **found})
 
 
 DEFAULT = route("0.0.0.0/0", gateway="192.0.2.9", link="eth0")

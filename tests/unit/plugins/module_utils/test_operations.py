@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import Announce, WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -344,7 +344,7 @@ def test_route_requests() -> None:
     assert DeleteRoute(DIRECT).inverse() == (SetRoute(DIRECT),)
 
 
-PLAIN = Rule(RuleKey("", 4, 100), {"action": "lookup", "table": 100})
+PLAIN = Rule(RulePriority("", 4, 100), {"action": "lookup", "table": 100})
 MARKED = replace(PLAIN, attributes={**PLAIN.attributes, "fwmark": (1, 0xFF)})
 
 
@@ -364,7 +364,7 @@ def test_inverse_of_a_rule_behind_one_with_more() -> None:
     state = State(rules=[MARKED])
     for step in (operation, *operation.inverse()):
         state.update(step.predict(state))
-    assert state.rules == {PLAIN.key: (MARKED,)}
+    assert state.rules == {PLAIN.at: (MARKED,)}
 
 
 @pytest.mark.parametrize(
