@@ -78,10 +78,9 @@ class CreateLink(Operation):
     def predict(self, state: State) -> Changes:
         """The new link with what it inherits, and what its creation changes on its lower device and the links beside it."""
         kind = kind_of(self.kind)
-        inherited = {row.name: row.initial for row in kind.attributes if row.initial is not None}
         lower = state.get(self.attributes.get("lower_device"))
+        inherited = initial_attributes(self.kind, lower)
         if lower is not None:
-            inherited["mtu"] = lower.get("mtu")
             if not draws_address(kind, self.attributes):
                 inherited["address"] = lower.get("address")
             for row in kind.attributes:
@@ -346,6 +345,12 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
 
 def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
     return [UpdateLink(after, before) for after, before in side_effects]
+
+
+def initial_attributes(kind: str, lower: Link | None) -> dict[str, Any]:
+    """The attributes that every new link of a kind has on this lower device, as far as they are known."""
+    initial = {row.name: row.initial for row in kind_of(kind).attributes if row.initial is not None}
+    return {**initial, "mtu": lower.get("mtu") if lower is not None else None}
 
 
 def chosen_attributes(link: Link, rows: Iterable[Attribute], with_initial: bool = False) -> dict[str, Any]:

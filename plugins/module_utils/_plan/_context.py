@@ -1,0 +1,89 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every phase of planning knows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredKey,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+    merge,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import check_clients, leased_routes_and_rules
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._order import ordered_links
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import ordered_routing
+
+
+@dataclass(frozen=True)
+class Context:
+    """The desired state, the current one, and what has been planned so far.
+
+    current: the state as observed. predicted: the state after all operations planned so far; the planner updates it after each.
+    links: in the order in which they are planned. desired: those that are to be present, by key. removed: the keys of all
+    objects that are to be absent, with the links in namespaces that are. removed_routing, desired_routing: routes and rules,
+    those of leases too, in the order in which they are planned.
+    """
+
+    current: State
+    predicted: State
+    links: Sequence[DesiredLink]
+    desired: Mapping[LinkKey, DesiredLink]
+    namespaces: Sequence[DesiredNetns]
+    removed: Collection[DesiredKey]
+    removed_routing: Sequence[DesiredRoute | DesiredRule]
+    desired_routing: Sequence[DesiredRoute | DesiredRule]
+    _warnings: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def present_links(self) -> list[DesiredLink]:
+        """The links that are to be present, in the order in which they are planned."""
+        return [item for item in self.links if item.present]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All warnings, in order."""
+        return tuple(self._warnings)
+
+    def warn(self, sentence: str) -> None:
+        """Add a warning, unless it has been given already."""
+        self._warnings[sentence] = None
+
+
+def prepare(items: Sequence[Desired], current: State) -> Context:
+    """The context to start from; InvalidValue where the desired state contradicts itself."""
+    items = merge(items, describe_attribute)
+    namespaces = [item for item in items if isinstance(item, DesiredNetns)]
+    removed_namespaces = {item.key.name for item in namespaces if not item.present}
+    for item in items:
+        if not isinstance(item, DesiredNetns) and item.present and item.key.netns in removed_namespaces:
+            raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
+    removed: set[DesiredKey] = {item.key for item in items if not item.present}
+    removed |= {link.key for link in current if link.key.netns in removed_namespaces}
+    clients = (client.key.link for client in current.clients.values())  # they may outlive a namespace that others deleted
+    removed |= {link for link in clients if link.netns in removed_namespaces}
+    links = ordered_links([item for item in items if isinstance(item, DesiredLink)], current)
+    check_clients(links, current)
+    routing = [item for item in items if isinstance(item, (DesiredRoute, DesiredRule))]
+    removed_routing, desired_routing = ordered_routing([*routing, *leased_routes_and_rules(items, removed, current)], current)
+    return Context(
+        current,
+        current.copy(),
+        links,
+        {item.key: item for item in links if item.present},
+        namespaces,
+        removed,
+        removed_routing,
+        desired_routing,
+    )

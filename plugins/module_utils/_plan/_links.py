@@ -1,0 +1,176 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The operations for one link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
+    CreateLink,
+    Rename,
+    UpdateLink,
+    initial_attributes,
+    peer_creation_attributes,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._announcements import announce_addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import (
+    check,
+    check_name,
+    check_view,
+    fixed_changes,
+    link_missing,
+    lower_missing,
+    needs_recreate,
+    warnings,
+)
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion import delete
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import renamed
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._recreation import recreate
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import interrupted_routes
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import restore_prefsrc
+
+
+def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
+    """Delete, create, change or recreate a link; no operation where it is as desired."""
+    state = context.predicted
+    yield from _rename_ends(item, state)
+    current = state.get(item.key)
+    _check_identity(item, current, state)
+    if not item.present:
+        if current is not None:
+            yield delete(current, context)
+        return
+    item = _with_lower_device(item, current, state)
+    lower = _lower_device(item, current, state)
+    if lower is not None and lower.get("admin_state") == "down":
+        if item.policy.lower_device_state == "require":
+            raise Refused(
+                f"{item.key}: its lower device {lower.key} is down, and lower_device_state: require wants it up. "
+                "Bring it up first, or write lower_device_state: up"
+            )
+        if item.policy.lower_device_state == "up":
+            yield UpdateLink(lower, {"admin_state": "up"})
+            lower, current = state.get(lower.key), state.get(item.key)
+    before = initial_attributes(str(item.kind), lower) if current is None else current.attributes
+    case = Situation(item, current, {**before, **item.attributes}, _changed_attributes(item, current), lower, state, kind_of)
+    for sentence in warnings(case):
+        context.warn(sentence)
+    if current is None:
+        yield from _create(case, context)
+        yield from announce_addresses(item, None, state)
+    elif case.changed:
+        fixed = fixed_changes(case)
+        if fixed and not item.policy.recreate:
+            raise needs_recreate(item.key, fixed)
+        yield from recreate(case, current, fixed, context) if fixed else _change(case, current)
+        yield from announce_addresses(item, None if fixed else current, state)
+
+
+def _check_identity(item: DesiredLink, current: Link | None, state: State) -> None:
+    """Raise Refused where the link with this name is not the one that the task is about, or does not exist and cannot."""
+    if current is not None and item.kind is not None and current.kind != item.kind:
+        action = "changed" if item.present else "deleted"
+        raise Refused(
+            f"{item.key}: the link that has this name is {_with_article(current.kind)}, no {item.kind}, and is not {action}. "
+            "Choose another name, or delete that link first"
+        )
+    if not item.present:
+        return
+    if current is not None:
+        check_view(item, current)
+    elif item.kind is None:
+        raise link_missing(item.key, state)
+    else:
+        check_name(item.key, state)
+
+
+def _with_article(kind: str) -> str:
+    if kind == PHYSICAL:
+        return "a physical link"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def _with_lower_device(item: DesiredLink, current: Link | None, state: State) -> DesiredLink:
+    """The item with the lower device that the kernel will report: a macvlan on a macvlan sits on the device below both."""
+    missing = [name for name in kind_of(item.kind or "").needs if item.attributes.get(name) is None]
+    if current is None and missing:
+        hint = ", with its name" if missing[0] == "peer" else ""
+        raise Refused(f"{item.key}: it does not exist, and {missing[0]} is needed to create it{hint}")
+    lower = item.attributes.get("lower_device")
+    if lower is None:
+        return item
+    if state.get(lower) is None:
+        raise lower_missing(item.key, lower, state)
+    siblings = kind_of(item.kind or "").siblings
+    return replace(item, attributes={**item.attributes, "lower_device": state.effective_lower_device(lower, siblings)})
+
+
+def _lower_device(item: DesiredLink, current: Link | None, state: State) -> Link | None:
+    return state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
+
+
+def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, Any]:
+    """The desired attributes that the link does not have yet."""
+    if current is None:
+        return dict(item.attributes)
+    changed = {}
+    for row in kind_of(current.kind).rows(item.attributes):
+        difference = row.type.difference(current.get(row.name), item.attributes[row.name])
+        if difference:
+            changed[row.name] = difference[1]
+    return changed
+
+
+def _create(case: Situation, context: Context) -> Iterator[Operation]:
+    check(case)
+    item, kind = case.desired, case.kind_name
+    peer = context.desired[item.attributes["peer"]] if item.attributes.get("peer") else None
+    # One request creates both ends; the attributes of the other end that it cannot set follow when that end is planned.
+    peer_attributes = None if peer is None else peer_creation_attributes(kind, peer.attributes)
+    yield CreateLink(item.key, kind, item.attributes, peer_attributes=peer_attributes)
+
+
+def _change(case: Situation, current: Link) -> Iterator[Operation]:
+    check(case)
+    item, state = case.desired, case.state
+    routes = state.routes_through(item.key)
+    changed = dict(case.changed)
+    if changed.get("mode", SOURCE) != SOURCE and current.get("source_addresses"):
+        changed["source_addresses"] = ()  # the kernel empties the list: named here, it is part of the sentence and of the inverse
+    yield UpdateLink(current, changed)
+    # The kernel resets some attributes while it changes others, such as IPv6 settings when the MTU rises above 1280.
+    link = state.get(item.key)
+    reset = _changed_attributes(item, link)
+    if link is not None and reset:
+        yield UpdateLink(link, reset)
+    interrupted = interrupted_routes(routes, state.get(item.key), state)
+    if interrupted:
+        yield RestoreContents(item.key, routes=interrupted)
+    yield from restore_prefsrc(routes, state)
+
+
+def _rename_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
+    """A veth pair is found by either end: if one end has its desired name and the other has not, that is renamed."""
+    peer = item.attributes.get("peer")
+    if not peer:
+        return
+    for found, missing in ((item.key, peer), (peer, item.key)):
+        link = state.get(found)
+        other = state.get(link.get("peer")) if link is not None and link.kind == "veth" else None
+        if other is not None and other.key != missing and other.key.netns == missing.netns and state.get(missing) is None:
+            check_name(missing, state)
+            yield from renamed(other.key, missing, [Rename(other, missing.name)], state)

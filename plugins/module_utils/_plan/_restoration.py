@@ -1,0 +1,53 @@
+# Copyright: Contributors to the patchbay.netdev project
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be put back on a link that loses its contents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, STATIC, covers, owner
+
+
+def restorable_contents(key: LinkKey, state: State) -> LinkContents:
+    """Of the contents of a link, what can be written again, and what the kernel does not restore itself."""
+    contents = state.contents_of(key)
+    defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
+    return LinkContents(
+        tuple(address for address in contents.addresses if owner(address) in (STATIC, DHCP)),
+        tuple(route for route in contents.routes if route.plain and not is_kernel_made(route)),
+        {name: value for name, value in contents.sysctls.items() if defaults.get(name) != value},
+    )
+
+
+def interrupted_routes(routes: Sequence[Route], link: Link | None, state: State) -> tuple[Route, ...]:
+    """The routes that were removed because an address was replaced, and that the kernel would accept again."""
+    addresses = (link.get("addresses") or ()) if link is not None and link.get("admin_state") == "up" else ()
+    families = {address.family for address in addresses}
+    removed = [
+        route
+        for route in routes
+        if route.plain and not is_kernel_made(route) and route.key not in state.routes and route.key.family in families
+    ]
+    return tuple(route for route in removed if is_restorable(route, removed, addresses, state))
+
+
+def is_restorable(route: Route, restored: Sequence[Route], addresses: Sequence[Address], state: State) -> bool:
+    """Whether the kernel would accept a route by a link with these addresses, together with the other restored routes."""
+    gateway, source = route.get("gateway"), route.get("source")
+    if source and source not in {address.ip for address in addresses} and not state.links_with_ip(route.key.netns, source):
+        return False
+    direct = [other.key.destination for other in restored if not other.get("gateway")]
+    return (
+        gateway is None
+        or bool(route.get("onlink"))
+        or is_link_local(gateway)
+        or covers(tuple(addresses), gateway)
+        or any(inside(gateway, destination) for destination in direct)
+    )
