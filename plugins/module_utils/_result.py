@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dh
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, long_form, owner
 
 if TYPE_CHECKING:
-    from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result
+    from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result
     from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import Listener
 
 _OBJECT_TYPES = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}

@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     namespace,
     read_probe,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import Result, converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import listeners
@@ -153,6 +153,6 @@ def _errors_reported(module: AnsibleModule) -> Iterator[None]:
     try:
         yield
     except ApplyFailed as error:
-        module.fail_json(msg=str(error), undone=error.undone, not_undone=error.left)
+        module.fail_json(msg=str(error), undone=error.undone, not_undone=error.not_undone)
     except NetdevError as error:
         module.fail_json(msg=str(error))

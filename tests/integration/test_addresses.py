@@ -329,6 +329,6 @@ def test_undone(host: Host) -> None:
     entries = {"macvlan": [{**MV0, "addresses": ["192.0.2.3/24", "198.51.100.1/24", "2001:db8::1/48"]}], "routes": [route]}
     failed = host.run("topology", **entries)
     assert "failed: the kernel refused" in failed["msg"]
-    assert failed["msg"].endswith("Everything that had been done was undone")
+    assert failed["msg"].endswith("All changes were rolled back")
     assert any("mv0: addresses" in sentence for sentence in failed["undone"])
     assert_equal(dump([host.netns]), before, failed["msg"])

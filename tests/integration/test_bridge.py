@@ -272,9 +272,7 @@ def test_refused(host: Host, case: Case) -> None:
     refuse(host, "bridge", case)
 
 
-_NO_VLANS = (
-    "This kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FILTERING). Everything that had been done was undone"
-)
+_NO_VLANS = "This kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FILTERING). All changes were rolled back"
 
 
 @pytest.mark.parametrize(("option", "value", "said"), [("vlan_filtering", True, "true"), ("vlan_default_pvid", 5, "5")])
@@ -302,9 +300,9 @@ def test_vlans_on_a_kernel_without(host: Host, option: str, value: object, said:
         )
     else:  # only the verification sees it: the kernel acknowledges it and does nothing
         assert result["msg"] == (
-            "the kernel acknowledged every request, but did not keep what was asked for: br0: vlan_default_pvid needs VLAN "
+            "the kernel acknowledged all requests but did not apply this: br0: vlan_default_pvid needs VLAN "
             "filtering on bridges, which this kernel has not (CONFIG_BRIDGE_VLAN_FILTERING). "
-            "Everything that had been done was undone"
+            "All changes were rolled back"
         )
     assert_equal(dump([host.netns]), before)
 

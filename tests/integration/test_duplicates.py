@@ -18,7 +18,7 @@ MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": "00:1
 FREE, TAKEN = "2001:db8::1/64", "2001:db8::5/64"
 DUPLICATE = (
     "wait for duplicate address detection on {link}: 2001:db8::5 failed: 2001:db8::5 is a duplicate: another host on the network "
-    "of {link} has it already. Take it off there, or choose another address. Everything that had been done was undone"
+    "of {link} has it already. Take it off there, or choose another address. All changes were rolled back"
 )
 
 
@@ -136,7 +136,7 @@ def test_without_a_carrier(host: Host) -> None:
     assert 1.5 <= time.monotonic() - started < 4
     assert failed["msg"] == (
         "wait for duplicate address detection on v0: 2001:db8::1 failed: duplicate address detection on v0 has not ended after "
-        "1.5 s: 2001:db8::1. Is there a carrier? Write a larger wait_dad, or none. Everything that had been done was undone"
+        "1.5 s: 2001:db8::1. Is there a carrier? Write a larger wait_dad, or none. All changes were rolled back"
     )
     assert host.ip("-br", "address") == before
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import ApplyFailed, RequestFailed
@@ -239,7 +239,7 @@ def test_file_left_behind_comes_back(host: Host, state: str) -> None:
     items = desired_topology({"netns": [{"name": "room", "state": state}, {"name": "side", "state": "absent"}]})
     told, left = in_host(host.netns, partial(fail, items, "side"))
     assert left == [], told
-    assert told.endswith("Everything that had been done was undone")
+    assert told.endswith("All changes were rolled back")
     assert not known(["room"])
     assert (ROOM.stat().st_mode, ROOM.stat().st_size) == before
 
@@ -317,7 +317,7 @@ def fail(items: Sequence[Desired], name: str) -> tuple[str, list[str]]:
     """What the user reads, and what could not be undone."""
     with Spoiler(name) as gateway, pytest.raises(ApplyFailed) as caught:
         converge(gateway, items, apply=True)
-    return str(caught.value), caught.value.left
+    return str(caught.value), caught.value.not_undone
 
 
 @pytest.mark.parametrize("loopback", ["down", "up"])
@@ -346,7 +346,7 @@ def test_failing_plan_brings_all_back(host: Host, spoiled: str, loopback: str) -
     told, left = in_host(host.netns, partial(fail, items, spoiled))
     assert left == [], told
     assert told.startswith(f"delete netns {spoiled} failed: ")
-    assert told.endswith("Everything that had been done was undone")
+    assert told.endswith("All changes were rolled back")
     assert_equal(dump(namespaces), before, told)
 
 

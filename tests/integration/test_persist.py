@@ -458,7 +458,7 @@ def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None
     )
     assert "pyroute2 cannot be imported" in result["msg"]
     assert "Install pyroute2 for the Python of the system (Debian: apt install python3-pyroute2)" in result["msg"]
-    assert result["msg"].endswith("Everything that had been done was undone")
+    assert result["msg"].endswith("All changes were rolled back")
     assert machine.disk() == disk
     assert_equal(machine.settled(), shown)
 

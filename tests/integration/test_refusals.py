@@ -238,7 +238,7 @@ CASES = {
         on_eth0(address_generation_mode="stable_secret"),
         "create mv0: macvlan on eth0, address_generation_mode stable_secret failed: the kernel refused to "
         "set address_generation_mode of mv0: Invalid argument. "
-        "stable_secret requires net.ipv6.conf.LINK.stable_secret to be set first. Everything that had been done was undone",
+        "stable_secret requires net.ipv6.conf.LINK.stable_secret to be set first. All changes were rolled back",
     ),
     "IPv6 below its least MTU": Case(
         on_eth0(mtu=1000, address_generation_mode="none"),
@@ -321,7 +321,7 @@ def test_kind_that_the_kernel_may_not_have(host: Host, kind: str) -> None:
     assert "Unknown device type" in probed.stderr
     assert result["msg"] == (
         f"create new0: {kind}{rest} failed: the kernel refused to create new0: Unknown device type. "
-        f"This kernel has no {kind}: try modprobe {driver}. Everything that had been done was undone"
+        f"This kernel has no {kind}: try modprobe {driver}. All changes were rolled back"
     )
     assert host.link("new0") == {}
 

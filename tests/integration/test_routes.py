@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay
@@ -574,7 +574,7 @@ CASES: dict[str, Case] = {
     "gateway that the kernel alone knows to be none": Case(
         _to(gateway="192.0.2.255"),
         "create route to 198.51.100.0/24: type unicast, gateway 192.0.2.255, link eth0 failed: the kernel refused to add "
-        "route to 198.51.100.0/24 via 192.0.2.255: Nexthop has invalid gateway. Everything that had been done was undone",
+        "route to 198.51.100.0/24 via 192.0.2.255: Nexthop has invalid gateway. All changes were rolled back",
     ),
     "no such table": Case(
         _to(link="eth0", table="nowhere"),

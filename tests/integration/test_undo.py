@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
@@ -134,7 +134,7 @@ def run(items: Sequence[Desired], place: int, halfway: bool, apart: bool = False
         try:
             result = converge(gateway, items, apply=True)
         except ApplyFailed as error:
-            return [str(error)], error.left, gateway.sent
+            return [str(error)], error.not_undone, gateway.sent
         return [str(operation) for operation in result.plan.operations], [], gateway.sent
 
 
@@ -167,7 +167,7 @@ def fail_everywhere(host: Host, items: Sequence[Desired], halfway: bool, apart: 
     while len(told := (answer := in_host(host.netns, partial(run, items, place, halfway, apart)))[0]) == 1:
         assert answer[1] == [], told
         assert any(text in told[0] for text in REFUSALS), told
-        assert told[0].endswith("Everything that had been done was undone")
+        assert told[0].endswith("All changes were rolled back")
         assert_equal(dump(namespaces), before, told)
         place += 1
     assert place >= len(told), "each operation has a request at least, and each of them failed once"
@@ -261,10 +261,10 @@ def test_what_cannot_be_undone_is_named(host: Host) -> None:
         items = desired_topology({"macvlan": [entry("mv0", mode="passthru")]})
         with Intruder() as gateway, pytest.raises(ApplyFailed) as caught:
             converge(gateway, items, apply=True)
-        return str(caught.value), caught.value.left
+        return str(caught.value), caught.value.not_undone
 
     told, left = in_host(host.netns, work)
-    assert "could not be undone" in told
+    assert "The changes were rolled back, except for" in told
     assert any("mv0" in sentence for sentence in left)
     assert "A link of that name was created by others at the same moment" in told
 
@@ -287,7 +287,6 @@ def test_kernel_that_does_not_keep_what_it_acknowledged(host: Host) -> None:
 
     told = in_host(host.netns, work)
     assert told == (
-        "the kernel acknowledged every request, but did not keep what was asked for: "
-        'set mv0: alias "" -> lost. Everything that had been done was undone'
+        'the kernel acknowledged all requests but did not apply this: set mv0: alias "" -> lost. All changes were rolled back'
     )
     assert dump([host.netns]) == before

@@ -234,7 +234,7 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
         [("vlan", {**V5[1], "netns": "guest", "lower_device_netns": "{here}"})],
         ("vlan", {"name": "new0", "lower_device": "eth0", "id": 5}),
         "create new0: vlan on eth0, id 5 failed: the kernel refused to create new0: 8021q: VLAN device already exists. "
-        "A VLAN with that id on eth0 may be in a namespace that was not read. Everything that had been done was undone",
+        "A VLAN with that id on eth0 may be in a namespace that was not read. All changes were rolled back",
         "link add new0 link eth0 type vlan id 5",
         "VLAN device already exists",
     ),
@@ -314,8 +314,7 @@ NEWER: dict[str, tuple[str, dict[str, Any], tuple[int, int], str]] = {
         "macvlan",
         {"name": "mv0", "lower_device": "eth0", "bc_cutoff": 5},
         (6, 4),
-        "the kernel acknowledged every request, but did not keep what was asked for: set mv0: bc_cutoff 1 -> 5. "
-        "Everything that had been done was undone",
+        "the kernel acknowledged all requests but did not apply this: set mv0: bc_cutoff 1 -> 5. All changes were rolled back",
     ),
     "multicast_max_groups": (
         "bridge_port",

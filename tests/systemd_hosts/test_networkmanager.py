@@ -214,6 +214,6 @@ def test_refusals(system: System) -> None:
     # promiscuous can be off in passthru mode alone, which NetworkManager itself says
     failed = system.run("patchbay.netdev.macvlan", persist="networkmanager", **{**OLD, "nopromisc": True})
     assert "NetworkManager does not take" in failed["msg"]
-    assert "Everything that had been done was undone" in failed["msg"]
+    assert "All changes were rolled back" in failed["msg"]
     assert files(system) == listed
     assert_equal(system.dump(), before)

@@ -206,7 +206,7 @@ def test_manager_does_not_take_it(ready: System) -> None:
     said = (
         "have systemd-networkd bring it back: write .* failed: systemd-networkd does not understand .*05-patchbay-old.netdev:9: "
     )
-    assert re.match(f"{said}Invalid BroadcastQueueThreshold= value .* Everything that had been done was undone", failed["msg"])
+    assert re.match(f"{said}Invalid BroadcastQueueThreshold= value .* All changes were rolled back", failed["msg"])
     assert files(ready) == listed
     assert_equal(compared(ready), before)
 

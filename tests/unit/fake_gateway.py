@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -249,6 +249,10 @@ class FakeGateway:
         """All."""
         return list(self._namespaces)
 
+    def links_with_client(self) -> Collection[LinkKey]:
+        """Those that a client was started for."""
+        return self.clients.keys()
+
     def connection(self) -> Connection:
         """How the task reaches it: by no link that it has, unless a test says otherwise."""
         return self.reached_by
@@ -293,7 +297,6 @@ class FakeGateway:
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
-        scope = replace(scope, traffic=scope.traffic | {key.netns for key in self.clients if key in scope.links})
         named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic
         places = {self.canonical(place) for place in named}
         for key in scope.links & self.devices.keys():
@@ -654,6 +657,9 @@ class FakeGateway:
             self.traffic.went_down(device)
         else:
             self.traffic.came_up(device)
+        for upper in self._above(device):
+            if kind_of(upper.kind).follows and upper.attributes["admin_state"] != state:
+                self._change_admin_state(upper, state)
         ends = [end for end in (device, self._peer(device)) if end]
         for port in [*ends, *self._ports(device)]:
             bridge = self._controller(port)

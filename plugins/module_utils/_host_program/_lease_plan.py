@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _leases as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _resolver as resolver

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology, topology_lists
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import FOLDER, Fragment, from_text
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NetdevError

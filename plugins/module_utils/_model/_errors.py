@@ -47,12 +47,12 @@ class RequestFailed(NetdevError):
 
 
 class ApplyFailed(NetdevError):
-    """A plan failed half-way, or the kernel did not keep what it acknowledged; what was done has been undone.
+    """A plan failed half-way, or the kernel did not apply what it acknowledged; the changes have been rolled back.
 
-    undone: the operations that were taken back, as sentences; left: what could not be taken back.
+    undone: the operations that rolled it back, as sentences; not_undone: what differs from the state before nevertheless.
     """
 
-    def __init__(self, message: str, undone: list[str], left: list[str]) -> None:
+    def __init__(self, message: str, undone: list[str], not_undone: list[str]) -> None:
         super().__init__(message)
         self.undone = undone
-        self.left = left
+        self.not_undone = not_undone

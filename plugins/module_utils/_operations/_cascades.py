@@ -16,9 +16,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 
 
-def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link | None]:
+def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link]:
     """The other links that the kernel changes when these attributes of one link are set."""
-    found: dict[LinkKey, Link | None] = {}
+    found: dict[LinkKey, Link] = {}
     lower = state.get(link.get("lower_device"))
     shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
     if lower is not None and shared:
@@ -40,7 +40,8 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
         mtu = changed.get("mtu")
         if mtu and (upper.get("mtu") or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
-            upper = found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
+            found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
+            found.update(cascaded_changes(upper, {"mtu": mtu}, state))
     if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
         peer = state.get(link.get("peer"))
         for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
@@ -29,6 +30,8 @@ class ChangeClient(Operation):
 
     before: Client | None
     after: Client | None
+
+    is_atomic: ClassVar[bool] = False  # a program that fails to start may leave its files
 
     @property
     def key(self) -> ClientKey:

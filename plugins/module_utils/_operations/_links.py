@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE, draws_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Attribute, Store
@@ -136,6 +136,8 @@ class UpdateLink(Operation):
     after: Attributes
     side_effects: SideEffects = ()
 
+    is_atomic: ClassVar[bool] = False  # the kernel keeps what it has done before it refuses the rest
+
     @property
     def key(self) -> LinkKey:
         """The link that is changed."""
@@ -175,9 +177,10 @@ class UpdateLink(Operation):
         if "admin_state" in self.after:
             link = replace(link, oper_state=None, carrier=None)  # the kernel decides which operational state follows
         if loses_ipv6_addresses(old, self.after):
-            ipv4 = tuple(address for address in link.get("addresses") or () if address.family == 4)
-            link = link.with_attributes({"addresses": ipv4})
-        return {link.key: link, **cascaded_changes(link, self.after, state)}
+            link = _with_ipv4_addresses(link)
+        cascaded = cascaded_changes(link, self.after, state)
+        losing = [key for key in cascaded if _loses_contents(state.get(key), cascaded[key])]
+        return {link.key: link, **cascaded, **{key: _with_ipv4_addresses(cascaded[key]) for key in losing}}
 
     def inverse(self) -> tuple[Operation, ...]:
         """Set every changed attribute back to what it was, as far as that is known."""
@@ -201,12 +204,13 @@ class UpdateLink(Operation):
 
     def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
         """A link that goes down loses its routes and its IPv6 addresses; one whose MTU is too small for IPv6 loses IPv6."""
-        down = [
-            key
-            for key, after in cascaded_changes(self.link, self.after, state).items()
-            if after is not None and "down" == after.get("admin_state") != (state.get(key) or after).get("admin_state")
-        ]
-        return frozenset([*([self.key] if loses_ipv6_addresses(self.link, self.after) else []), *down])
+        cascaded = cascaded_changes(self.link, self.after, state)
+        losing = {key for key in cascaded if _loses_contents(state.get(key), cascaded[key])}
+        return frozenset(losing | ({self.key} if loses_ipv6_addresses(self.link, self.after) else set()))
+
+    def affects_links_above(self) -> bool:
+        """A smaller MTU is that of the links above as well, and stays when the MTU grows again."""
+        return (self.after.get("mtu") or 0) < (self.link.get("mtu") or 0) and "mtu" in self.after
 
 
 @dataclass(frozen=True)
@@ -341,6 +345,22 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
         if changed:
             found.append((after, changed))
     return tuple(found)
+
+
+def _loses_contents(before: Link | None, after: Link) -> bool:
+    """Whether a link that the kernel changes along with another one goes down, or loses IPv6."""
+    if before is None:
+        return False
+    goes_down = "down" == after.get("admin_state") != before.get("admin_state")
+    return goes_down or (has_ipv6(before.get("mtu")) and not has_ipv6(after.get("mtu")))
+
+
+def _with_ipv4_addresses(link: Link) -> Link:
+    """The link without its IPv6 addresses, as far as its addresses are known."""
+    addresses = link.get("addresses")
+    if addresses is None:
+        return link
+    return link.with_attributes({"addresses": tuple(address for address in addresses if address.family == 4)})
 
 
 def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:

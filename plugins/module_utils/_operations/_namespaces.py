@@ -76,6 +76,10 @@ class DeleteNetns(Operation):
             *([UpdateLink(loopback, {"admin_state": "up"})] if self.loopback_up else []),
         )
 
+    def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
+        """The links that are still in it: at least its loopback device, and with that its routes and rules."""
+        return frozenset(link.key for link in state if link.key.netns == self.key.name)
+
     def requests(self) -> list[Request]:
         """One request."""
         return [RemoveNetns(self.key.name, self.left_behind)]

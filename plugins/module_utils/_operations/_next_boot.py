@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
@@ -30,6 +31,8 @@ class ChangeFiles(Operation):
     purpose: str
     changes: tuple[tuple[str, File | None, File | None], ...]
     reloads: tuple[str, ...] = ()
+
+    is_atomic: ClassVar[bool] = False  # a file is written, then the disk is asked for more
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
@@ -19,7 +19,12 @@ Changes = Mapping[Any, Any]  # by key: a Link, a Netns, a Client, or all routes 
 
 
 class Operation(ABC):
-    """One operation of a plan: it describes itself, predicts its effect, names its inverse and lists its requests. Pure."""
+    """One operation of a plan: it describes itself, predicts its effect, names its inverse and lists its requests. Pure.
+
+    is_atomic: false if it may have changed something although its first request failed.
+    """
+
+    is_atomic: ClassVar[bool] = True
 
     @abstractmethod
     def __str__(self) -> str:
@@ -43,6 +48,10 @@ class Operation(ABC):
     def loses_contents_of(self, _state: State) -> frozenset[LinkKey]:
         """The links that lose addresses, routes or settings, so that these are read before the operation runs."""
         return frozenset()
+
+    def affects_links_above(self) -> bool:
+        """Whether the kernel changes what sits on its link, in whichever namespace, though nothing of that loses contents."""
+        return False
 
 
 def describe(kind: str, attributes: Attributes) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,7 +57,6 @@ class Reading(Access):
 
     def _observe(self, scope: Scope) -> State:
         records = self._client_records()
-        scope = replace(scope, traffic=scope.traffic | {key.netns for key in records if key in scope.links})
         places = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
         places = [place for place in places if place not in scope.coming or exists(place)]
         to_read = list(dict.fromkeys(self._namespace(place).name for place in places))
@@ -111,6 +110,10 @@ class Reading(Access):
         settings = {key: self._settings_of(key) for key in sorted(scope.settings) if key in self._indexes}
         spaces = [space for space in map(_space, sorted(scope.coming)) if space]
         return State(links, self._general_settings(scope, settings), settings, spaces, routes, rules, self._clients(records, raw))
+
+    def links_with_client(self) -> Collection[LinkKey]:
+        """The links that have a DHCP client of ours."""
+        return self._client_records().keys()
 
     def _client_records(self) -> dict[LinkKey, Mapping[str, Any]]:
         """What is known of the DHCP clients that are ours, by their links."""

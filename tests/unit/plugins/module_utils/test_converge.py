@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._converge import converge
+from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, LinkPolicy
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
@@ -24,10 +24,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
     Refused,
     RequestFailed,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, RouteKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    AddAddress,
+    AddRoute,
     NewLink,
     RemoveLink,
     RemoveLinks,
@@ -38,6 +40,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
     DHCP,
+    NODAD,
     RA,
     SECONDARY,
     STATIC,
@@ -248,7 +251,7 @@ def test_deletions_one_by_one(place: int) -> None:
         converge(gateway, [replace(item, present=False) for item in want(*names)], apply=True)
     assert str(caught.value) == (
         f"delete {names[place - 1]} failed: the kernel refused to delete {names[place - 1]}: no memory. "
-        "Everything that had been done was undone"
+        "All changes were rolled back"
     )
     assert [type(request) for request in gateway.executed[sent : sent + place + 1]] == [RemoveLinks, *[RemoveLink] * place]
     assert len(caught.value.undone) == place - 1
@@ -261,7 +264,7 @@ def test_second_route_is_not_undone() -> None:
     gateway.fails_at = 1
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, CASES[TWO_ROUTES].items(), apply=True)
-    assert caught.value.left == ["route to 203.0.113.0/24 is not as it was"]
+    assert caught.value.not_undone == ["route to 203.0.113.0/24 differs from before"]
 
 
 def check_report(error: ApplyFailed, case: Case, failed: Request, before: State) -> None:
@@ -272,10 +275,15 @@ def check_report(error: ApplyFailed, case: Case, failed: Request, before: State)
     text = str(error)
     assert f" failed: the kernel refused to {failed}: no memory. " in text
     assert any(text.startswith(f"{sentence} failed: ") for sentence in case.expected)
-    assert text.endswith("; ".join(error.left) or "Everything that had been done was undone")
-    lost = {f"{item} on {link.key} is gone" for link in before for item in link.get("addresses") or () if owner(item) == RA}
-    lost |= {f"{route.key} is gone" for some in before.routes.values() for route in some if not route.plain}
-    assert set(error.left) <= (lost if case.warnings else set())
+    assert text.endswith("; ".join(error.not_undone) or "All changes were rolled back")
+    lost = {
+        f"{item} on {link.key} is absent (was present)"
+        for link in before
+        for item in link.get("addresses") or ()
+        if owner(item) == RA
+    }
+    lost |= {f"{route.key} is absent (was present)" for some in before.routes.values() for route in some if not route.plain}
+    assert set(error.not_undone) <= (lost if case.warnings else set())
 
 
 def present(case: Case) -> bool:
@@ -294,7 +302,7 @@ def test_everything_is_undone_when_the_kernel_did_not_keep_it(case: Case) -> Non
     gateway = holding(Forgetful, case)
     gateway.unknown = "group"
     before = everything(gateway)
-    with pytest.raises(ApplyFailed, match=r"^the kernel acknowledged every request, but did not keep what was asked for: "):
+    with pytest.raises(ApplyFailed, match=r"^the kernel acknowledged all requests but did not apply this: "):
         converge(gateway, [*case.items(), replace(item, attributes={"group": 7}, origin="")], apply=True)
     assert changed(before, gateway) == []
 
@@ -312,10 +320,10 @@ def test_error_says_what_failed_and_what_was_undone() -> None:
         converge(gateway, want("mv0", "mv1", "mv2", mode="bridge"), apply=True)
     assert str(caught.value) == (
         "create mv2: macvlan on eth0, mode bridge failed: the kernel refused to create mv2: no memory. "
-        "Everything that had been done was undone"
+        "All changes were rolled back"
     )
     assert caught.value.undone == ["delete mv1", "delete mv0"]
-    assert caught.value.left == []
+    assert caught.value.not_undone == []
     assert isinstance(caught.value.__cause__, RequestFailed)
 
 
@@ -347,7 +355,7 @@ def test_failure_in_the_middle_of_an_operation() -> None:
         converge(gateway, want("mv0", altnames=("a",)), apply=True)
     assert str(caught.value) == (
         "create mv0: macvlan on eth0, altnames [a] failed: the kernel refused to add altname a to mv0: no memory. "
-        "Everything that had been done was undone"
+        "All changes were rolled back"
     )
     assert caught.value.undone == ["delete mv0"]
     assert LinkKey(HERE, "mv0") not in gateway.devices
@@ -367,7 +375,7 @@ def test_half_of_a_set_request_is_undone() -> None:
         f"set mv0: mode vepa -> bridge, address {ONE} -> {TWO} failed: "
         "the kernel refused to set mode, address of mv0: Address already in use. "
         "A link on the same lower device, in a namespace that was not read, is up with the same MAC address. "
-        "Everything that had been done was undone"
+        "All changes were rolled back"
     )
     assert caught.value.undone == [f"set mv0: mode bridge -> vepa, address {TWO} -> {ONE}"]
 
@@ -390,9 +398,9 @@ def test_what_cannot_be_undone_is_said() -> None:
         converge(gateway, want("mv0", "mv1"), apply=True)
     assert str(caught.value) == (
         "create mv1: macvlan on eth0 failed: the kernel refused to create mv1: no memory. "
-        "Of what had been done this could not be undone: the kernel refused to delete mv0: busy; mv0 is there"
+        "The changes were rolled back, except for: the kernel refused to delete mv0: busy; mv0 is present (was absent)"
     )
-    assert caught.value.left == ["the kernel refused to delete mv0: busy", "mv0 is there"]
+    assert caught.value.not_undone == ["the kernel refused to delete mv0: busy", "mv0 is present (was absent)"]
 
 
 def test_attribute_that_could_not_be_taken_back_is_said() -> None:
@@ -412,7 +420,7 @@ def test_attribute_that_could_not_be_taken_back_is_said() -> None:
     gateway.fails_at = len(gateway.executed) + 1
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, want("mv0", "mv1", mode="bridge"), apply=True)
-    assert caught.value.left == ["the kernel refused to set mode of mv0: no", "mode of mv0 is bridge, it was vepa"]
+    assert caught.value.not_undone == ["the kernel refused to set mode of mv0: no", "mv0: mode is bridge (was vepa)"]
 
 
 def test_state_that_cannot_be_read_after_a_failure_is_said() -> None:
@@ -431,7 +439,7 @@ def test_state_that_cannot_be_read_after_a_failure_is_said() -> None:
     gateway.fails_at = 1
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, want("mv0", "mv1"), apply=True)
-    assert caught.value.left == ["the links kept changing while they were read"]
+    assert caught.value.not_undone == ["the links kept changing while they were read"]
     assert caught.value.undone == ["delete mv0"]
 
 
@@ -456,7 +464,7 @@ def test_what_others_changed_meanwhile_is_said() -> None:
     gateway.fails_at = 1
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, want("mv0", "mv1", mode="bridge"), apply=True)
-    assert "mv0 is bridge now, it was macvlan" in caught.value.left
+    assert "mv0: kind is bridge (was macvlan)" in caught.value.not_undone
 
 
 def test_verification() -> None:
@@ -468,8 +476,8 @@ def test_verification() -> None:
         converge(gateway, want("mv0", bc_queue_len=5, mode="bridge"), apply=True)
     assert changed(before, gateway) == []
     assert str(caught.value) == (
-        "the kernel acknowledged every request, but did not keep what was asked for: set mv0: bc_queue_len 1000 -> 5. "
-        "Everything that had been done was undone"
+        "the kernel acknowledged all requests but did not apply this: set mv0: bc_queue_len 1000 -> 5. "
+        "All changes were rolled back"
     )
     assert caught.value.undone == ["delete mv0"]
 
@@ -498,7 +506,7 @@ def test_verification_of_a_change() -> None:
     gateway.unknown = "nodst"
     converge(gateway, want("mv0", mode="vepa"), apply=True)
     before = everything(gateway)
-    with pytest.raises(ApplyFailed, match=r"did not keep what was asked for: set mv0: nodst false -> true\. Everything"):
+    with pytest.raises(ApplyFailed, match=r"did not apply this: set mv0: nodst false -> true\. All"):
         converge(gateway, want("mv0", mode="private", nodst=True), apply=True)
     assert changed(before, gateway) == []
 
@@ -510,8 +518,8 @@ def test_verification_of_what_creation_fixes() -> None:
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, want("mv0", num_rx_queues=2), apply=True)
     assert str(caught.value) == (
-        "the kernel acknowledged every request, but did not keep what was asked for: "
-        "mv0: num_rx_queues 1 -> 2 (this kernel ignores it). Everything that had been done was undone"
+        "the kernel acknowledged all requests but did not apply this: "
+        "mv0: num_rx_queues 1 -> 2 (this kernel ignores it). All changes were rolled back"
     )
     assert LinkKey(HERE, "mv0") not in gateway.devices
 
@@ -553,7 +561,7 @@ def test_advice_where_the_kernel_has_no_such_kind(kind: str, needs: dict[str, An
     gateway.fails_at, gateway.code = 0, errno.EOPNOTSUPP
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, [DesiredLink(LinkKey(HERE, "new0"), kind, True, needs)], apply=True)
-    assert f": no memory. This kernel has no {kind}: try modprobe {driver}. Everything" in str(caught.value)
+    assert f": no memory. This kernel has no {kind}: try modprobe {driver}. All" in str(caught.value)
 
 
 def test_advice_for_stable_secret() -> None:
@@ -594,3 +602,124 @@ def test_what_lives_on_a_link_is_read_only_where_it_is_endangered() -> None:
     converge(gateway, want("mv0", admin_state="down"), apply=True)
     read = [(scope.settings, scope.traffic) for scope in gateway.scopes if scope.settings]
     assert set(read) == {(frozenset({LinkKey(HERE, "mv0")}), frozenset({HERE}))}
+
+
+# --- what a plan affects beyond what the task names ---
+
+
+def static(text: str) -> Address:
+    """An address as somebody added it by hand."""
+    ip, _slash, length = text.partition("/")
+    return Address(ip, int(length), 6 if ":" in ip else 4, flags=NODAD if ":" in ip else 0)
+
+
+def route(key: LinkKey, destination: str, **attributes: Any) -> Route:
+    """A route by a link."""
+    family = 6 if ":" in destination else 4
+    return Route(RouteKey(key.netns, MAIN_TABLE, family, destination, 1024), {"type": "unicast", "link": key.name, **attributes})
+
+
+def stacked() -> Any:
+    """A VLAN in another namespace on eth0, a macvlan and another VLAN on that, and a macvlan on eth0: all with an address and
+    routes, which nobody names."""
+    gateway = eth0(Failing)
+    lower = LinkKey(HERE, "eth0")
+    outer = gateway.add("outer", "guest", "vlan", lower_device=lower, id=5)
+    inner = gateway.add("inner", "guest", "vlan", lower_device=outer, id=6)
+    mv0 = gateway.add("mv0", "guest", "macvlan", lower_device=lower)
+    mv1 = gateway.add("mv1", "guest", "macvlan", lower_device=inner)
+    for number, key in enumerate((outer, inner, mv0, mv1)):
+        gateway.devices[key].settings.update({"ipv6.accept_ra": 0, "ipv4.arp_ignore": 1})
+        for text in (f"192.0.2.{16 * number + 1}/28", f"2001:db8:{number}::1/64"):
+            gateway.execute(AddAddress(key, static(text)))
+        gateway.execute(AddRoute(route(key, f"198.51.100.{16 * number}/28", scope="link")))
+        gateway.execute(AddRoute(route(key, f"2001:db8:1{number}::/64")))
+        gateway.execute(AddRoute(route(key, f"2001:db8:2{number}::/64", gateway=f"2001:db8:{number}::9")))
+    gateway.executed.clear()
+    return gateway
+
+
+@pytest.mark.parametrize("changes", [{"admin_state": "down"}, {"mtu": 1400}, {"mtu": 1279}, {"mtu": 1000}], ids=str)
+def test_links_above_in_other_namespaces_are_rolled_back(changes: dict[str, Any]) -> None:
+    """What sits on a lower device that goes down, or whose MTU shrinks, loses addresses and routes in namespaces nobody named."""
+    gateway = stacked()
+    before = everything(gateway)
+    gateway.fails_at = 1
+    items = [DesiredLink(LinkKey(HERE, "eth0"), None, True, changes), *want("mv9")]
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, items, apply=True)
+    assert str(caught.value).startswith("create mv9: macvlan on eth0 failed: ")
+    assert str(caught.value).endswith("All changes were rolled back")
+    assert changed(before, gateway) == []
+
+
+def test_prediction_of_links_above() -> None:
+    """Check mode says what they lose."""
+    gateway = stacked()
+    result = converge(gateway, [DesiredLink(LinkKey(HERE, "eth0"), None, True, {"admin_state": "down"})], apply=False)
+    after = {link.key.name: link for link in result.after if link.key.netns == "guest"}
+    assert {name: after[name].get("admin_state") for name in ("outer", "inner", "mv0", "mv1")} == {
+        "outer": "down",
+        "inner": "down",
+        "mv0": "up",
+        "mv1": "up",
+    }
+    assert [str(address) for address in after["outer"].get("addresses")] == ["192.0.2.1/28"]
+    assert result.after.routes_through(LinkKey("guest", "inner")) == []
+
+
+def test_what_cannot_be_restored_on_links_above_is_named() -> None:
+    """Their addresses are refused."""
+
+    class Full(Failing):
+        """Takes no addresses."""
+
+        def execute(self, request: Request) -> None:
+            """Refuses each."""
+            if isinstance(request, AddAddress):
+                raise RequestFailed(f"the kernel refused to {request}: no", errno.ENOBUFS, "no")
+            super().execute(request)
+
+    gateway = stacked()
+    gateway.fails_at, gateway.__class__ = 1, Full
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, [DesiredLink(LinkKey(HERE, "eth0"), None, True, {"admin_state": "down"}), *want("mv9")], apply=True)
+    assert "All changes were rolled back" not in str(caught.value)
+    assert "2001:db8:0::1/64 on outer in netns guest is absent (was present)" in caught.value.not_undone
+    assert "IPv6 route to 2001:db8:20::/64 in netns guest is absent (was present)" not in caught.value.not_undone
+
+
+class Watched(FakeGateway):
+    """Counts how often it is observed."""
+
+    observed = 0
+
+    def observe(self, scope: Scope) -> State:
+        """As all gateways."""
+        self.observed += 1
+        return super().observe(scope)
+
+
+def test_no_op_observes_once() -> None:
+    """Whatever the task is about, and wherever the lower device is."""
+    gateway = eth0(Watched)
+    gateway.add("mv0", "guest", "macvlan", lower_device=LinkKey(HERE, "eth0"))
+    gateway.clients[LinkKey(HERE, "eth0")] = Client(ClientKey(LinkKey(HERE, "eth0")), Dhcp4())
+    for item in (
+        DesiredLink(LinkKey("guest", "mv0"), "macvlan", True, {"admin_state": "up"}),
+        DesiredLink(LinkKey("guest", "mv0"), "macvlan", True, {"lower_device": LinkKey(HERE, "eth0"), "addresses": ()}),
+        DesiredLink(LinkKey(HERE, "eth0"), None, True, {"mtu": 1500}),
+        DesiredLink(LinkKey(HERE, "eth9"), "macvlan", False),
+    ):
+        gateway.observed = 0
+        assert converge(gateway, [item], apply=True).operations == ()
+        assert gateway.observed == 1
+
+
+def test_lease_of_a_link_is_observed() -> None:
+    """Its addresses and routes belong to the state, though the task does not name them."""
+    gateway = eth0()
+    gateway.clients[LinkKey(HERE, "eth0")] = Client(ClientKey(LinkKey(HERE, "eth0")), Dhcp4())
+    for name, known in (("eth0", ()), ("lo", None)):
+        result = converge(gateway, [DesiredLink(LinkKey(HERE, name), None, True, {"alias": ""})], apply=False)
+        assert result.after.get(LinkKey(HERE, name)).get("addresses") == known

@@ -331,7 +331,7 @@ def test_failure_while_applying(run: Run, gateway: FakeGateway) -> None:
             f"set mv0: mode vepa -> bridge, address {TWO} -> {ONE} failed: "
             "the kernel refused to set mode, address of mv0: Address already in use. "
             "A link on the same lower device, in a namespace that was not read, is up with the same MAC address. "
-            "Everything that had been done was undone"
+            "All changes were rolled back"
         ),
         "undone": [f"set mv0: mode bridge -> vepa, address {ONE} -> {TWO}"],
         "not_undone": [],
