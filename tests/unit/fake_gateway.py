@@ -658,7 +658,7 @@ class FakeGateway:
         else:
             self.traffic.came_up(device)
         for upper in self._above(device):
-            if kind_of(upper.kind).follows and upper.attributes["admin_state"] != state:
+            if kind_of(upper.kind).follows_state and upper.attributes["admin_state"] != state:
                 self._change_admin_state(upper, state)
         ends = [end for end in (device, self._peer(device)) if end]
         for port in [*ends, *self._ports(device)]:

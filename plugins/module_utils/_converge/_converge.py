@@ -78,9 +78,7 @@ def converge(
         _reapply(gateway, transaction, boot.reapply)  # such as a rule that left the file of a link that stays
         unsettled = [path for path, _before, _after in _plan_boot(gateway, desired, after, engine).changes]
         if unsettled:
-            raise NetdevError(
-                f"the files of the next boot differ from what was written: {', '.join(one[0] for one in unsettled)}"
-            )
+            raise NetdevError(f"the files of the next boot differ from what was written: {', '.join(unsettled)}")
     except Exception as error:  # whatever it was, nothing half-done may stay
         raise transaction.roll_back(error) from (error.__cause__ or error)
     return Result(desired, planned, after, replace(boot, changes=_joined(boot, settled)))
