@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_KERNEL, Route, RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_KERNEL, Route, RouteKey, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
@@ -25,7 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
     owner,
 )
 
-_Key = TypeVar("_Key", RouteKey, RuleKey)
+_Key = TypeVar("_Key", RouteKey, RulePriority)
 
 
 def restoring_operations(before: State, now: State) -> list[Operation]:
