@@ -228,12 +228,12 @@ CASES: dict[str, Case] = {
     ),
     "name of another kind": Case(
         {"name": "eth1", "forward_delay": 4},
-        "eth1: the link that has this name is a veth, no bridge, and is not changed. "
+        "eth1: the link with this name is a veth, not a bridge, and is not changed. "
         "Choose another name, or delete that link first",
     ),
     "delete another kind": Case(
         {"name": "eth1", "state": "absent"},
-        "eth1: the link that has this name is a veth, no bridge, and is not deleted. "
+        "eth1: the link with this name is a veth, not a bridge, and is not deleted. "
         "Choose another name, or delete that link first",
     ),
     "name that is an alternative one": Case(
@@ -254,8 +254,7 @@ CASES: dict[str, Case] = {
     ),
     "something sits on it": Case(
         _on_br0(state="absent"),
-        "br0: mv0 sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first",
+        "br0: mv0 sits on it and would be deleted with it, so it is not deleted. Delete mv0 first, or in the same task",
         tasks=(*_MADE, ("macvlan", {"name": "mv0", "lower_device": "br0"})),
     ),
     "namespace missing": Case(

@@ -126,7 +126,7 @@ def test_recreated_with_other_addresses(host: Host) -> None:
     assert routes(host) == sorted([*kept, new])
     told = str(done["warnings"])
     for name in ("2001:db8:5::/48 via 2001:db8::9", "2001:db8:6::/48 table 77 via 2001:db8::9"):
-        assert f"the route to {name} (its address goes)" in told
+        assert f"the route to {name} (its address is removed)" in told
     stay(host, "topology", **wanted)
 
 

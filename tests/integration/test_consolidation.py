@@ -258,7 +258,7 @@ def test_namespaces(new: NewHost) -> None:
         "In another network namespace of this host there is already old4 (link4). Take it away first, by "
         "host_consolidation_state: absent with the host_consolidation_isolation that it was made with. Nothing was changed."
     )
-    assert "processes live in it" in new.play(entries, state="absent", **more).why
+    assert "processes run in it" in new.play(entries, state="absent", **more).why
     sh(
         "newhost",
         "for it in $(ip netns pids old4; ip netns pids old5); do ! grep -q service.py /proc/$it/cmdline || kill $it; done",

@@ -686,7 +686,7 @@ def test_in_a_namespace(machine: Served) -> None:
     assert not again["changed"], again["operations"]
     sleeper = machine.sh("ip netns exec blue sleep 99 >/dev/null 2>&1 & echo $!").stdout.strip()
     refused = machine.run("topology", netns=[{"name": "blue", "state": "absent"}])
-    assert f"processes live in it ({sleeper})" in refused["msg"], "the client is counted among those that stay"
+    assert f"processes run in it ({sleeper})" in refused["msg"], "the client is counted among those that stay"
     machine.sh(f"kill {sleeper}; sleep 0.2")
     told = machine.run("topology", check=True, netns=[{"name": "blue", "state": "absent"}])
     assert machine.apply("topology", netns=[{"name": "blue", "state": "absent"}])["operations"] == told["operations"]

@@ -197,8 +197,8 @@ def test_lower_device_state(host: Host, state: str) -> None:
     if state == "require":
         refused = host.run("macvlan", **params)
         assert refused["msg"] == (
-            "mv0: its lower device eth0 is down, and lower_device_state: require wants it up. "
-            "Bring it up first, or write lower_device_state: up"
+            "mv0: its lower device eth0 is down, but lower_device_state is require. "
+            "Bring it up first, or set lower_device_state: up"
         )
         assert host.link("mv0") == {}
         bring_up("eth0", host.netns)

@@ -374,7 +374,7 @@ REFUSALS = {
     ),
     "a macvlan has this name": Case(
         {"name": "mt0", "lower_device": "eth0"},
-        "mt0: the link that has this name is a macvlan, no macvtap, and is not changed. "
+        "mt0: the link with this name is a macvlan, not a macvtap, and is not changed. "
         "Choose another name, or delete that link first",
         ip=("link add mt0 link eth0 type macvlan",),
     ),

@@ -144,8 +144,8 @@ def test_processes_live_in_it(host: Host) -> None:
             "netns",
             Case(
                 {"name": "room", "state": "absent"},
-                f"netns room: processes live in it ({process.pid}). End them first, or write force: true to take the name away "
-                "all the same; they keep the namespace then",
+                f"netns room: processes run in it ({process.pid}). Stop them first, or set force: true to delete only its name: "
+                "the processes keep the namespace",
             ),
             others=["room"],
         )
@@ -221,7 +221,7 @@ def test_something_else_in_its_place(host: Host, make: Callable[[], object], fou
     try:
         for check in (True, False):
             assert host.run("netns", check=check, name="room", state=state).get("msg") == (
-                f"netns room: /run/netns/room is {found} and no network namespace, so it is not deleted. "
+                f"netns room: /run/netns/room is {found}, not a network namespace, and is not deleted. "
                 "Move it away first, or choose another name"
             )
         assert identity() == before
@@ -290,8 +290,8 @@ def test_links_elsewhere_sit_on_links_in_it(host: Host) -> None:
     )
     params = {"netns": [{"name": "room", "state": "absent"}], "macvlan": [{"name": "mv0", "state": "absent"}]}
     told = (
-        "br0 in netns room: mv0 sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first"
+        "br0 in netns room: mv0 sits on it and would be deleted with it, so it is not deleted. "
+        "Delete mv0 first, or in the same task"
     )
     refuse(host, "netns", Case({"name": "room", "state": "absent"}, told), others=["room"])
     done = host.apply("topology", **params)

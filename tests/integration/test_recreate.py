@@ -98,7 +98,7 @@ def test_keeps_what_lives_on_it(host: Host) -> None:
     plain = [route for route in before[2] if "nexthops" not in route and route["dst"] != "198.51.100.128/25"]
     assert [route for route in routes(host) if route["dst"] != "198.51.100.128/25"] == plain
     assert routes(host, "-6") == before[3]
-    assert "mv0: created again, it does not keep the route to 198.51.100.128/25 (more than one next hop)" in str(done["warnings"])
+    assert "mv0: recreated without the route to 198.51.100.128/25 (more than one next hop)" in str(done["warnings"])
     assert not host.apply("macvlan", name="mv0", lower_device="eth1")["changed"]
 
 
@@ -118,7 +118,7 @@ def test_smaller_lower_device(host: Host) -> None:
     host.ip("link", "set", "eth1", "mtu", "1300")
     done = host.apply("macvlan", name="mv0", lower_device="eth1", recreate="when_required")
     assert host.link("mv0")["mtu"] == 1300
-    assert "it does not keep mtu 1400 (the lower device eth1 has 1300)" in str(done["warnings"])
+    assert "recreated without mtu 1400 (the lower device eth1 has 1300)" in str(done["warnings"])
 
 
 def test_below_the_mtu_of_ipv6(host: Host) -> None:
@@ -126,7 +126,7 @@ def test_below_the_mtu_of_ipv6(host: Host) -> None:
     furnished(host)
     done = host.apply("macvlan", name="mv0", mtu=1200, num_tx_queues=2, recreate="when_required")
     assert addresses(host) == ["192.0.2.5/24 mv0:web", "192.0.2.6/24 mv0"]
-    assert "2001:db8::5/64 (an MTU of 1200 takes IPv6 off the link)" in str(done["warnings"])
+    assert "2001:db8::5/64 (an MTU of 1200 removes IPv6)" in str(done["warnings"])
 
 
 def test_refused_while_something_sits_on_it(host: Host) -> None:
@@ -135,9 +135,8 @@ def test_refused_while_something_sits_on_it(host: Host) -> None:
     host.ip("link", "add", "vx0", "type", "vxlan", "id", "7", "dev", "mv0", "dstport", "4789", "remote", "192.0.2.99")
     result = host.run("macvlan", name="mv0", state="absent")
     assert result["msg"] == (
-        "mv0: vx0 sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first"
+        "mv0: vx0 sits on it and would be deleted with it, so it is not deleted. Delete vx0 first, or in the same task"
     )
     result = host.run("macvlan", name="mv0", mode="passthru", recreate="when_required")
-    assert "vx0 sits on it and would be deleted along with it, so it is not recreated" in result["msg"]
+    assert "vx0 sits on it and would be deleted with it, so it is not recreated" in result["msg"]
     assert host.link("vx0")

@@ -23,7 +23,9 @@ def on_eth0(**params: Any) -> dict[str, Any]:
 
 
 CASES = {
-    "no lower device": Case({"name": "mv0"}, "mv0: it does not exist, and lower_device is needed to create it"),
+    "no lower device": Case(
+        {"name": "mv0"}, "mv0: the link does not exist, and lower_device is required to create it. Set lower_device"
+    ),
     "lower device missing": Case(
         on_eth0(lower_device="eth9"),
         "mv0: lower device eth9 does not exist in the namespace of the task. Available: eth0, eth1. Set another "
@@ -167,13 +169,13 @@ CASES = {
     "queues": Case(on_eth0(num_tx_queues=0), "num_tx_queues: 0 is not between 1 and 4096"),
     "name of another kind": Case(
         on_eth0(name="br0"),
-        "br0: the link that has this name is a bridge, no macvlan, and is not changed. "
+        "br0: the link with this name is a bridge, not a macvlan, and is not changed. "
         "Choose another name, or delete that link first",
         ip=("link add br0 type bridge",),
     ),
     "delete another kind": Case(
         {"name": "eth1", "state": "absent"},
-        "eth1: the link that has this name is a veth, no macvlan, and is not deleted. "
+        "eth1: the link with this name is a veth, not a macvlan, and is not deleted. "
         "Choose another name, or delete that link first",
     ),
     "name that is an alternative one": Case(
@@ -349,8 +351,8 @@ def test_bc_cutoff_of_one_lower_device(host: Host) -> None:
     """It belongs to the lower device: two values in one task cannot both hold."""
     result = host.run("topology", macvlan=[on_eth0(bc_cutoff=2), on_eth0(name="mv1", bc_cutoff=3)])
     assert result["msg"] == (
-        "mv0: bc_cutoff 2 contradicts another entry of the same task, which makes it 3: "
-        "bc_cutoff belongs to the lower device eth0. Write one value"
+        "mv0: bc_cutoff 2 contradicts another entry of the same task, which sets it to 3, "
+        "and all links on eth0 share it. Set one value only"
     )
     assert host.link("mv0") == {}
 

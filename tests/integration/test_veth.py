@@ -336,7 +336,7 @@ def test_created_again_from_a_namespace_without_a_name(host: Host) -> None:
 _PAIR = ("link add va type veth peer name vb",)
 _STRANGER = (*_PAIR, "link add vc type veth peer name vd")
 CASES: dict[str, Case] = {
-    "no peer": Case({"name": "va"}, "va: it does not exist, and peer is needed to create it, with its name"),
+    "no peer": Case({"name": "va"}, "va: the link does not exist, and peer.name is required to create it. Set peer.name"),
     "peer without a name": Case(
         {"name": "va", "peer": {"mtu": 1400}}, "peer: its name is missing, so there is no telling which link it is"
     ),
@@ -389,7 +389,7 @@ CASES: dict[str, Case] = {
     ),
     "name of another kind": Case(
         {"name": "br0", "peer": {"name": "vb"}},
-        "br0: the link that has this name is a bridge, no veth, and is not changed. "
+        "br0: the link with this name is a bridge, not a veth, and is not changed. "
         "Choose another name, or delete that link first",
         ip=("link add br0 type bridge",),
     ),
@@ -401,28 +401,26 @@ CASES: dict[str, Case] = {
     ),
     "a macvlan on the end": Case(
         {"name": "va", "state": "absent"},
-        "va: mv0 sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first",
+        "va: mv0 sits on it and would be deleted with it, so it is not deleted. Delete mv0 first, or in the same task",
         ip=_PAIR,
         tasks=(("macvlan", {"name": "mv0", "lower_device": "va"}),),
     ),
     "a macvlan on the other end": Case(
         {"name": "va", "state": "absent"},
-        "va: mv0 sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first",
+        "va: mv0 sits on it and would be deleted with it, so it is not deleted. Delete mv0 first, or in the same task",
         ip=_PAIR,
         tasks=(("macvlan", {"name": "mv0", "lower_device": "vb"}),),
     ),
     "a macvlan in another namespace on the end": Case(
         {"name": "va", "state": "absent"},
-        "va: mv0 in netns guest sits on it and would be deleted along with it, so it is not deleted. "
-        "Name what sits on it in the same task, or delete that first",
+        "va: mv0 in netns guest sits on it and would be deleted with it, so it is not deleted. "
+        "Delete mv0 in netns guest first, or in the same task",
         ip=_PAIR,
         tasks=(("macvlan", {"name": "mv0", "netns": "guest", "lower_device": "va"}),),
     ),
     "a macvlan on the end that is made again": Case(
         {"name": "va", "peer": {"name": "vb", "netns": "guest"}, "recreate": "when_required"},
-        "va: mv0 sits on it and would be deleted along with it, so it is not recreated. Delete that first",
+        "va: mv0 sits on it and would be deleted with it, so it is not recreated. Delete mv0 first",
         ip=_PAIR,
         tasks=(("macvlan", {"name": "mv0", "lower_device": "va"}),),
     ),

@@ -96,8 +96,8 @@ def test_vlan_lower_device_state(host: Host, state: str) -> None:
             "vlan",
             Case(
                 params,
-                "new0: its lower device eth1 is down, and lower_device_state: require wants it up. "
-                "Bring it up first, or write lower_device_state: up",
+                "new0: its lower device eth1 is down, but lower_device_state is require. "
+                "Bring it up first, or set lower_device_state: up",
             ),
         )
     else:
@@ -132,7 +132,7 @@ def test_links_on_links(host: Host) -> None:
     climb(host, "macvlan", name="mv0", lower_device="inner", mode="bridge")
     assert shown("mv0", "link")(host) == "inner"
     refused = host.run("vlan", name="inner", state="absent")
-    assert refused["msg"].startswith("inner: mv0 sits on it and would be deleted along with it")
+    assert refused["msg"].startswith("inner: mv0 sits on it and would be deleted with it")
     found = host.apply("link_info", name="inner")["links"][0]
     assert (found["kind"], found["lower_device"], found["id"]) == ("vlan", "outer", 5)
 
@@ -154,7 +154,7 @@ def test_dummy_below_others(host: Host) -> None:
     assert (shown("mv0", "link")(host), shown("mv0", "mtu")(host)) == ("new0", 1400)
     climb(host, "vlan", name="inner", lower_device="new0", id=5)
     refused = host.run("dummy", name="new0", state="absent")
-    assert refused["msg"].startswith("new0: inner, mv0 sit on it and would be deleted along with it")
+    assert refused["msg"].startswith("new0: inner, mv0 sit on it and would be deleted with it")
     for kind, name in (("macvlan", "mv0"), ("vlan", "inner")):
         climb(host, kind, name=name, state="absent")
     host.apply("bridge", name="br0")

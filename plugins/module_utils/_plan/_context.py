@@ -68,7 +68,7 @@ def prepare(items: Sequence[Desired], current: State) -> Context:
     removed_namespaces = {item.key.name for item in namespaces if not item.present}
     for item in items:
         if not isinstance(item, DesiredNetns) and item.present and item.key.netns in removed_namespaces:
-            raise InvalidValue(f"{item.key} is wanted in a namespace that is to be absent. Leave one of the two out")
+            raise InvalidValue(f"{item.key}: the same task deletes its namespace. Remove one of the two entries")
     removed: set[DesiredKey] = {item.key for item in items if not item.present}
     removed |= {link.key for link in current if link.key.netns in removed_namespaces}
     clients = (client.key.link for client in current.clients.values())  # they may outlive a namespace that others deleted

@@ -24,11 +24,10 @@ def delete(link: Link, context: Context, recreated: str = "") -> DeleteLink:
     others = sorted(str(other.key) for other in cascaded if other is not None and other.key not in expected)
     if others:
         action = "recreated" if recreated else "deleted"
-        sit = "sits" if len(others) == 1 else "sit"
+        sit, them = ("sits", others[0]) if len(others) == 1 else ("sit", "them")
         raise Refused(
-            f"{link.key}: {', '.join(others)} {sit} on it and would be deleted along with it, "
-            f"so it is not {action}. "
-            f"{'Delete that first' if recreated else 'Name what sits on it in the same task, or delete that first'}"
+            f"{link.key}: {', '.join(others)} {sit} on it and would be deleted with it, so it is not {action}. "
+            f"Delete {them} first{'' if recreated else ', or in the same task'}"
         )
     return DeleteLink(
         link,

@@ -59,8 +59,8 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
     if lower is not None and lower.get("admin_state") == "down":
         if item.policy.lower_device_state == "require":
             raise Refused(
-                f"{item.key}: its lower device {lower.key} is down, and lower_device_state: require wants it up. "
-                "Bring it up first, or write lower_device_state: up"
+                f"{item.key}: its lower device {lower.key} is down, but lower_device_state is require. "
+                "Bring it up first, or set lower_device_state: up"
             )
         if item.policy.lower_device_state == "up":
             yield UpdateLink(lower, {"admin_state": "up"})
@@ -85,8 +85,8 @@ def _check_identity(item: DesiredLink, current: Link | None, state: State) -> No
     if current is not None and item.kind is not None and current.kind != item.kind:
         action = "changed" if item.present else "deleted"
         raise Refused(
-            f"{item.key}: the link that has this name is {_with_article(current.kind)}, no {item.kind}, and is not {action}. "
-            "Choose another name, or delete that link first"
+            f"{item.key}: the link with this name is {_with_article(current.kind)}, not {_with_article(item.kind)}, "
+            f"and is not {action}. Choose another name, or delete that link first"
         )
     if not item.present:
         return
@@ -108,8 +108,8 @@ def _with_lower_device(item: DesiredLink, current: Link | None, state: State) ->
     """The item with the lower device that the kernel will report: a macvlan on a macvlan sits on the device below both."""
     missing = [name for name in kind_of(item.kind or "").needs if item.attributes.get(name) is None]
     if current is None and missing:
-        hint = ", with its name" if missing[0] == "peer" else ""
-        raise Refused(f"{item.key}: it does not exist, and {missing[0]} is needed to create it{hint}")
+        option = "peer.name" if missing[0] == "peer" else missing[0]
+        raise Refused(f"{item.key}: the link does not exist, and {option} is required to create it. Set {option}")
     lower = item.attributes.get("lower_device")
     if lower is None:
         return item

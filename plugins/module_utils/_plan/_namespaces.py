@@ -38,8 +38,8 @@ def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
         processes = ", ".join(str(process) for process in namespace.processes[:5])
         processes += ", ..." if len(namespace.processes) > 5 else ""
         raise Refused(
-            f"{item.key}: processes live in it ({processes}). End them first, or write force: true to take the name away all "
-            "the same; they keep the namespace then"
+            f"{item.key}: processes run in it ({processes}). Stop them first, or set force: true to delete only its name: "
+            "the processes keep the namespace"
         )
     if not namespace.processes:  # otherwise the namespace continues to exist, and so do its links
         keys = [link.key for link in state if link.key.netns == item.key.name and link.key.name != "lo"]
@@ -55,7 +55,7 @@ def _delete_file(namespace: Netns) -> DeleteNetns:
     """Delete what is in the place of a namespace, if nobody can own it."""
     if namespace.instead != LEFT_BEHIND:
         raise Refused(
-            f"{namespace.key}: /run/netns/{namespace.key.name} is {namespace.instead} and no network namespace, so it is not "
+            f"{namespace.key}: /run/netns/{namespace.key.name} is {namespace.instead}, not a network namespace, and is not "
             "deleted. Move it away first, or choose another name"
         )
     return DeleteNetns(namespace.key, left_behind=True)

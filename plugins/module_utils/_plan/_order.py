@@ -31,5 +31,5 @@ def ordered_links(items: Sequence[DesiredLink], state: State) -> list[DesiredLin
     try:
         order = list(sorter.static_order())
     except CycleError as error:
-        raise InvalidValue(f"these links need each other: {' -> '.join(str(key) for key in error.args[1])}") from error
+        raise InvalidValue(f"circular dependency: {' -> '.join(str(key) for key in error.args[1])}") from error
     return [item for item in items if not item.present] + [desired[key] for key in order]

@@ -168,8 +168,8 @@ def _check_contradictions(context: Context) -> None:
             predicted, desired = link.get(row.name), item.attributes[row.name]
             if row.name == "lower_device" or predicted is None or row.type.difference(predicted, desired) is None:
                 continue
-            shared = f": {row.name} belongs to the lower device {link.get('lower_device')}" if row.per_lower_device else ""
+            shared = f", and all links on {link.get('lower_device')} share it" if row.per_lower_device else ""
             raise Refused(
                 f"{item.key}: {row.name} {row.type.describe(desired)} contradicts another entry of the same task, "
-                f"which makes it {row.type.describe(predicted)}{shared}. Write one value"
+                f"which sets it to {row.type.describe(predicted)}{shared}. Set one value only"
             )

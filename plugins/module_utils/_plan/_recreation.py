@@ -55,10 +55,9 @@ def recreate(case: Situation, current: Link, fixed: Iterable[str], context: Cont
     new = _successor(item, former, state)
     lower = state.get(new.attributes.get("lower_device"))
     if lower is None and "lower_device" in kind_of(current.kind).needs:
-        place = new.attributes.get("lower_device") or "it is not known"
-        raise Refused(
-            f"{item.key}: it cannot be created again, for its lower device is out of reach: {place}. Write lower_device"
-        )
+        missing = new.attributes.get("lower_device")
+        reason = f"{missing} is not accessible" if missing else "is not known"
+        raise Refused(f"{item.key}: it cannot be recreated, because its lower device {reason}. Set lower_device")
     after = {**initial_attributes(current.kind, lower), **new.attributes}
     check(replace(case, before=None, after=after, changed=new.attributes, lower=lower))
     desired_peer = context.desired.get(new.attributes["peer"]) if "peer" in new.attributes else None
@@ -77,7 +76,7 @@ def recreate(case: Situation, current: Link, fixed: Iterable[str], context: Cont
             yield UpdateLink(detached, {"controller": current.key.name, **settings})
     yield from _restore(new)
     if new.lost:
-        context.warn(f"{item.key}: created again, it does not keep {', '.join(new.lost)}")
+        context.warn(f"{item.key}: recreated without {', '.join(new.lost)}")
 
 
 def _create_pair(new: Successor, new_peer: Successor, state: State) -> Iterator[Operation]:
@@ -181,7 +180,7 @@ def _drop_ipv6(new: Successor, sysctls: dict[str, int], mtu: int | None) -> dict
     desired = new.item.attributes
     if "address_generation_mode" not in desired:
         new.attributes.pop("address_generation_mode", None)
-    new.lost += [f"{address} (an MTU of {mtu} takes IPv6 off the link)" for address in new.addresses if address.family == 6]
+    new.lost += [f"{address} (an MTU of {mtu} removes IPv6)" for address in new.addresses if address.family == 6]
     new.addresses = tuple(address for address in new.addresses if address.family != 6)
     new.routes = tuple(route for route in new.routes if route.key.family != 6)
     kept = desired.get("sysctls", {})
@@ -195,7 +194,7 @@ def _drop_routes(new: Successor, state: State) -> None:
         new.routes = ()
     addresses = (*new.attributes.get("addresses", ()), *new.addresses)
     restorable = tuple(route for route in new.routes if is_restorable(route, new.routes, addresses, state))
-    new.lost += [f"the {route} (its address goes)" for route in new.routes if route not in restorable]
+    new.lost += [f"the {route} (its address is removed)" for route in new.routes if route not in restorable]
     new.routes = restorable
 
 

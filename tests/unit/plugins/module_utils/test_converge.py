@@ -497,7 +497,7 @@ def test_verification_of_a_link_that_others_replaced() -> None:
 
     with pytest.raises(ApplyFailed) as caught:
         converge(eth0(Replaced), want("mv0"), apply=True)
-    assert "mv0: the link that has this name is a bridge, no macvlan, and is not changed" in str(caught.value)
+    assert "mv0: the link with this name is a bridge, not a macvlan, and is not changed" in str(caught.value)
 
 
 def test_verification_of_a_change() -> None:

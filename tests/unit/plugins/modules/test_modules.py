@@ -291,11 +291,14 @@ def test_one_check_mode_after_another(run: Run) -> None:
             {"name": "mv0", "address": 41135085296},
             "address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so",
         ),
-        ({"name": "mv0", "mode": "bridge"}, "mv0: it does not exist, and lower_device is needed to create it"),
+        (
+            {"name": "mv0", "mode": "bridge"},
+            "mv0: the link does not exist, and lower_device is required to create it. Set lower_device",
+        ),
         ({"name": "mv0", "lower_device": "eth9"}, "mv0: lower device eth9 does not exist in the namespace of the task"),
         (
             {"name": "br0", "lower_device": "eth0"},
-            "br0: the link that has this name is a bridge, no macvlan, and is not changed.",
+            "br0: the link with this name is a bridge, not a macvlan, and is not changed.",
         ),
         ({"name": "mv0", "netns": "nowhere"}, "There is no network namespace nowhere"),
         ({"name": "mv0", "lower_device": "eth0", "group": "phone"}, "mv0: group: there is no group phone in "),
