@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd, _networkmanager
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import BESIDE, PROGRAMS
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import PROGRAMS, UDEV_STORES
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, ManagerSetting, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
 
 PAGE = Path(__file__).parents[1] / "docs/docsite/rst/boot_backends.rst"
-_SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
+_OWN = {"networkd": _networkd.OWN_SYSCTLS, "networkmanager": _networkmanager.OWN_SYSCTLS}
 _HEAD = """\
 .. Copyright: Contributors to the patchbay.netdev project
    GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
@@ -85,7 +85,7 @@ NetworkManager
 
 def page() -> str:
     """Return the text of the page."""
-    own = {backend: "\n".join(f"  ``{name}: {value}``," for name, value in sets.items())[:-1] for backend, sets in _SETS.items()}
+    own = {backend: "\n".join(f"  ``{name}: {value}``," for name, value in sets.items())[:-1] for backend, sets in _OWN.items()}
     return _HEAD.format_map(own) + "\n" + "\n".join(_tables())
 
 
@@ -119,7 +119,7 @@ def _table(title: str, rows: list[Attribute]) -> Iterator[str]:
 
 def _cell(row: Attribute, backend: str) -> str:
     spelled: ManagerSetting | None = getattr(row, backend)
-    if row.store in BESIDE:
+    if row.store in UDEV_STORES:
         return "by udev"
     if row.store is Store.INET6 and backend == "networkmanager":
         return "``eui64``, the default, without IPv6 addresses"

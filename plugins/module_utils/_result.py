@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import backend_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import backends
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import ENGINE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
@@ -53,13 +53,14 @@ def result_of_info(
     state: State, boot: BootState, namespaces: Sequence[str], name: str | None, kind: str | None
 ) -> dict[str, list[dict[str, Any]]]:
     """The links, routes and rules of these namespaces, in their order; links by index, and only with this name and kind."""
+    declared = backends(boot)
     links = [
         {
             **_described(link),
             "addresses": [_observed_address(address) for address in link.get("addresses") or ()],
             "children": [{"name": upper.key.name, "netns": upper.key.netns or None} for upper in state.links_on(link.key)],
             "dhcp4": _observed_client(state.clients.get(ClientKey(link.key)), boot),
-            "persist": backend_of(link.key, boot),
+            "persist": None if declared is None else declared.get(link.key, "none"),
         }
         for link in sorted(state, key=lambda link: (namespaces.index(link.key.netns), link.index or 0))
         if name in (None, link.key.name, *(link.get("altnames") or ())) and kind in (None, link.kind)

@@ -566,7 +566,7 @@ def test_client_in_the_declaration(machine: Served) -> None:
     for suboptions in ({}, {"client": "udhcpc"}):
         done = machine.apply("macvlan", **OLD, dhcp4=suboptions, persist="replay")
         assert done["link"]["dhcp4"]["client"] == "udhcpc"
-        saved = json.loads(written.read_text())["topology"]["macvlan"][0]["dhcp4"]
+        saved = json.loads(written.read_text())["macvlan"]["dhcp4"]
         assert saved == {"client_id": "none", **suboptions}
 
 
@@ -757,7 +757,7 @@ def test_comes_back(machine: Served) -> None:
     disk = machine.disk()
     machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
     before = machine.settled()
-    assert json.loads(Path(machine.path(f"{FOLDER}/link-old.json")).read_text())["topology"]["macvlan"][0]["dhcp4"] == {
+    assert json.loads(Path(machine.path(f"{FOLDER}/link-old.json")).read_text())["macvlan"]["dhcp4"] == {
         "client_id": "none",
         "hostname": "oldhost",
         "table": str(TABLE),
@@ -790,7 +790,8 @@ def test_without_persist_it_ends_with_the_boot(machine: Served) -> None:
     assert machine.disk() != disk
     done = machine.apply("link", name="eth0", mtu=1500)  # whatever it is about
     assert done["operations"] == [
-        "tidy up for the next boot: delete /usr/local/lib/patchbay/replay.pyz, delete /usr/local/lib/patchbay/dhcp-hook"
+        "remove files that are no longer needed: delete /usr/local/lib/patchbay/replay.pyz, "
+        "delete /usr/local/lib/patchbay/dhcp-hook"
     ]
     assert machine.disk() == disk
     machine.apply("macvlan", **OLD, dhcp4=FULL)

@@ -117,7 +117,7 @@ def test_ladder(machine: Machine) -> None:
     done = machine.apply("topology", persist="replay", macvlan=[MV0])
     assert done["operations"] == told["operations"]
     assert done["operations"][:2] == [f"prepare the next boot: write {ENGINE}", "test the boot program with /usr/bin/python3"]
-    assert done["operations"][-1] == f"bring back at the next boot: write {FOLDER}/link-mv0.json"
+    assert done["operations"][-1] == f"save declarations: write {FOLDER}/link-mv0.json"
     assert [entry["before_header"] for entry in done["diff"]] == [entry["before_header"] for entry in told["diff"]]
     new = {path: found for path, found in machine.disk().items() if before.get(path) != found}
     assert {path: found[:3] for path, found in new.items()} == {
@@ -160,7 +160,7 @@ def void(_value: object) -> None:
 def test_without_a_service_manager_the_command_is_told(machine: Machine) -> None:
     """Once, when the files are written."""
     (note,) = warnings(machine.apply("macvlan", persist="replay", **MV0))
-    assert note.endswith(f"have the host run this, as root, when it starts: {COMMAND}")
+    assert note.endswith(f"Have the host run this command as root at each boot: {COMMAND}")
     assert "warnings" not in machine.apply("macvlan", persist="replay", **MV0)
 
 
@@ -171,8 +171,8 @@ def test_none_takes_the_files_away(machine: Machine) -> None:
     shown = machine.settled()
     done = machine.apply("macvlan", persist="none", **MV0)
     assert done["operations"] == [
-        f"forget at the next boot: delete {FOLDER}/link-mv0.json",
-        f"tidy up for the next boot: delete {ENGINE}",
+        f"remove declarations: delete {FOLDER}/link-mv0.json",
+        f"remove files that are no longer needed: delete {ENGINE}",
     ]
     assert_equal(machine.disk(), before)
     assert machine.disk() == before
@@ -283,19 +283,20 @@ def test_check_says_what_differs(machine: Machine) -> None:
     status, (line,) = machine.check()
     assert (status, line) == (
         1,
-        f"<3>failed: {FOLDER}/link-mv0.json: it is damaged (Expecting property name enclosed in double quotes: line 1 column 2 "
-        "(char 1)). Delete it, or run the task again that declared it",
+        f"<3>failed: {FOLDER}/link-mv0.json: the declaration is damaged (Expecting property name enclosed in double quotes: "
+        "line 1 column 2 (char 1)). Delete the file, or run the task that declares the object again",
     )
 
 
 BAD = {
     "damaged": "{",
-    "of a later release": '{"format": 99, "topology": {"macvlan": [{"name": "bad"}]}}',
-    "a value of no sort": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": "big"}]}}',
-    "a value out of bounds": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": 1}]}}',
-    "a word that is none": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mode": "odd"}]}}',
-    "what the kernel refuses": '{"format": 1, "topology": {"macvlan": [{"name": "bad", "lower_device": "eth0", "mtu": 9000}]}}',
-    "a name that is taken": '{"format": 1, "topology": {"bridge": [{"name": "eth1"}]}}',
+    "of a later release": '{"format": 99, "macvlan": {"name": "bad"}}',
+    "of a former format": '{"format": 1, "topology": {"macvlan": [{"name": "bad"}]}}',
+    "a value of no sort": '{"format": 2, "macvlan": {"name": "bad", "lower_device": "eth0", "mtu": "big"}}',
+    "a value out of bounds": '{"format": 2, "macvlan": {"name": "bad", "lower_device": "eth0", "mtu": 1}}',
+    "a word that is none": '{"format": 2, "macvlan": {"name": "bad", "lower_device": "eth0", "mode": "odd"}}',
+    "what the kernel refuses": '{"format": 2, "macvlan": {"name": "bad", "lower_device": "eth0", "mtu": 9000}}',
+    "a name that is taken": '{"format": 2, "bridge": {"name": "eth1"}}',
 }
 
 
@@ -344,10 +345,10 @@ def test_file_edited_by_hand(machine: Machine) -> None:
     assert machine.check() == (2, ["<6>differs: to set mv0: mtu 1400 -> 1300"])
     told = machine.run("macvlan", check=True, mtu=1400, **MV0)
     assert told["changed"] is False
-    assert [note for note in warnings(told) if f"({FOLDER}/link-mv0.json) says something else than this task" in note]
+    assert [note for note in warnings(told) if f"({FOLDER}/link-mv0.json) differs from this task" in note]
     for check in (True, False):
         done = machine.run("macvlan", check=check, persist="replay", mtu=1400, **MV0)
-        assert done["operations"] == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+        assert done["operations"] == [f"save declarations: write {FOLDER}/link-mv0.json"]
         (entry,) = [entry for entry in done["diff"] if entry["before_header"].startswith("/")]
         assert entry["before_header"] == f"{FOLDER}/link-mv0.json"
         assert ('"mtu": 1300' in entry["before"], '"mtu": 1400' in entry["after"]) == (True, True)
@@ -407,8 +408,8 @@ def test_failure_at_any_place_undoes_the_files(machine: Machine) -> None:
     told = machine.run("topology", check=True, persist="replay", **CHANGE)
     assert {word for sentence in told["operations"] for word in [sentence.split(":")[0]]} >= {
         "prepare the next boot",
-        "forget at the next boot",
-        "bring back at the next boot",
+        "remove declarations",
+        "save declarations",
     }, told["operations"]
     places = itertools.count()
     for place in places:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, rendered
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, render
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import _without, assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
@@ -82,7 +82,7 @@ def test_every_word_is_understood(ready: System) -> None:
     version = int(major) * 100 + int(minor)
     some = declared("networkmanager", version)
     lost = []
-    for path, file in rendered(BootState(versions={"networkmanager": version}), some).items():
+    for path, file in render(BootState(versions={"networkmanager": version}), some).items():
         if path.startswith(FOLDER):
             ready.put("/root/profile", file.content.decode())
             command = "nmcli --offline connection modify connection.autoconnect yes </root/profile"
@@ -210,7 +210,7 @@ def test_refusals(system: System) -> None:
         for check in (True, False):
             failed = system.run("patchbay.netdev.macvlan", check=check, persist="networkmanager", **options)
             assert sentence in failed["msg"]
-            assert "Write persist: replay" in failed["msg"]
+            assert "set persist: replay" in failed["msg"].lower()
     # promiscuous can be off in passthru mode alone, which NetworkManager itself says
     failed = system.run("patchbay.netdev.macvlan", persist="networkmanager", **{**OLD, "nopromisc": True})
     assert "NetworkManager does not take" in failed["msg"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import rendered
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import render
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import System, files, index, monitored, pinged, wait_until
@@ -190,7 +190,7 @@ def test_every_word_is_understood(ready: System) -> None:
     """Of all that the table has for this release, its manager complains of nothing."""
     version = int(ready.enter("networkctl", "--version").split()[1])
     boot = BootState(versions={"networkd": version}, governed={"eth0": ("20-eth0.network", False)})
-    for path, file in rendered(boot, declared("networkd", version)).items():
+    for path, file in render(boot, declared("networkd", version)).items():
         ready.put(path, file.content.decode())
     ready.enter("networkctl", "reload")
     said = ready.enter("journalctl", "--unit", "systemd-networkd", "--output", "cat", "--no-pager").splitlines()
@@ -203,9 +203,7 @@ def test_manager_does_not_take_it(ready: System) -> None:
     before, listed = compared(ready), files(ready)
     failed = ready.run("patchbay.netdev.macvlan", persist="networkd", bc_cutoff=-2, **ON_ETH1)
     assert failed["failed"]
-    said = (
-        "have systemd-networkd bring it back: write .* failed: systemd-networkd does not understand .*05-patchbay-old.netdev:9: "
-    )
+    said = "configure systemd-networkd: write .* failed: systemd-networkd does not understand .*05-patchbay-old.netdev:9: "
     assert re.match(f"{said}Invalid BroadcastQueueThreshold= value .* All changes were rolled back", failed["msg"])
     assert files(ready) == listed
     assert_equal(compared(ready), before)
@@ -225,7 +223,7 @@ def test_refusals(system: System) -> None:
         for check in (True, False):
             failed = system.run("patchbay.netdev.macvlan", check=check, persist="networkd", **options)
             assert sentence in failed["msg"]
-            assert "Write persist: replay" in failed["msg"]
+            assert "set persist: replay" in failed["msg"].lower()
     assert files(system) == listed
     assert_equal(system.dump(), before)
 
@@ -245,7 +243,7 @@ def test_drift(ready: System) -> None:
     good = ready.enter("cat", path)
     ready.put(path, "[Match]\nName=old\n")
     shown = ready.run("patchbay.netdev.macvlan", check=True, **ON_ETH1)
-    assert shown["operations"] == [f"have systemd-networkd bring it back: write {path}"]
+    assert shown["operations"] == [f"configure systemd-networkd: write {path}"]
     assert ready.apply("patchbay.netdev.macvlan", **ON_ETH1)["operations"] == shown["operations"]
     assert ready.enter("cat", path) == good
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.parametrize("manager", ["networkd", "networkmanager"])
 
 OLD = {"name": "mv.0", "lower_device": "eth0", "mode": "bridge", "addresses": ["198.51.100.5/24"], "admin_state": "up"}
 IPV6 = ["2001:db8:1::5/64"]
-SETS = {"networkd": _networkd.SETS, "networkmanager": _networkmanager.SETS}
+SETS = {"networkd": _networkd.OWN_SYSCTLS, "networkmanager": _networkmanager.OWN_SYSCTLS}
 
 
 def settings(system: System, name: str) -> dict[str, int]:

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, describe_attribute
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, merge
 
 MAC = "02:00:00:00:00:0a"
 SAMPLES: dict[str, Any] = {
@@ -64,8 +67,8 @@ def sample(row: Attribute) -> Any:
     return row.type.low + 1  # type: ignore[attr-defined]
 
 
-def declared(backend: str, version: int) -> dict[str, dict[str, Any]]:
-    """By place: a link of each kind, a port, a route and a rule, with all that this version has a word for."""
+def declared(backend: str, version: int) -> tuple[Desired, ...]:
+    """A link of each kind, a port, a route and a rule, with all that this version has a setting for."""
 
     def options(rows: tuple[Attribute, ...], but: tuple[str, ...] = ()) -> dict[str, Any]:
         words = [(row, getattr(row, backend)) for row in rows if row.name not in but]
@@ -77,13 +80,18 @@ def declared(backend: str, version: int) -> dict[str, dict[str, Any]]:
             found.update(addresses=["192.0.2.1/24", "2001:db8::1/64"], **({"mode": "passthru"} if "mode" in found else {}))
         return {"name": "br0" if kind.name == "bridge" else f"l-{kind.name}", **found}
 
-    found: dict[str, dict[str, Any]] = {kind.name: {kind.name: [entry(kind)]} for kind in KINDS.values()}
-    (end,) = found["veth"]["veth"]
+    lists = {kind.name: [entry(kind)] for kind in KINDS.values()}
+    (end,) = lists["veth"]
     end["peer"] = {"name": "l-peer", **{name: value for name, value in end.items() if name != "name"}}
-    (lower,) = found["vlan"]["vlan"]
+    (lower,) = lists["vlan"]
     lower["lower_device"] = "br0"
-    port = {"name": "l-port", "controller": "br0", "admin_state": "up"}
-    found["port"] = {"dummy": [port], "bridge_port": [{"port": "l-port", **options(PORT)}]}
-    route = {"destination": "203.0.113.0/24", "family": "ipv4", "table": "107", "metric": 5, **options(ROUTE.options)}
-    rule = {"priority": 107, "family": "ipv4", **options(RULE.options)}
-    return {**found, "route": {"routes": [route]}, "rule": {"rules": [rule]}}
+    lists["dummy"].append({"name": "l-port", "controller": "br0", "admin_state": "up"})
+    lists["bridge_port"] = [{"port": "l-port", **options(PORT)}]
+    lists["routes"] = [{"destination": "203.0.113.0/24", "table": "107", "metric": 5, **options(ROUTE.options)}]
+    lists["rules"] = [{"priority": 107, **options(RULE.options)}]
+    return desired_objects(lists)
+
+
+def desired_objects(lists: Mapping[str, list[dict[str, Any]]]) -> tuple[Desired, ...]:
+    """What the lists of a topology declare."""
+    return merge(desired_topology(lists), describe_attribute)

@@ -1,253 +1,219 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the files of network managers have in common: whose words can be said, which object belongs to which link. Pure."""
+"""What the files of all network managers have in common: which values they can express, and whose file holds what. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import path_of, with_both_ends
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind, ManagerSetting, Store
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredKey,
+    DesiredLink,
+    DesiredNetns,
+    DesiredRoute,
+    DesiredRule,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RulePriority
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import SetOf
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
-PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by backend: what the manager is called
-_CREDIT = "# Written by patchbay.netdev, from what was declared with persist: "
-_WAY_OUT = "Write persist: replay, which brings back everything"
-# What no manager has words for, but udev does, beside it: it has files of its own for a link, whoever makes that.
-BESIDE = (Store.SYSCTL, Store.NODE)
+PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by boot backend: what the manager is called
+UDEV_STORES = (Store.SYSCTL, Store.NODE)  # what no manager can set, but udev does, for links of any origin
+_HEADER = "# Written by patchbay.netdev, from declarations with persist: "
 
 
-def credit(backend: str) -> str:
-    """The first line of each of its files."""
-    return f"{_CREDIT}{backend}.\n"
+def header(backend: str) -> str:
+    """The first line of each file of a manager."""
+    return f"{_HEADER}{backend}.\n"
 
 
 def is_manager_file(file: File | None) -> bool:
-    """Whether it is a file of a manager's own, by which it makes or sets up a link."""
-    return file is not None and file.content.startswith(_CREDIT.encode())
+    """Whether it is a file by which a manager creates or configures a link."""
+    return file is not None and file.content.startswith(_HEADER.encode())
 
 
 class NotExpressible(InvalidValue):
-    """A declaration that a manager's files cannot express; `place`: which."""
+    """A declaration that the files of a manager cannot express; key: of its object."""
 
-    def __init__(self, place: str, sentence: str) -> None:
+    def __init__(self, key: DesiredKey, sentence: str) -> None:
         super().__init__(sentence)
-        self.place = place
+        self.key = key
 
 
 @dataclass
-class Declared:
-    """A link with all that is declared of it: what a manager keeps in its files for it.
+class ManagedLink:
+    """A link with the routes and rules that a manager keeps in the file of the link."""
 
-    kind: LINK for one that somebody else makes. options: as in a task, a peer by its name. second: of a pair, the end that is
-    made along with the other one. routes, rules: (place, entry).
-    """
-
-    place: str  # of its declaration
-    name: str
-    kind: Kind
-    options: dict[str, Any]
-    second: bool = False
-    routes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    rules: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    link: DesiredLink
+    routes: list[DesiredRoute] = field(default_factory=list)
+    rules: list[DesiredRule] = field(default_factory=list)
 
     @property
     def key(self) -> LinkKey:
-        """As sentences name it."""
-        return LinkKey(HERE, self.name)
+        """Of the link."""
+        return self.link.key
 
     @property
-    def is_made(self) -> bool:
-        """Whether it is made by these files, and not by others."""
-        return self.kind is not LINK
+    def name(self) -> str:
+        """Of the link."""
+        return self.link.key.name
 
     @property
-    def rows(self) -> list[tuple[Attribute, Any]]:
-        """What is declared of it, in the order of the table: rows with values in normal form."""
-        return values(self.kind, self.options)
+    def kind(self) -> Kind:
+        """LINK for one that others create."""
+        return kind_of(self.link.kind or LINK.name)
 
     @property
-    def hosts(self) -> list[str]:
-        """Its addresses as a rule names them."""
-        return [f"{one.ip}/{BITS[one.family]}" for one in self.addresses]
+    def is_created(self) -> bool:
+        """Whether the manager creates it, and nobody else."""
+        return self.link.kind is not None
+
+    @property
+    def values(self) -> list[tuple[Attribute, Any]]:
+        """What is declared of it, in the order of the table."""
+        return [(row, self.link.attributes[row.name]) for row in self.kind.rows(self.link.attributes)]
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Those that are declared."""
-        found: tuple[Address, ...] = next((value for row, value in self.rows if row.name == "addresses"), ())
-        return found
+        return self.link.attributes.get("addresses") or ()
+
+    @property
+    def controller(self) -> str:
+        """The name of the link that it is attached to; "" for none."""
+        return self.link.attributes.get("controller") or ""
 
 
-def values(kind: Kind, options: Mapping[str, Any]) -> list[tuple[Attribute, Any]]:
-    """Rows with values in normal form; a link that is referred to is a name."""
-    found = []
-    for row in kind.attributes:
-        value = options.get(row.name)
-        if value is not None:
-            found.append((row, value if isinstance(row.type, Reference) else row.type.parse(value)))
-    return found
+class Renderer:
+    """Renders declarations as files of one manager, and refuses what these cannot express."""
 
-
-class Backend:
-    """Of one manager: what it can say, and the sentences where it cannot."""
-
-    def __init__(self, name: str, boot: BootState, sets: Mapping[str, int]) -> None:
-        """name: as `persist` has it. sets: the settings of each of its links that it sets itself, with its values."""
-        self.name = name
-        self.program = PROGRAMS[name]
-        self.sets = sets
+    def __init__(self, backend: str, boot: BootState, own_sysctls: Mapping[str, int], declared: Iterable[Desired]) -> None:
+        """own_sysctls: those that the manager sets on each of its links, with its values."""
+        self.backend = backend
+        self.program = PROGRAMS[backend]
+        self.own_sysctls = own_sysctls
         self.udev = boot.udev
-        self.version = boot.versions.get(name, 0)
+        self.version = boot.versions.get(backend, 0)
+        self.links = self._managed_links(declared)
 
-    def refuse(self, place: str, what: object, why: str) -> NotExpressible:
-        """The error for a declaration."""
-        return NotExpressible(place, f"{what}: persist: {self.name}: {why}. {_WAY_OUT}")
+    def refuse(self, key: DesiredKey, why: str, fix: str = "") -> NotExpressible:
+        """The error for a declaration; fix: how else than by persist: replay."""
+        way_out = f"{fix}, or set persist: replay" if fix else "Set persist: replay"
+        return NotExpressible(key, f"{key}: persist: {self.backend}: {why}. {way_out}, which restores everything")
 
-    def spelled(self, row: Attribute) -> ManagerSetting | None:
-        """How it writes an attribute."""
-        found: ManagerSetting | None = getattr(row, self.name)
+    def setting_of(self, key: DesiredKey, row: Attribute, value: Any) -> tuple[ManagerSetting, str] | None:
+        """An attribute as it is written in the file; None for what a new link has by default, or udev sets."""
+        if row.store in UDEV_STORES:
+            self._check_udev(key, row, value)
+            return None
+        setting: ManagerSetting | None = getattr(row, self.backend)
+        if row.initial is not None and value == row.initial and (setting is None or setting.since > self.version):
+            return None
+        if setting is None:
+            raise self.refuse(key, f"{self.program} has no setting for {row.name}")
+        if setting.since > self.version:
+            since, version = self._version_text(setting.since), self._version_text(self.version)
+            raise self.refuse(key, f"{self.program} can set {row.name} from version {since} on, and this host has {version}")
+        if setting.value_map is None:
+            return setting, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.describe(value))
+        if value not in setting.value_map:
+            raise self.refuse(key, f"{self.program} cannot set {row.name} to {row.type.describe(value)}")
+        return setting, setting.value_map[value]
+
+    def settings_of_routing(self, item: DesiredRoute | DesiredRule) -> list[tuple[str, str]]:
+        """The attributes of a route or a rule but for its link, whose file they are in: keys and values."""
+        found = []
+        for row in kind_of(item.kind).rows(item.attributes):
+            value = item.attributes[row.name]
+            if row.name == "link" or (row.name, value) == ("action", "lookup"):
+                continue
+            setting = self.setting_of(item.key, row, value)
+            if setting is not None:
+                found.append((setting[0].key, setting[1]))
         return found
 
-    def said(self, place: str, what: object, row: Attribute, value: Any) -> tuple[ManagerSetting, str] | None:
-        """An attribute as it stands in the file; None for what a new link has by itself, or udev gives it."""
-        if row.store in BESIDE:
-            if value and not self.udev:
-                raise self.refuse(place, what, f"udev, which would make {row.name} at each boot, does not run on this host")
-            if row.store is Store.SYSCTL:
-                self._check_settings(place, what, value)
-            return None
-        spelled = self.spelled(row)
-        usual = row.initial is not None and value == row.initial
-        if spelled is None:
-            if usual:
-                return None
-            raise self.refuse(place, what, f"{self.program} has no setting for {row.name}")
-        if spelled.since > self.version:
-            if usual:
-                return None
-            raise self.refuse(
-                place,
-                what,
-                f"{self.program} can set {row.name} from version {self._said(spelled.since)} on, and this host has "
-                f"{self._said(self.version)}",
-            )
-        if spelled.value_map is None:
-            return spelled, " ".join(value) if isinstance(row.type, SetOf) else str(row.type.describe(value))
-        if value not in spelled.value_map:
-            raise self.refuse(place, what, f"{self.program} cannot set {row.name} to {row.type.describe(value)}")
-        return spelled, spelled.value_map[value]
+    def _check_udev(self, key: DesiredKey, row: Attribute, value: Any) -> None:
+        if value and not self.udev:
+            raise self.refuse(key, f"udev, which sets {row.name} at each boot, does not run on this host")
+        if row.store is not Store.SYSCTL:
+            return
+        for name, number in value.items():
+            if self.own_sysctls.get(name, number) != number:
+                raise self.refuse(key, f"{self.program} itself sets {name} to {self.own_sysctls[name]}")
+        if isinstance(key, LinkKey) and set(key.name) & set("=*?["):
+            raise self.refuse(key, "systemd-sysctl, which sets sysctls at each boot, does not support the name of the link")
 
-    def _check_settings(self, place: str, what: object, settings: Mapping[str, int]) -> None:
-        for name, value in settings.items():
-            if self.sets.get(name, value) != value:
-                raise self.refuse(place, what, f"{self.program} itself sets {name} to {self.sets[name]}")
-        if isinstance(what, LinkKey) and set(what.name) & set("=*?["):
-            raise self.refuse(place, what, "systemd-sysctl, which makes the settings, cannot tell a link of this name")
+    def _version_text(self, version: int) -> str:
+        return f"{version // 100}.{version % 100}" if self.backend == "networkmanager" else str(version)
 
-    def _said(self, version: int) -> str:
-        return f"{version // 100}.{version % 100}" if self.name == "networkmanager" else str(version)
-
-    def gather(self, declared: Mapping[str, Fragment]) -> dict[str, Declared]:
-        """Links by name, each with its port, its routes and its rules. declared: by the place of the declaration."""
-        links: dict[str, Declared] = {}
-        routing: list[tuple[str, str, dict[str, Any]]] = []
-        for place, fragment in sorted(declared.items()):  # whatever was declared last, the files are the same
-            for kind, entries in sorted(fragment.items()):
-                for entry in entries:
-                    self._check_place(place, kind, entry)
-                    if kind in ("routes", "rules"):
-                        routing.append((place, kind, entry))
-                        continue
-                    self._add(links, place, kind, entry)
-        for place, kind, entry in routing:
-            link = self._home(links, place, kind, entry, declared)
-            (link.routes if kind == "routes" else link.rules).append((place, entry))
+    def _managed_links(self, declared: Iterable[Desired]) -> dict[str, ManagedLink]:
+        """Links by name, each with its routes and rules; in an order of their own, so that the files do not depend on history."""
+        items = sorted(with_both_ends(declared), key=lambda item: path_of(item.key))
+        for item in items:
+            self._check(item)
+        links = {item.key.name: ManagedLink(item) for item in items if isinstance(item, DesiredLink)}
+        routes = [item for item in items if isinstance(item, DesiredRoute)]
+        for name in (route.attributes.get("link") for route in routes):
+            if name:
+                links.setdefault(name, ManagedLink(DesiredLink(LinkKey(HERE, name), None, True)))
+        for route in routes:
+            self._link_of_route(route, links, routes).routes.append(route)
+        for rule in items:
+            if isinstance(rule, DesiredRule):
+                self._link_of_rule(rule, links, routes).rules.append(rule)
         return links
 
-    def _add(self, links: dict[str, Declared], place: str, kind: str, entry: Mapping[str, Any]) -> None:
-        if kind == "bridge_port":
-            link = links.setdefault(entry["port"], Declared(place, entry["port"], LINK, {}))
-            link.options.update({name: value for name, value in entry.items() if name != "port"})
+    def _check(self, item: Desired) -> None:
+        """Refuse what no file of a network manager can express."""
+        if isinstance(item, DesiredNetns):
+            raise self.refuse(item.key, f"{self.program} does not create network namespaces")
+        only_here = f"{self.program} manages only the namespace of the host itself"
+        if item.key.netns:
+            raise self.refuse(item.key, only_here)
+        if not isinstance(item, DesiredLink):
             return
-        ends = [entry, entry["peer"]] if entry.get("peer") else [entry]
-        for end in ends:
-            before = links.pop(end["name"], None)
-            options = {name: value for name, value in end.items() if name != "name"}
-            port = before.options if before else {}
-            links[end["name"]] = Declared(place, end["name"], KINDS.get(kind, LINK), {**options, **port})
-        if len(ends) > 1:
-            links[entry["peer"]["name"]].second = True
-            links[entry["peer"]["name"]].options["peer"] = entry["name"]
-            links[entry["name"]].options["peer"] = entry["peer"]["name"]
+        lower = item.attributes.get("lower_device")
+        if lower is not None and lower.netns:
+            raise self.refuse(item.key, f"its lower device is in netns {lower.netns}, and {only_here}")
+        if item.dhcp4 is not None and item.dhcp4.enabled:
+            raise self.refuse(item.key, f"the files of {self.program} do not support the DHCP client of dhcp4")
 
-    def _check_place(self, place: str, kind: str, entry: Mapping[str, Any]) -> None:
-        if kind == "netns":
-            raise self.refuse(place, f"netns {entry['name']}", f"{self.program} makes no network namespaces")
-        for end in (entry, entry.get("peer") or {}):
-            if end.get("netns"):
-                raise self.refuse(place, what(kind, end or entry), f"{self.program} works in the namespace of the host alone")
-            if end.get("dhcp4") and end["dhcp4"].get("enabled", True):
-                raise self.refuse(place, what(kind, end), f"the DHCP client of dhcp4 has no place in the files of {self.program}")
-        if entry.get("lower_device_netns"):
+    def _link_of_route(self, route: DesiredRoute, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
+        """The link that a route leaves by; of one without a link, the one of another route of its table."""
+        name = route.attributes.get("link") or self._link_of_table(route.key.table, links, routes)
+        if not name:
             raise self.refuse(
-                place,
-                what(kind, entry),
-                f"its lower device is in netns {entry['lower_device_netns']}, and {self.program} works in the namespace of the "
-                "host alone",
+                route.key,
+                f"{self.program} keeps a route in the file of a link, but link is not set, and no route of its table has one",
+                "Set link",
             )
+        return links[name]
 
-    def _home(
-        self,
-        links: dict[str, Declared],
-        place: str,
-        kind: str,
-        entry: Mapping[str, Any],
-        declared: Mapping[str, Fragment],
-    ) -> Declared:
-        """The link in whose file a route or a rule stands."""
-        if entry.get("link"):
-            return links.setdefault(entry["link"], Declared(place, entry["link"], LINK, {}))
-        named = [links[entry[word]] for word in ("iif", "oif") if entry.get(word) in links]
-        table = str(entry.get("table"))
-        found = [
-            *named,
-            *(link for link in links.values() for word in ("from", "to") if entry.get(word) in link.hosts),
-            *(
-                links[route["link"]]
-                for fragment in declared.values()
-                for route in fragment.get("routes", ())
-                if route.get("link") in links and route["table"] == table and table != "254"
-            ),
-        ]
-        if found:
-            return found[0]
-        if kind == "routes":
-            way = "its link is not written, and no route of that table has one. Write link"
-        else:
-            way = "it names no link, and neither an address nor a table of a link that is declared so"
-        raise self.refuse(place, what(kind, entry), f"{self.program} keeps it in the file of a link; {way}")
+    def _link_of_rule(self, rule: DesiredRule, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
+        """The link that a rule names, that has its address, or that has a route of its table."""
+        hosts = {f"{one.ip}/{BITS[one.family]}": link.name for link in links.values() for one in link.addresses}
+        named = [rule.attributes.get(option, "") for option in ("iif", "oif")]
+        by_address = [hosts.get(rule.attributes.get(option, ""), "") for option in ("from", "to")]
+        by_table = self._link_of_table(rule.attributes.get("table"), links, routes)
+        name = next((name for name in (*named, *by_address, by_table) if name in links), None)
+        if name is None:
+            raise self.refuse(
+                rule.key,
+                f"{self.program} keeps a rule in the file of a link, but this one names no link, and neither an address nor a "
+                f"table of a link with persist: {self.backend}",
+            )
+        return links[name]
 
-
-def what(kind: str, entry: Mapping[str, Any]) -> object:
-    """What an entry is called in sentences."""
-    netns = entry.get("netns") or ""
-    if kind == "routes":
-        table = int(entry["table"]) if entry["table"].isdigit() else entry["table"]
-        return RouteKey(netns, table, _family(entry), entry["destination"], entry["metric"])
-    if kind == "rules":
-        return RulePriority(netns, _family(entry), entry["priority"])
-    return LinkKey(netns, entry.get("name") or entry["port"])
-
-
-def _family(entry: Mapping[str, Any]) -> int:
-    return 6 if entry["family"] == "ipv6" else 4
+    def _link_of_table(self, table: Any, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> str | None:
+        names = (route.attributes.get("link") for route in routes if route.key.table == table != MAIN_TABLE)
+        return next((name for name in names if name in links), None)

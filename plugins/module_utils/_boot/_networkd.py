@@ -1,237 +1,224 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of systemd-networkd that bring links back at boot: which there are to be, and what stands in them. Pure.
+"""The files of systemd-networkd that restore links at boot. Pure.
 
-Of a link that is made: a .netdev file, a .network file, and a drop-in in the .network.d folder of its lower device. Of one that
-is there anyway: a drop-in in its own.
+A link that networkd creates has a .netdev file, a .network file, and a drop-in in the .network.d folder of its lower device. A
+link that others create has a drop-in for the .network file that configures it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import Backend, Declared, credit, values, what
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKD, literal
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import ManagedLink, Renderer, header
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKD, networkd_pattern
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import ManagerSetting
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vlan import VLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vrf import VRF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE
 
-CREDIT = credit("networkd")
-SINCE_NO_GAP = 257  # an older one takes the addresses of a lower device off while it reads a new drop-in of it
-WAITS = "/run/patchbay-networkd-waits"
-# What it sets of each link itself; all other settings that a link has stay.
-SETS = {
+HEADER = header("networkd")
+RELOADS_WITHOUT_GAP = 257  # an older one removes the addresses of a lower device while it reloads a drop-in of it
+POSTPONED = "/run/patchbay-networkd-waits"  # exists until the next boot if networkd must not reload its files before
+# What it sets on each link itself; all other sysctls of a link stay as they are.
+OWN_SYSCTLS = {
     "ipv4.promote_secondaries": 1,
     "ipv6.accept_ra": 0,
     "ipv6.disable_ipv6": 0,
     "ipv6.proxy_ndp": 0,
     "ipv6.use_tempaddr": 0,
 }
-# It accepts router advertisements in the kernel's stead: what a setting forbids the kernel is forbidden to it by a word.
-_FORBIDS = {
+# It accepts router advertisements in the kernel's place: what a sysctl forbids the kernel, a setting forbids networkd.
+_FORBIDDEN_BY_SYSCTL = {
     "ipv6.accept_ra_defrtr": "UseGateway",
     "ipv6.accept_ra_pinfo": "UseAutonomousPrefix",
     "ipv6.autoconf": "UseAutonomousPrefix",
 }
-_IPV6_MTU = 1280  # the kernel takes IPv6 off below it, and networkd would raise the MTU instead
+_IPV6_MTU = 1280  # below it the kernel disables IPv6 on a link, and networkd would raise the MTU instead
 Lines = list[tuple[str, str]]
 Sections = list[tuple[str, Lines]]
 
 
-def stem(name: str) -> str:
-    """What the files of a link begin with: before those of others, of which the first that fits counts."""
+def path_prefix(name: str) -> str:
+    """What the paths of a link's files begin with: of all files that match a link, networkd takes the first by name."""
     return f"{NETWORKD}/05-patchbay-{name}"
 
 
-def rendered(boot: BootState, declared: Mapping[str, Fragment]) -> dict[str, File]:
-    """The files of all that is declared, by place of its declaration. NotExpressible for what has no word there."""
-    return _Renderer(boot, declared).files()
+def render(boot: BootState, declared: Iterable[Desired]) -> dict[str, File]:
+    """The files for these declarations, by path; NotExpressible for what they cannot express."""
+    return _NetworkdRenderer(boot, declared).files()
 
 
 def is_drop_in(path: str) -> bool:
-    """Whether it makes another link's file say more."""
+    """Whether it extends the file of another link."""
     return path.startswith(f"{NETWORKD}/") and path.endswith(".conf")
 
 
-def lower_of_drop_in(boot: BootState, path: str) -> list[str]:
-    """The links whose file a drop-in belongs to."""
+def links_of_drop_in(boot: BootState, path: str) -> list[str]:
+    """The links whose file a drop-in extends."""
     folder = path.rpartition("/")[0].rpartition("/")[2]
-    return [name for name, (file, _addressed) in boot.governed.items() if folder == f"{file.rpartition('/')[2]}.d"]
+    return [name for name, (file, _has_addresses) in boot.governed.items() if folder == f"{file.rpartition('/')[2]}.d"]
 
 
-class _Renderer(Backend):
-    def __init__(self, boot: BootState, declared: Mapping[str, Fragment]) -> None:
-        super().__init__("networkd", boot, SETS)
+class _NetworkdRenderer(Renderer):
+    def __init__(self, boot: BootState, declared: Iterable[Desired]) -> None:
+        super().__init__("networkd", boot, OWN_SYSCTLS, declared)
         self.boot = boot
-        self.links = self.gather(declared)
 
     def files(self) -> dict[str, File]:
         texts: dict[str, Sections] = {}
         for link in self.links.values():
-            if link.is_made:
-                self._made(link, texts)
+            if link.is_created:
+                texts.update(self._created(link))
             else:
-                sections = self._set_up(link)
+                sections = self._configuration(link)
                 if sections:
-                    texts[f"{self._file_of(link, link.name, 'it')}.d/05-patchbay-{link.name}.conf"] = sections
+                    texts[f"{self._network_file(link, link.name, 'the link')}.d/05-patchbay-{link.name}.conf"] = sections
         return {path: File(_text(sections).encode(), 0o644) for path, sections in texts.items()}
 
-    def _made(self, link: Declared, texts: dict[str, Sections]) -> None:
+    def _created(self, link: ManagedLink) -> dict[str, Sections]:
+        """The files of a link that networkd creates; both ends of a pair are created by the file of the primary one."""
         name = link.name
-        if not link.second:
-            texts[f"{stem(name)}.netdev"] = self._netdev(link)
-        texts[f"{stem(name)}.network"] = [("Match", [("Name", literal(name))]), *self._set_up(link)]
-        lower = link.options.get("lower_device")
-        if lower:
-            folder = f"{self._file_of(link, lower, f'its lower device {lower}')}.d"
-            key = self._key_of(link, "lower_device")
-            texts[f"{folder}/05-patchbay-{name}.conf"] = [("Network", [(key, name)])]
+        texts: dict[str, Sections] = {}
+        if link.link.is_primary_end is not False:
+            texts[f"{path_prefix(name)}.netdev"] = self._netdev(link)
+        texts[f"{path_prefix(name)}.network"] = [("Match", [("Name", networkd_pattern(name))]), *self._configuration(link)]
+        lower = link.link.attributes.get("lower_device")
+        if lower is not None:
+            folder = f"{self._network_file(link, lower.name, f'its lower device {lower}')}.d"
+            setting: ManagerSetting | None = link.kind["lower_device"].networkd
+            if setting is not None:  # each kind with a lower device has one
+                texts[f"{folder}/05-patchbay-{name}.conf"] = [("Network", [(setting.key, name)])]
+        return texts
 
-    def _file_of(self, link: Declared, other: str, called: str) -> str:
-        """Where the file is whose drop-ins are read for a link: its own, in /etc whatever folder it is in."""
-        if other in self.links and self.links[other].is_made:
-            return f"{stem(other)}.network"
-        file, _addressed = self.boot.governed.get(other, ("", False))
+    def _network_file(self, link: ManagedLink, other: str, called: str) -> str:
+        """The .network file whose drop-ins are read for a link, in /etc whatever folder the file itself is in."""
+        if other in self.links and self.links[other].is_created:
+            return f"{path_prefix(other)}.network"
+        file, _has_addresses = self.boot.governed.get(other, ("", False))
         if not file:
             raise self.refuse(
-                link.place,
                 link.key,
-                f"{called} is not set up by {self.program} (networkctl status {other} names no .network file), which makes or "
-                "changes links along with the file of that one only",
+                f"{called} is not configured by {self.program} (networkctl status {other} shows no .network file), and only with "
+                "the file of that link can it create or change links",
             )
         return f"{NETWORKD}/{file.rpartition('/')[2]}"
 
-    def _key_of(self, link: Declared, option: str) -> str:
-        spelled = self.spelled(link.kind[option])
-        if spelled is None:
-            raise AssertionError(option)
-        return spelled.key
+    def _netdev(self, link: ManagedLink) -> Sections:
+        sections: Sections = [("NetDev", [("Name", link.name), ("Kind", link.kind.name)])]
+        self._add_settings(sections, link, created=True)
+        if link.kind is not VLAN and not link.link.attributes.get("address"):
+            _lines(sections, "NetDev").append(("MACAddress", "none"))  # or networkd derives one from the name
+        peer = link.link.attributes.get("peer")
+        if peer is not None:
+            end = self.links[peer.name].link
+            _lines(sections, "Peer").append(("MACAddress", end.attributes.get("address") or "none"))
+        return sections
 
-    def _netdev(self, link: Declared) -> Sections:
-        found: Sections = [("NetDev", [("Name", link.name), ("Kind", link.kind.name)])]
-        self._say(found, link, created=True)
-        if link.kind is not VLAN and not link.options.get("address"):
-            _of("NetDev", found).append(("MACAddress", "none"))  # or it would make one up, from the name
-        if link.options.get("peer"):
-            end = self.links[link.options["peer"]]
-            _of("Peer", found).append(("MACAddress", end.options.get("address") or "none"))
-        return found
-
-    def _say(self, found: Sections, link: Declared, created: bool) -> None:
-        """What stands in the one file or in the other, but for what is more than a word."""
-        for row, value in link.rows:
+    def _add_settings(self, sections: Sections, link: ManagedLink, created: bool) -> None:
+        """Add the attributes that are one setting each, of the .netdev file (created) or of the .network file."""
+        for row, value in link.values:
             if row.name in ("addresses", "lower_device", "controller", "admin_state"):
                 continue
-            said = self.said(link.place, link.key, row, value)
-            if said is not None and said[0].created == created:
-                _of(said[0].section, found).append((said[0].key, said[1]))
+            setting = self.setting_of(link.key, row, value)
+            if setting is not None and setting[0].created == created:
+                _lines(sections, setting[0].section).append((setting[0].key, setting[1]))
 
-    def _set_up(self, link: Declared) -> Sections:
-        found: Sections = []
-        with_ipv6 = int(link.options.get("mtu") or _IPV6_MTU) >= _IPV6_MTU
-        settings = link.options.get("sysctls") or {}
-        accepts = with_ipv6 and settings.get("ipv6.accept_ra") != 0
-        if link.is_made:
-            # Unwritten, its state stays as it was made: a file alone brings nothing up, and no boot waits for it.
-            state = link.options.get("admin_state") or "manual"
-            _of("Link", found).extend([("RequiredForOnline", "false"), ("ActivationPolicy", state)])
-            _of("Network", found).extend(
+    def _configuration(self, link: ManagedLink) -> Sections:
+        """The sections of a .network file, or of a drop-in for one."""
+        attributes = link.link.attributes
+        sections: Sections = []
+        has_ipv6 = (attributes.get("mtu") or _IPV6_MTU) >= _IPV6_MTU
+        sysctls = attributes.get("sysctls") or {}
+        accepts_ra = has_ipv6 and sysctls.get("ipv6.accept_ra") != 0
+        if link.is_created:
+            # If omitted, the link stays down, as it was created; and no boot waits for it.
+            state = attributes.get("admin_state") or "manual"
+            _lines(sections, "Link").extend([("RequiredForOnline", "false"), ("ActivationPolicy", state)])
+            _lines(sections, "Network").extend(
                 [
                     ("ConfigureWithoutCarrier", "true"),
-                    ("KeepConfiguration", "static"),  # or what it has would leave it for a moment when this file is read
-                    ("LinkLocalAddressing", "ipv6" if with_ipv6 else "no"),
-                    ("IPv6AcceptRA", "true" if accepts else "false"),
+                    ("KeepConfiguration", "static"),  # or the link loses its addresses for a moment when this file is read
+                    ("LinkLocalAddressing", "ipv6" if has_ipv6 else "no"),
+                    ("IPv6AcceptRA", "true" if accepts_ra else "false"),
                 ]
             )
         else:
-            self._check_others(link)
-        self._say(found, link, created=False)
-        controller = link.options.get("controller")
-        if controller:
-            _of("Network", found).append((self._kind_of_controller(link, controller), controller))
-        if link.is_made and accepts:
+            self._check_link_of_others(link)
+        self._add_settings(sections, link, created=False)
+        if link.controller:
+            _lines(sections, "Network").append((self._controller_setting(link), link.controller))
+        if link.is_created and accepts_ra:
             # As the kernel does by itself. The sections of a DHCP client belong here too: [DHCPv4], and DHCP= in [Network].
-            forbidden = dict.fromkeys(word for name, word in _FORBIDS.items() if settings.get(name) == 0)
-            words = ("UseDNS", "UseDomains", "DHCPv6Client", *forbidden)
-            found.append(("IPv6AcceptRA", [(word, "false") for word in words]))
-        found += [("Address", _address(one)) for one in link.addresses]
-        found += [("Route", self._route(place, entry)) for place, entry in link.routes]
-        return found + [("RoutingPolicyRule", self._rule(place, entry)) for place, entry in link.rules]
+            forbidden = dict.fromkeys(key for name, key in _FORBIDDEN_BY_SYSCTL.items() if sysctls.get(name) == 0)
+            keys = ("UseDNS", "UseDomains", "DHCPv6Client", *forbidden)
+            sections.append(("IPv6AcceptRA", [(key, "false") for key in keys]))
+        sections += [("Address", _address(address)) for address in link.addresses]
+        sections += [("Route", self._route(route)) for route in link.routes]
+        return sections + [("RoutingPolicyRule", self._rule(rule)) for rule in link.rules]
 
-    def _check_others(self, link: Declared) -> None:
-        """What a drop-in cannot say of a link that has a file of somebody else's."""
+    def _check_link_of_others(self, link: ManagedLink) -> None:
+        """Refuse what a drop-in must not change of a link that other files configure."""
         for name in ("addresses", "address"):
-            if link.options.get(name) is not None:
-                raise self.refuse(link.place, link.key, f"the {name} of a link that others' files set up are theirs to say")
-        if link.options.get("admin_state") == "down":
-            raise self.refuse(link.place, link.key, f"{self.program} brings up each link that others' files set up")
+            if link.link.attributes.get(name) is not None:
+                raise self.refuse(link.key, f"{name} of a link that other files configure can only be set in these files")
+        if link.link.attributes.get("admin_state") == "down":
+            raise self.refuse(link.key, f"{self.program} brings up each link that other files configure")
 
-    def _kind_of_controller(self, link: Declared, name: str) -> str:
-        made = self.links.get(name)
-        kind = made.kind.name if made is not None and made.is_made else self.boot.netdevs.get(name, "")
-        words = {BRIDGE.name: "Bridge", VRF.name: "VRF"}
-        if kind not in words:
+    def _controller_setting(self, link: ManagedLink) -> str:
+        """The key by which a link is attached to its controller."""
+        controller = self.links.get(link.controller)
+        is_created = controller is not None and controller.is_created
+        kind = controller.kind.name if controller is not None and is_created else self.boot.netdevs.get(link.controller, "")
+        keys = {BRIDGE.name: "Bridge", VRF.name: "VRF"}
+        if kind not in keys:
             raise self.refuse(
-                link.place,
                 link.key,
-                f"its controller {name} is made by no .netdev file, so {self.program} would not attach anything to it. Declare "
-                f"{name} with persist: networkd too",
+                f"its controller {link.controller} is created by no .netdev file, so {self.program} would not attach the link",
+                f"Declare {link.controller} with persist: networkd too",
             )
-        return words[kind]
+        return keys[kind]
 
-    def _route(self, place: str, entry: Mapping[str, Any]) -> Lines:
-        metric = entry["metric"]
-        found = [("Destination", entry["destination"]), ("Table", entry["table"]), *([("Metric", str(metric))] if metric else [])]
-        return found + self._parts(place, what("routes", entry), values(ROUTE, entry), but=("link",))
+    def _route(self, route: DesiredRoute) -> Lines:
+        key = route.key
+        own = [("Destination", key.destination), ("Table", str(key.table))]
+        return own + ([("Metric", str(key.metric))] if key.metric else []) + self.settings_of_routing(route)
 
-    def _rule(self, place: str, entry: Mapping[str, Any]) -> Lines:
-        found = [("Priority", str(entry["priority"])), ("Family", entry["family"])]
-        return found + self._parts(place, what("rules", entry), values(RULE, entry), but=())
-
-    def _parts(self, place: str, key: object, rows: list[tuple[Any, Any]], but: tuple[str, ...]) -> Lines:
-        found = []
-        for row, value in rows:
-            if row.name in but or (row.name, value) == ("action", "lookup"):
-                continue
-            said = self.said(place, key, row, value)
-            if said is not None:
-                found.append((said[0].key, said[1]))
-        return found
+    def _rule(self, rule: DesiredRule) -> Lines:
+        return [("Priority", str(rule.key.priority)), ("Family", f"ipv{rule.key.family}"), *self.settings_of_routing(rule)]
 
 
 def _address(address: Address) -> Lines:
-    found = [("Address", str(address))]
+    lines = [("Address", str(address))]
     if address.peer_ip:
-        found.append(("Peer", f"{address.peer_ip}/{address.prefix_length}"))
+        lines.append(("Peer", f"{address.peer_ip}/{address.prefix_length}"))
     if address.family == 4:
-        found.append(("Broadcast", "false"))
+        lines.append(("Broadcast", "false"))
     if address.label:
-        found.append(("Label", address.label))
+        lines.append(("Label", address.label))
     if address.metric:
-        found.append(("RouteMetric", str(address.metric)))
+        lines.append(("RouteMetric", str(address.metric)))
     if address.flags & NOPREFIXROUTE:
-        found.append(("AddPrefixRoute", "false"))
+        lines.append(("AddPrefixRoute", "false"))
     if address.flags & NODAD:
-        found.append(("DuplicateAddressDetection", "none"))
-    return found
+        lines.append(("DuplicateAddressDetection", "none"))
+    return lines
 
 
-def _of(name: str, found: Sections) -> Lines:
-    """The lines of a section, which is there once."""
-    for section, lines in found:
+def _lines(sections: Sections, name: str) -> Lines:
+    """The lines of a section that a file has once, added if it is new."""
+    for section, lines in sections:
         if section == name:
             return lines
-    found.append((name, []))
-    return found[-1][1]
+    sections.append((name, []))
+    return sections[-1][1]
 
 
 def _text(sections: Sections) -> str:
     parts = ["\n".join([f"[{name}]", *(f"{key}={value}" for key, value in lines)]) for name, lines in sections]
-    return CREDIT + "\n\n".join(parts) + "\n"
+    return HEADER + "\n\n".join(parts) + "\n"

@@ -1,47 +1,46 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The profiles of NetworkManager that bring links back at boot: which there are to be, and what stands in them. Pure."""
+"""The profiles of NetworkManager that restore links at boot. Pure."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import Fragment
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import (
-    BESIDE,
-    Backend,
-    Declared,
-    credit,
-    values,
-    what,
+    UDEV_STORES,
+    ManagedLink,
+    Renderer,
+    header,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKMANAGER, listed
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import (
+    NETWORKMANAGER,
+    networkmanager_literal,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS, DEFAULT, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, NOPREFIXROUTE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Seconds
 
-# What it sets of a link that has an IPv6 address.
-SETS = {"ipv6.accept_ra": 0, "ipv6.disable_ipv6": 0, "ipv6.forwarding": 0, "ipv6.use_tempaddr": 0}
+# What it sets on a link that has an IPv6 address.
+OWN_SYSCTLS = {"ipv6.accept_ra": 0, "ipv6.disable_ipv6": 0, "ipv6.forwarding": 0, "ipv6.use_tempaddr": 0}
 FOLDER = "/etc/NetworkManager/system-connections"
-PROFILES = "profiles"  # what is told to read them
-_NAMES = uuid.UUID("f6ea44dc-6d3b-5a0f-9a4f-0f4bd5f0a9a1")  # with the name of a link, the same profile each time
-_NEW_WORDS = 146
-MAIN = "254"
-_METRICS = {4: "0", 6: "256"}  # of the routes to the networks of addresses, as the kernel has them
-# What it has where nothing is written, and so leaves out when it writes a profile itself.
-_UNWRITTEN = {
+PROFILES = "profiles"  # the program that a Reload names to have it read profiles
+_UUIDS = uuid.UUID("f6ea44dc-6d3b-5a0f-9a4f-0f4bd5f0a9a1")  # with the name of a link, the same profile each time
+_CONTROLLER_KEYS_SINCE = 146
+_NETWORK_METRICS = {4: "0", 6: "256"}  # of the routes to the networks of addresses, as the kernel has them
+# What it assumes where a key is missing, and so leaves out when it writes a profile itself.
+_DEFAULTS = {
     "bridge": {
         "stp": "true",
         "forward-delay": "15",
@@ -62,153 +61,144 @@ _UNWRITTEN = {
 Profile = dict[str, dict[str, str]]  # section -> key -> value
 
 
-def stem(name: str) -> str:
-    """What the profile of a link begins with."""
+def path_prefix(name: str) -> str:
+    """What the path of a link's profile begins with."""
     return f"{FOLDER}/patchbay-{name}"
 
 
-def rendered(boot: BootState, declared: Mapping[str, Fragment]) -> dict[str, File]:
-    """The profiles of all that is declared, by place of its declaration. NotExpressible for what has no word there."""
-    return _Renderer(boot, declared).files()
+def render(boot: BootState, declared: Iterable[Desired]) -> dict[str, File]:
+    """The profiles for these declarations, by path; NotExpressible for what they cannot express."""
+    return _NetworkManagerRenderer(boot, declared).files()
 
 
-class _Renderer(Backend):
-    def __init__(self, boot: BootState, declared: Mapping[str, Fragment]) -> None:
-        super().__init__("networkmanager", boot, SETS)
-        self.links = self.gather(declared)
+class _NetworkManagerRenderer(Renderer):
+    def __init__(self, boot: BootState, declared: Iterable[Desired]) -> None:
+        super().__init__("networkmanager", boot, OWN_SYSCTLS, declared)
 
     def files(self) -> dict[str, File]:
         found = {}
         for link in self.links.values():
-            if link.is_made or not self._has_settings_alone(link):
-                found[f"{stem(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
-        for name in (link.name for link in self.links.values() if link.kind is VETH):  # which its rule for udev leaves alone
-            settings = {f"device-patchbay-{name}": {"match-device": f"interface-name:={listed(name)}", "managed": "1"}}
-            found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text(settings).encode(), 0o644)
+            if link.is_created or not self._is_left_to_udev(link):
+                found[f"{path_prefix(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
+        for name in (link.name for link in self.links.values() if link.kind is VETH):  # its rule for udev excludes pairs
+            match = {"match-device": f"interface-name:={networkmanager_literal(name)}", "managed": "1"}
+            found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text({f"device-patchbay-{name}": match}).encode(), 0o644)
         return found
 
-    def _has_settings_alone(self, link: Declared) -> bool:
-        """Of one that others make: whether their profile is none of our business."""
-        said = [self.said(link.place, link.key, row, value) for row, value in link.rows if row.store in BESIDE]
-        return len(said) == len(link.rows) and not link.routes and not link.rules
+    def _is_left_to_udev(self, link: ManagedLink) -> bool:
+        """Whether a link that others create needs no change of its profile."""
+        settings = [self.setting_of(link.key, row, value) for row, value in link.values if row.store in UDEV_STORES]
+        return len(settings) == len(link.values) and not link.routes and not link.rules
 
-    def _profile(self, link: Declared) -> Profile:
-        if not link.is_made:
-            place = link.place if link.options else [*link.routes, *link.rules][0][0]
-            raise self.refuse(place, link.key, "the profile of a link that others make is theirs to change")
-        if link.options.get("admin_state") != "up":
-            raise self.refuse(
-                link.place, link.key, f"{self.program} brings up each link that it makes, so it takes admin_state: up alone"
-            )
-        found: Profile = {
+    def _profile(self, link: ManagedLink) -> Profile:
+        if not link.is_created:
+            raise self.refuse(link.key, f"the profile of {link.name}, which others create, is not changed")
+        if link.link.attributes.get("admin_state") != "up":
+            raise self.refuse(link.key, f"{self.program} brings up each link that it creates, so admin_state has to be up")
+        profile: Profile = {
             "connection": {
                 "id": f"patchbay-{link.name}",
-                "uuid": str(uuid.uuid5(_NAMES, link.name)),
+                "uuid": str(uuid.uuid5(_UUIDS, link.name)),
                 "type": "macvlan" if link.kind is MACVTAP else link.kind.name,
                 "interface-name": link.name,
             }
         }
         if link.kind is BRIDGE:
-            found["bridge"] = {"stp": "false"}  # unwritten, it would be on
+            profile["bridge"] = {"stp": "false"}  # its own default is on
         if link.kind is MACVTAP:
-            found["macvlan"] = {"tap": "true"}
-        for row, value in link.rows:
+            profile["macvlan"] = {"tap": "true"}
+        for row, value in link.values:
             if row.name in ("addresses", "controller", "admin_state"):
                 continue
             if row.store is Store.INET6:
-                self._check_generation(link, value)
+                self._check_address_generation(link, value)
                 continue
             if isinstance(row.type, Seconds) and value % 100:
-                raise self.refuse(link.place, link.key, f"{self.program} takes whole seconds for {row.name}")
-            said = self.said(link.place, link.key, row, value)
-            if said is not None:
-                text = said[1].upper() if isinstance(row.type, Mac) else said[1]
-                found.setdefault(said[0].section, {})[said[0].key] = text
-        if not self._attach(link, found):
-            self._traffic(link, found)
+                raise self.refuse(link.key, f"{self.program} takes whole seconds for {row.name}")
+            setting = self.setting_of(link.key, row, value)
+            if setting is not None:
+                text = setting[1].upper() if isinstance(row.type, Mac) else setting[1]
+                profile.setdefault(setting[0].section, {})[setting[0].key] = text
+        if not self._attach(link, profile):
+            self._add_traffic(link, profile)
         return {
-            section: {key: value for key, value in keys.items() if _UNWRITTEN.get(section, {}).get(key) != value}
-            for section, keys in found.items()
+            section: {key: value for key, value in keys.items() if _DEFAULTS.get(section, {}).get(key) != value}
+            for section, keys in profile.items()
         }
 
-    def _check_generation(self, link: Declared, mode: str) -> None:
-        """The kernel makes it on a link on which the manager does no IPv6, in the way that it begins with."""
-        if mode != "eui64" or any(one.family == 6 for one in link.addresses):
+    def _check_address_generation(self, link: ManagedLink, mode: str) -> None:
+        """The kernel generates the link-local address, in its default mode, where NetworkManager leaves IPv6 to it."""
+        if mode != "eui64" or any(address.family == 6 for address in link.addresses):
             raise self.refuse(
-                link.place,
                 link.key,
-                f"{self.program} can leave address_generation_mode at eui64, on a link without IPv6 addresses, and no more",
+                f"{self.program} supports address_generation_mode eui64 only, and only on a link without IPv6 addresses",
             )
 
-    def _attach(self, link: Declared, found: Profile) -> bool:
-        """Whether it is a port of a bridge, which has no addresses."""
-        name = link.options.get("controller")
-        if not name:
+    def _attach(self, link: ManagedLink, profile: Profile) -> bool:
+        """Attach a link to its controller; whether it is a bridge port, which has no addresses."""
+        if not link.controller:
             return False
-        made = self.links.get(name)
-        if made is None or not made.is_made:
+        controller = self.links.get(link.controller)
+        if controller is None or not controller.is_created:
             raise self.refuse(
-                link.place,
                 link.key,
-                f"its controller {name} has no profile of ours. Declare {name} with persist: {self.name} too",
+                f"its controller {link.controller} has no profile with persist: {self.backend}",
+                f"Declare {link.controller} with persist: {self.backend} too",
             )
-        words = ("controller", "port-type") if self.version >= _NEW_WORDS else ("master", "slave-type")
-        found["connection"].update(zip(words, (name, made.kind.name)))
-        if made.kind is not BRIDGE:
+        keys = ("controller", "port-type") if self.version >= _CONTROLLER_KEYS_SINCE else ("master", "slave-type")
+        profile["connection"].update(zip(keys, (link.controller, controller.kind.name)))
+        if controller.kind is not BRIDGE:
             return False
-        if link.options.get("addresses") or link.routes or link.rules:
-            raise self.refuse(link.place, link.key, f"{self.program} gives no addresses, routes and rules to a port of a bridge")
-        port = found.setdefault("bridge-port", {})
-        port.setdefault("path-cost", str(LINK["cost"].usual))  # or it would be another one
+        if link.addresses or link.routes or link.rules:
+            raise self.refuse(link.key, f"{self.program} gives a bridge port no addresses, routes or rules")
+        port = profile.setdefault("bridge-port", {})
+        port.setdefault("path-cost", str(LINK["cost"].usual))  # its own default differs from the kernel's
         return True
 
-    def _traffic(self, link: Declared, found: Profile) -> None:
+    def _add_traffic(self, link: ManagedLink, profile: Profile) -> None:
+        """Add addresses, routes and rules, a section for each family."""
         for family in (4, 6):
-            section: dict[str, str] = {}
-            own = [one for one in link.addresses if one.family == family]
-            for number, address in enumerate(own, 1):
-                section[f"address{number}"] = self._address(link, address)
-            routes = [(place, entry) for place, entry in link.routes if entry["family"] == f"ipv{family}"]
-            table = self._table_of_networks(link, own, [entry for _place, entry in routes])
-            if table != MAIN:
-                section["route-table"] = table
-                networks = {_network(one) for one in own}
-                routes = [
-                    (place, entry) for place, entry in routes if _to_network(entry) not in networks or entry["table"] != table
-                ]
-            for number, (place, entry) in enumerate(routes, 1):
-                section.update(self._route(place, entry, number, table))
-            rules = [(place, entry) for place, entry in link.rules if entry["family"] == f"ipv{family}"]
-            for number, (place, entry) in enumerate(rules, 1):
-                section[f"routing-rule{number}"] = self._rule(place, entry)
-            if not own and (routes or rules):
-                place, entry = (*routes, *rules)[0]
-                key = what("routes" if routes else "rules", entry)
-                raise self.refuse(place, key, f"{link.name} has no IPv{family} address, without which {self.program} sets none")
-            if own:
-                section = {"method": "manual", "route-metric": _METRICS[family], **section}
-            else:  # what IPv6 does by itself, the kernel does
+            addresses = [address for address in link.addresses if address.family == family]
+            routes = [route for route in link.routes if route.key.family == family]
+            rules = [rule for rule in link.rules if rule.key.family == family]
+            table = self._table_of_networks(link, addresses, routes)
+            section = {f"address{number}": self._address(link, address) for number, address in enumerate(addresses, 1)}
+            if table != MAIN_TABLE:  # of all routes in it, it creates those to the networks of the addresses itself
+                section["route-table"] = str(table)
+                networks = {_network(address) for address in addresses}
+                routes = [route for route in routes if _network_of_route(route) not in networks or route.key.table != table]
+            for number, route in enumerate(routes, 1):
+                section.update(self._route(route, number, table))
+            for number, rule in enumerate(rules, 1):
+                section[f"routing-rule{number}"] = self._rule(rule)
+            if not addresses and (routes or rules):
+                raise self.refuse(
+                    routes[0].key if routes else rules[0].key,
+                    f"{link.name} has no IPv{family} address, and without one {self.program} sets no routes and rules",
+                )
+            if addresses:
+                section = {"method": "manual", "route-metric": _NETWORK_METRICS[family], **section}
+            else:  # IPv6 is left to the kernel
                 section = {"method": "disabled" if family == 4 else "ignore"}
-            found[f"ipv{family}"] = section
+            profile[f"ipv{family}"] = section
 
-    def _table_of_networks(self, link: Declared, addresses: Sequence[Address], routes: Sequence[Mapping[str, Any]]) -> str:
-        """Where the routes to the networks of its addresses are, which it always makes itself, and in one table."""
-        elsewhere = [one for one in addresses if one.flags & NOPREFIXROUTE]
-        if not elsewhere:
-            return MAIN
-        declared = {_to_network(entry): entry["table"] for entry in routes}
-        tables = {declared.get(_network(one)) if one in elsewhere else MAIN for one in addresses}
-        table = tables.pop()
+    def _table_of_networks(self, link: ManagedLink, addresses: Sequence[Address], routes: Sequence[DesiredRoute]) -> int:
+        """The one table in which it creates the routes to the networks of all addresses."""
+        without_route = [address for address in addresses if address.flags & NOPREFIXROUTE]
+        if not without_route:
+            return MAIN_TABLE
+        declared = {_network_of_route(route): route.key.table for route in routes}
+        tables = {declared.get(_network(one)) if one in without_route else MAIN_TABLE for one in addresses}
+        table: int | None = tables.pop()
         if tables or table is None:
             raise self.refuse(
-                link.place,
                 link.key,
-                f"{self.program} makes a route to the network of each address, and all in one table. With noprefixroute, declare "
-                "these routes for all its addresses of a family, in one table",
+                f"{self.program} creates a route to the network of each address, and all in one table. With noprefixroute, "
+                "declare these routes for all addresses of a family, in one table",
             )
         return table
 
-    def _address(self, link: Declared, address: Address) -> str:
+    def _address(self, link: ManagedLink, address: Address) -> str:
         more = {
             "peer_ip": address.peer_ip,
             "label": address.label,
@@ -217,48 +207,36 @@ class _Renderer(Backend):
         }
         for name, value in more.items():
             if value:
-                raise self.refuse(link.place, link.key, f"{self.program} has no setting for {name} of an address")
+                raise self.refuse(link.key, f"{self.program} has no setting for {name} of an address")
         return str(address)
 
-    def _route(self, place: str, entry: Mapping[str, Any], number: int, usual: str) -> dict[str, str]:
-        """usual: the table of a route of which nothing is said."""
-        key = what("routes", entry)
-        words = dict(self._parts(place, key, values(ROUTE, entry)))
-        gateway = words.pop("gateway", "0.0.0.0" if entry["family"] == "ipv4" else "::")
-        options = {"table": entry["table"], **words}
-        if options["table"] == usual:
+    def _route(self, route: DesiredRoute, number: int, default_table: int) -> dict[str, str]:
+        """The keys of a route; default_table: the one that a route without `table` is in."""
+        key = route.key
+        settings = dict(self.settings_of_routing(route))
+        gateway = settings.pop("gateway", "0.0.0.0" if key.family == 4 else "::")
+        options = {"table": str(key.table), **settings}
+        if key.table == default_table:
             del options["table"]
         if options.get("type") == "unicast":
             del options["type"]
-        found = {f"route{number}": f"{entry['destination']},{gateway},{entry['metric']}"}
+        keys = {f"route{number}": f"{key.destination},{gateway},{key.metric}"}
         if options:
-            found[f"route{number}_options"] = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
-        return found
+            keys[f"route{number}_options"] = ",".join(f"{name}={value}" for name, value in sorted(options.items()))
+        return keys
 
-    def _rule(self, place: str, entry: Mapping[str, Any]) -> str:
-        everything = "0.0.0.0/0" if entry["family"] == "ipv4" else "::/0"
-        words = dict(self._parts(place, what("rules", entry), values(RULE, entry)))
-        found = {"priority": str(entry["priority"]), "from": everything, **words}
+    def _rule(self, rule: DesiredRule) -> str:
+        family = rule.key.family
+        parts = {"priority": str(rule.key.priority), "from": DEFAULT[family], **dict(self.settings_of_routing(rule))}
         for name in ("from", "to"):
-            if found.get(name):
-                found[name] = found[name].removesuffix("/32" if entry["family"] == "ipv4" else "/128")
-        return " ".join(f"{name} {value}" for name, value in found.items())
-
-    def _parts(self, place: str, key: object, rows: list[tuple[Any, Any]]) -> list[tuple[str, str]]:
-        found = []
-        for row, value in rows:
-            if (row.name, value) == ("action", "lookup") or row is ROUTE["link"]:
-                continue
-            said = self.said(place, key, row, value)
-            if said is not None:
-                found.append((said[0].key, said[1]))
-        return found
+            if name in parts:
+                parts[name] = parts[name].removesuffix(f"/{BITS[family]}")
+        return " ".join(f"{name} {value}" for name, value in parts.items())
 
 
-def _to_network(route: Mapping[str, Any]) -> str | None:
-    """The network that it leads to as the route of an address does."""
-    destination: str = route["destination"]
-    return None if route.get("gateway") or route["metric"] else destination
+def _network_of_route(route: DesiredRoute) -> str | None:
+    """The network that it leads to in the way of the route that an address brings."""
+    return None if route.attributes.get("gateway") or route.key.metric else route.key.destination
 
 
 def _network(address: Address) -> str:
@@ -267,4 +245,4 @@ def _network(address: Address) -> str:
 
 def _text(profile: Profile) -> str:
     parts = ["\n".join([f"[{name}]", *(f"{key}={value}" for key, value in keys.items())]) for name, keys in profile.items()]
-    return credit("networkmanager") + "\n\n".join(parts) + "\n"
+    return header("networkmanager") + "\n\n".join(parts) + "\n"

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import MANAGERS
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Change, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Change, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._gateway import Gateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._scope import initial_scope, scope_afterwards, widened
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._transaction import Transaction

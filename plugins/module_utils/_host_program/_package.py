@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import Engine
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._disk import VERSION
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _main
 

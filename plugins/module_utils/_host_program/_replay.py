@@ -14,14 +14,19 @@ from __future__ import annotations
 import contextlib
 import glob
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology, topology_lists
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import FOLDER, Fragment, from_text
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
+    FOLDER,
+    creation_order,
+    from_text,
+    with_both_ends,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NetdevError
 
 ERROR, WARNING, INFO = 3, 4, 6  # as syslog has them
@@ -47,9 +52,11 @@ def log(priority: int, text: str) -> None:
     sys.stderr.flush()
 
 
-def _at_boot(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """`require` is a condition of the task that wrote it: here, nobody has brought any lower device up yet."""
-    return {name: value for name, value in entry.items() if (name, value) != ("lower_device_state", "require")}
+def _at_boot(item: Desired) -> Desired:
+    """`require` is a condition of the task that set it: at boot, nobody has brought any lower device up yet."""
+    if not isinstance(item, DesiredLink) or item.policy.lower_device_state != "require":
+        return item
+    return replace(item, policy=replace(item.policy, lower_device_state=None))
 
 
 class Replay:
@@ -64,57 +71,52 @@ class Replay:
         """The exit status."""
         with KernelGateway():
             pass  # whether the library is there shows here, also when nothing is declared yet
-        pieces = self._read()
-        if pieces and not self._together(pieces):
-            self._one_by_one(pieces)
+        items = self._read()
+        if items and not self._restore_together(items):
+            self._restore_one_by_one(items)
         return 1 if self.failed else 2 if self.check and self.differs else 0
 
-    def _read(self) -> dict[str, Fragment]:
-        """The declarations by path; those that cannot be read are told of, and left out."""
-        found = {}
+    def _read(self) -> list[Desired]:
+        """The declared objects; files that cannot be read are logged, and left out."""
+        found = []
         for path in sorted(glob.glob(f"{FOLDER}/*.json")):
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
-                    found[path] = from_text(file.read(), path)
+                    found.append(from_text(file.read(), path))
             except (OSError, NetdevError) as error:  # which name the file
                 self._fail(error)
         return found
 
-    def _together(self, pieces: Mapping[str, Fragment]) -> bool:
-        """Everything as one topology, which costs one look at the kernel; False when a piece of it cannot be made."""
+    def _restore_together(self, items: Sequence[Desired]) -> bool:
+        """Restore all objects with one observation of the kernel; False when one of them cannot be restored."""
         try:
-            self._make(list(pieces.values()))
-        except Exception:  # which piece it is, the next step tells
+            self._restore(items)
+        except Exception:  # restoring one by one shows which object it is
             return False
         return True
 
-    def _one_by_one(self, pieces: Mapping[str, Fragment]) -> None:
-        """Each on its own, in the order of the lists; again while something waits and something was made."""
-        order = list(topology_lists())
-        left = sorted(pieces, key=lambda path: min(order.index(name) for name in pieces[path]))
+    def _restore_one_by_one(self, items: Sequence[Desired]) -> None:
+        """Restore each object on its own; repeat while some of them wait and others were restored."""
+        left = sorted(items, key=creation_order)
         while left:
-            waiting: dict[str, NetdevError] = {}
-            for path in left:
+            waiting: list[tuple[Desired, Missing]] = []
+            for item in left:
                 try:
-                    self._make([pieces[path]])
+                    self._restore([item])
                 except Missing as error:
-                    waiting[path] = error
-                except Exception as error:  # one that fails keeps no other from coming back
-                    self._fail(f"{path}: {error}")
+                    waiting.append((item, error))
+                except Exception as error:  # an object that fails keeps no other from being restored
+                    self._fail(f"{item.origin}: {error}")
             if len(waiting) == len(left) or self.check:
-                for path, why in waiting.items():
+                for item, why in waiting:
                     self.differs = True
-                    log(WARNING, f"waiting: {path}: {why}")
+                    log(WARNING, f"waiting: {item.origin}: {why}")
                 return
-            left = list(waiting)
+            left = [item for item, _why in waiting]
 
-    def _make(self, fragments: Sequence[Fragment]) -> None:
-        params: dict[str, list[dict[str, Any]]] = {}
-        for fragment in fragments:
-            for name, entries in fragment.items():
-                params.setdefault(name, []).extend(map(_at_boot, entries))
+    def _restore(self, items: Sequence[Desired]) -> None:
         with KernelGateway() as gateway:
-            done = converge(gateway, desired_topology(params), not self.check, allow_lockout=True)
+            done = converge(gateway, with_both_ends(map(_at_boot, items)), not self.check, allow_lockout=True)
         for operation in done.plan.operations:
             self.differs = True
             log(INFO, f"{'differs: to ' if self.check else ''}{operation}")

@@ -320,7 +320,7 @@ def _has_systemd() -> bool:
 
 
 def _unit(path: str) -> str:
-    return files.CLIENT.replace("@", f"@{files.escape(_name(path))}")
+    return files.CLIENT.replace("@", f"@{files.unit_escape(_name(path))}")
 
 
 def _name(path: str) -> str:

@@ -95,7 +95,7 @@ def _duid(identifier: bytes) -> tuple[int, str, bytes] | None:
 def text_of(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]) -> str:
     """The file for a link. ipv6: its settings by name, so that nothing of that changes; none where the kernel has no IPv6."""
     duid = _duid(identifier)
-    lines = ["[Match]", f"Name={files.literal(link)}", "", "[Link]", "ActivationPolicy=manual", "RequiredForOnline=no"]
+    lines = ["[Match]", f"Name={files.networkd_pattern(link)}", "", "[Link]", "ActivationPolicy=manual", "RequiredForOnline=no"]
     lines += ["", "[Network]", "DHCP=ipv4", "KeepConfiguration=static"]
     if ipv6 and not ipv6.get("disable_ipv6"):
         lines += ["LinkLocalAddressing=ipv6", "IPv6PrivacyExtensions=kernel"]
@@ -144,7 +144,7 @@ def prepared(
 
 def start(link: str, index: int, known: Mapping[str, Any], anew: bool, other_mac: bool) -> None:
     """Have networkd serve a link; RequestFailed tells what it does not like."""
-    _write(_CONF, files.KEEP_ROUTING)
+    _write(_CONF, files.FOREIGN_ROUTING)
     _write(_file(link), known["text"])
     _systemctl("start", files.LEASES)
     for _wait in _until():

@@ -47,11 +47,11 @@ _OURS = (
     f"{files.NETWORKMANAGER}/90-patchbay-*.conf",
     f"{files.UDEV}/90-patchbay-*.rules",
     f"{files.SYSCTL}/90-patchbay-*.conf",
-    f"{networkd.stem('*')}.netdev",
+    f"{networkd.path_prefix('*')}.netdev",
     f"{files.NETWORKD}/*.network.d/05-patchbay-*.conf",
-    networkd.WAITS,
-    f"{networkmanager.stem('*')}.nmconnection",
-    f"{declarations.OURS}/*.d/*.json",
+    networkd.POSTPONED,
+    f"{networkmanager.path_prefix('*')}.nmconnection",
+    f"{declarations.OWN_FOLDER}/*.d/*.json",
 )
 # Folders that go with their last file: they are ours, or there for links like ours.
 _OWN_FOLDERS = (
@@ -79,7 +79,7 @@ def has_declarations() -> bool:
     Or was, before the last one, and has left the program here: that only root can tell, who sees all of it.
     """
     left = os.geteuid() == 0 and os.path.exists(files.ENGINE)
-    return left or any(glob.glob(pattern) for pattern in (f"{declarations.OURS}/*.d/*.json", f"{leases.FOLDER}/*.json"))
+    return left or any(glob.glob(pattern) for pattern in (f"{declarations.OWN_FOLDER}/*.d/*.json", f"{leases.FOLDER}/*.json"))
 
 
 def boot_state(ask_managers: bool = False) -> BootState:
@@ -245,7 +245,7 @@ def _tell(request: Reload) -> None:
 
 
 def _prove(request: RunSelfTest) -> None:
-    command = [*files.command(request.interpreter).split(" "), "--check"]
+    command = [*files.boot_command(request.interpreter).split(" "), "--check"]
     try:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired as error:

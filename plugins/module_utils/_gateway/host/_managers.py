@@ -147,13 +147,13 @@ def _await_settled() -> None:
 def _sets_up(path: str) -> bool:
     """Whether it is a file by which networkd makes or sets up a link."""
     with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().startswith(networkd.CREDIT)
+        return file.read().startswith(networkd.HEADER)
     return False
 
 
 def _is_past(path: str) -> bool:
     """Whether a file of ours is no longer there, or no longer one by which it sets up the link."""
-    return path.startswith(networkd.stem("")) and not _sets_up(path)
+    return path.startswith(networkd.path_prefix("")) and not _sets_up(path)
 
 
 def check_profile(path: str, content: bytes) -> None:
@@ -202,7 +202,7 @@ def tell_of_profiles(paths: Sequence[str]) -> None:
     written = [path for path in profiles if os.path.exists(path)]
     gone = [path for path in profiles if path not in written]
     for path in gone:
-        name = path[len(networkmanager.stem("")) : -len(".nmconnection")]
+        name = path[len(networkmanager.path_prefix("")) : -len(".nmconnection")]
         if _profile_of(name) == os.path.basename(path).rpartition(".")[0]:
             run(["nmcli", "device", "set", name, "managed", "no"])
     if gone:

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import CREDIT, rendered
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkd import HEADER, render
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import merge
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import declared, desired_objects
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 
 NETWORKD = "/etc/systemd/network"
@@ -41,7 +42,7 @@ def network(name: str, link: str = "", more: str = "", state: str = "manual", ip
     """The text of the .network file of a link that is made."""
     both = "LinkLocalAddressing=ipv6\nIPv6AcceptRA=true" if ipv6 else "LinkLocalAddressing=no\nIPv6AcceptRA=false"
     return (
-        f"{CREDIT}[Match]\nName={name}\n\n[Link]\nRequiredForOnline=false\nActivationPolicy={state}\n{link}"
+        f"{HEADER}[Match]\nName={name}\n\n[Link]\nRequiredForOnline=false\nActivationPolicy={state}\n{link}"
         f"\n[Network]\nConfigureWithoutCarrier=true\nKeepConfiguration=static\n{both}{in_network}"
         f"{IPV6 if ipv6 else ''}{more}\n"
     )
@@ -49,21 +50,20 @@ def network(name: str, link: str = "", more: str = "", state: str = "manual", ip
 
 def texts(boot: BootState = BOOT, **lists: Any) -> dict[str, str]:
     """What is rendered of entries, by path below the folder."""
-    fragments = {f"{kind}{number}": {kind: [entry]} for kind, some in lists.items() for number, entry in enumerate(some)}
-    return {path[len(NETWORKD) + 1 :]: file.content.decode() for path, file in rendered(boot, fragments).items()}
+    return {path[len(NETWORKD) + 1 :]: file.content.decode() for path, file in render(boot, desired_objects(lists)).items()}
 
 
 def test_macvlan() -> None:
     """The link, what it is to have, and the line for the file of its lower device, whatever folder that one is in."""
     assert texts(macvlan=[{**MV0, "mtu": 1400, "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}]) == {
-        "05-patchbay-mv0.netdev": f"{CREDIT}[NetDev]\nName=mv0\nKind=macvlan\nMACAddress={MAC}\n\n[MACVLAN]\nMode=bridge\n",
+        "05-patchbay-mv0.netdev": f"{HEADER}[NetDev]\nName=mv0\nKind=macvlan\nMACAddress={MAC}\n\n[MACVLAN]\nMode=bridge\n",
         "05-patchbay-mv0.network": network(
             "mv0",
             "MTUBytes=1400\n",
             "\n\n[Address]\nAddress=192.0.2.1/24\nBroadcast=false\n\n[Address]\nAddress=2001:db8::1/64",
             "up",
         ),
-        "10-netplan-eth0.network.d/05-patchbay-mv0.conf": f"{CREDIT}[Network]\nMACVLAN=mv0\n",
+        "10-netplan-eth0.network.d/05-patchbay-mv0.conf": f"{HEADER}[Network]\nMACVLAN=mv0\n",
     }
 
 
@@ -96,14 +96,14 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("udev", "name", "settings", "sentence"),
     [
-        (False, "mv0", SETTINGS, "udev, which would make sysctls at each boot, does not run on this host"),
+        (False, "mv0", SETTINGS, "udev, which sets sysctls at each boot, does not run on this host"),
         (True, "mv0", {"ipv6.accept_ra": 2}, "systemd-networkd itself sets ipv6.accept_ra to 0"),
-        (True, "mv*", SETTINGS, "systemd-sysctl, which makes the settings, cannot tell a link of this name"),
+        (True, "mv*", SETTINGS, "systemd-sysctl, which sets sysctls at each boot, does not support the name of the link"),
     ],
 )
 def test_settings_that_cannot_be(udev: bool, name: str, settings: dict[str, int], sentence: str) -> None:
     """A sentence."""
-    with pytest.raises(InvalidValue, match=re.escape(f"{name}: persist: networkd: {sentence}. Write persist: replay")):
+    with pytest.raises(InvalidValue, match=re.escape(f"{name}: persist: networkd: {sentence}. Set persist: replay")):
         texts(replace(BOOT, udev=udev), macvlan=[{**MV0, "name": name, "sysctls": settings}])
 
 
@@ -112,7 +112,7 @@ def test_pair() -> None:
     end = {"name": "vb", "address": OTHER_MAC, "addresses": ["10.0.0.2/24"]}
     found = texts(veth=[{"name": "va", "address": MAC, "controller": "br9", "admin_state": "up", "peer": end}])
     assert found == {
-        "05-patchbay-va.netdev": f"{CREDIT}[NetDev]\nName=va\nKind=veth\nMACAddress={MAC}\n\n"
+        "05-patchbay-va.netdev": f"{HEADER}[NetDev]\nName=va\nKind=veth\nMACAddress={MAC}\n\n"
         f"[Peer]\nName=vb\nMACAddress={OTHER_MAC}\n",
         "05-patchbay-va.network": network("va", state="up", in_network="\nBridge=br9"),
         "05-patchbay-vb.network": network("vb", more="\n\n[Address]\nAddress=10.0.0.2/24\nBroadcast=false"),
@@ -129,21 +129,21 @@ def test_bridge_and_port() -> None:
         link=[{"name": "eth1", "controller": "br0", "mtu": 1400}],
     )
     assert found["05-patchbay-br0.netdev"] == (
-        f"{CREDIT}[NetDev]\nName=br0\nKind=bridge\nMACAddress=none\n\n[Bridge]\nForwardDelaySec=4.5\nPriority=4096\n"
+        f"{HEADER}[NetDev]\nName=br0\nKind=bridge\nMACAddress=none\n\n[Bridge]\nForwardDelaySec=4.5\nPriority=4096\n"
     )
     lines = "Isolated=false\nHairPin=true\nLearning=true\nUseBPDU=false\nCost=7".splitlines()
     section = found["05-patchbay-d0.network"].partition("[Bridge]\n")[2].partition("\n\n")[0].splitlines()
     assert sorted(section) == sorted(lines)
     assert found["20-eth1.network.d/05-patchbay-eth1.conf"] == (
-        f"{CREDIT}[Link]\nMTUBytes=1400\n\n[Bridge]\nCost=9\n\n[Network]\nBridge=br0\n"
+        f"{HEADER}[Link]\nMTUBytes=1400\n\n[Bridge]\nCost=9\n\n[Network]\nBridge=br0\n"
     )
 
 
 def test_vlan_on_a_link_of_ours() -> None:
     """A drop-in for its file, as for others' files; the MAC address is that of the lower device."""
     found = texts(macvlan=[MV0], vlan=[{"name": "v7", "lower_device": "mv0", "id": 7}])
-    assert found["05-patchbay-v7.netdev"] == f"{CREDIT}[NetDev]\nName=v7\nKind=vlan\n\n[VLAN]\nId=7\n"
-    assert found["05-patchbay-mv0.network.d/05-patchbay-v7.conf"] == f"{CREDIT}[Network]\nVLAN=v7\n"
+    assert found["05-patchbay-v7.netdev"] == f"{HEADER}[NetDev]\nName=v7\nKind=vlan\n\n[VLAN]\nId=7\n"
+    assert found["05-patchbay-mv0.network.d/05-patchbay-v7.conf"] == f"{HEADER}[Network]\nVLAN=v7\n"
 
 
 def test_vrf() -> None:
@@ -193,11 +193,11 @@ def test_route_by_a_card_of_others() -> None:
     """A drop-in."""
     found = texts(routes=[{**ROUTE, "link": "eth1"}])
     assert found == {
-        "20-eth1.network.d/05-patchbay-eth1.conf": f"{CREDIT}[Route]\nDestination=203.0.113.0/24\nTable=107\n",
+        "20-eth1.network.d/05-patchbay-eth1.conf": f"{HEADER}[Route]\nDestination=203.0.113.0/24\nTable=107\n",
     }
 
 
-WAY_OUT = ". Write persist: replay, which brings back everything"
+WAY_OUT = ". Set persist: replay, which restores everything"
 NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
 
 
@@ -209,7 +209,7 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
         ({"macvlan": [{**MV0, "nopromisc": True}]}, f"{NO_SETTING} nopromisc"),
         (
             {"macvtap": [{**MV0, "device_owner": 7}]},
-            "mv0: persist: networkd: udev, which would make device_owner at each boot, does not run on this host",
+            "mv0: persist: networkd: udev, which sets device_owner at each boot, does not run on this host",
         ),
         ({"macvtap": [{**MV0, "bc_queue_len": 7}]}, f"{NO_SETTING} bc_queue_len"),
         (
@@ -220,41 +220,38 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
             {"macvlan": [{**MV0, "address_generation_mode": "stable_secret"}]},
             "mv0: persist: networkd: systemd-networkd cannot set address_generation_mode to stable_secret",
         ),
-        ({"netns": [{"name": "blue"}]}, "netns blue: persist: networkd: systemd-networkd makes no network namespaces"),
+        ({"netns": [{"name": "blue"}]}, "netns blue: persist: networkd: systemd-networkd does not create network namespaces"),
         (
             {"macvlan": [{**MV0, "netns": "blue"}]},
-            "mv0 in netns blue: persist: networkd: systemd-networkd works in the namespace of the host alone",
+            "mv0 in netns blue: persist: networkd: systemd-networkd manages only the namespace of the host itself",
         ),
         (
             {"veth": [{"name": "va", "peer": {"name": "vb", "netns": "blue"}}]},
-            "vb in netns blue: persist: networkd: systemd-networkd works in the namespace of the host alone",
+            "vb in netns blue: persist: networkd: systemd-networkd manages only the namespace of the host itself",
         ),
         (
             {"macvlan": [{**MV0, "lower_device": "eth7"}]},
-            "mv0: persist: networkd: its lower device eth7 is not set up by systemd-networkd (networkctl status eth7 "
-            "names no .network "
-            "file), which makes or changes links along with the file of that one only",
+            "mv0: persist: networkd: its lower device eth7 is not configured by systemd-networkd (networkctl status eth7 "
+            "shows no .network file), and only with the file of that link can it create or change links",
         ),
         (
             {"macvlan": [{**MV0, "controller": "br1"}]},
-            "mv0: persist: networkd: its controller br1 is made by no .netdev file, so systemd-networkd would not "
-            "attach anything to "
-            "it. Declare br1 with persist: networkd too",
+            "mv0: persist: networkd: its controller br1 is created by no .netdev file, so systemd-networkd would not "
+            "attach the link. Declare br1 with persist: networkd too, or",
         ),
         (
             {"link": [{"name": "eth1", "addresses": ["192.0.2.1/24"]}]},
-            "eth1: persist: networkd: the addresses of a link that others' files set up are theirs to say",
+            "eth1: persist: networkd: addresses of a link that other files configure can only be set in these files",
         ),
         (
             {"routes": [ROUTE]},
-            "route to 203.0.113.0/24 table 107: persist: networkd: systemd-networkd keeps it in the file of a link; "
-            "its link is not "
-            "written, and no route of that table has one. Write link",
+            "route to 203.0.113.0/24 table 107: persist: networkd: systemd-networkd keeps a route in the file of a link, "
+            "but link is not set, and no route of its table has one. Set link, or",
         ),
         (
             {"rules": [{**RULE, "from": "192.0.2.7/32", "table": "9"}]},
-            "IPv4 rule 107: persist: networkd: systemd-networkd keeps it in the file of a link; it names no link, and neither an "
-            "address nor a table of a link that is declared so",
+            "IPv4 rule 107: persist: networkd: systemd-networkd keeps a rule in the file of a link, but this one names no link, "
+            "and neither an address nor a table of a link with persist: networkd",
         ),
         (
             {"macvlan": [MV0], "rules": [{**RULE, "iif": "mv0", "action": "nop"}]},
@@ -262,7 +259,7 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
         ),
         (
             {"macvlan": [{**MV0, "dhcp4": {"client_id": "mac"}}]},
-            "mv0: persist: networkd: the DHCP client of dhcp4 has no place in the files of systemd-networkd",
+            "mv0: persist: networkd: the files of systemd-networkd do not support the DHCP client of dhcp4",
         ),
     ],
 )
@@ -270,7 +267,8 @@ def test_what_it_cannot_say(lists: dict[str, Any], sentence: str) -> None:
     """A sentence, with the way out."""
     with pytest.raises(InvalidValue) as caught:
         texts(**lists)
-    assert str(caught.value) == sentence + WAY_OUT
+    way_out = WAY_OUT.replace(". Set", " set") if sentence.endswith(", or") else WAY_OUT
+    assert str(caught.value) == sentence + way_out
 
 
 def test_version() -> None:
@@ -292,7 +290,7 @@ def test_every_row_has_its_place() -> None:
     """Each key that the table names stands in some file, once for each link that has it."""
     for version in (252, 257):
         boot = BootState(versions={"networkd": version}, governed=BOOT.governed)
-        for path, file in rendered(boot, declared("networkd", version)).items():
+        for path, file in render(boot, declared("networkd", version)).items():
             sections = file.content.decode().split("\n\n")
             lines = [line for section in sections for line in section.splitlines()[1:]]
             assert all("=" in line or line.startswith("[") for line in lines), path
@@ -339,7 +337,7 @@ def test_what_udev_makes() -> None:
     assert disk.boot.files[sysctl("eth7")].content.decode().splitlines()[1:] == ["net/ipv4/conf/eth7/arp_ignore = 1"]
     assert 'MODE="0660"' in disk.boot.files[udev].content.decode()
     found = disk.run("replay", macvtap=[tap])
-    assert sentences(found)[-1] == f"tidy up for the next boot: delete {sysctl('mt.0')}"
+    assert sentences(found)[-1] == f"remove files that are no longer needed: delete {sysctl('mt.0')}"
     disk.run("none", macvtap=[tap], link=[eth7])
     assert disk.boot.files == {}
 
@@ -377,9 +375,9 @@ def test_its_own_files_are_read_first() -> None:
     """Or networkd would try to make a link that is there; and no program of ours is needed."""
     found = host().run("networkd", macvlan=[ON_ETH1])
     assert sentences(found) == [
-        f"bring back at the next boot: write {FOLDER}/link-mv0.json",
-        f"have systemd-networkd bring it back: {OWN}",
-        f"have systemd-networkd bring it back: write {DROP_IN}",
+        f"save declarations: write {FOLDER}/link-mv0.json",
+        f"configure systemd-networkd: {OWN}",
+        f"configure systemd-networkd: write {DROP_IN}",
     ]
     assert [step.reloads for step in found.last] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
     assert found.warnings == ()
@@ -396,11 +394,10 @@ def test_older_release(lower: str) -> None:
         assert found.warnings == ()
         return
     assert not any(told)
-    assert sentences(found)[0] == "wait for the next boot: write /run/patchbay-networkd-waits"
+    assert sentences(found)[0] == "postpone the reload of systemd-networkd to the next boot: write /run/patchbay-networkd-waits"
     assert found.warnings == (
-        "systemd-networkd 252 takes addresses off for a moment when it reads a file about a link anew, here those of "
-        "eth0: so it is "
-        "not told, and what is written for it takes effect at the next boot. The kernel has all of it already",
+        "systemd-networkd 252 removes the addresses of a link for a moment when it reloads a file of the link, here of eth0: it "
+        "is not reloaded, and its new files take effect at the next boot. The kernel already has all changes",
     )
     later = disk.run("networkd", macvlan=[{"name": "mv0", "mtu": 1400}])
     assert not any(getattr(step, "reloads", ()) for step in (*later.first, *later.last))
@@ -413,7 +410,7 @@ def test_to_another_backend_and_back() -> None:
     disk.run("networkd", macvlan=[ON_ETH1], rules=[{"priority": 105, "iif": "mv0", "table": "105"}])
     found = disk.run("replay", macvlan=[ON_ETH1])
     first = [str(step) for step in found.first]
-    assert f"have systemd-networkd let go: write {NETWORKD}/05-patchbay-mv0.network, " in first[0]
+    assert f"release links from systemd-networkd: write {NETWORKD}/05-patchbay-mv0.network, " in first[0]
     assert found.releases_links
     assert [str(item.key) for item in found.reapply] == ["mv0"]
     assert b"Unmanaged=yes" in disk.boot.files[f"{NETWORKD}/05-patchbay-mv0.network"].content
@@ -434,7 +431,7 @@ def test_away(way: str) -> None:
     else:
         found = disk.run("none", macvlan=[ON_ETH1])
     assert disk.boot.files == {}
-    assert [str(step).partition(":")[0] for step in found.first] == ["have systemd-networkd let go", "forget at the next boot"]
+    assert [str(step).partition(":")[0] for step in found.first] == ["release links from systemd-networkd", "remove declarations"]
     assert found.last == ()
     assert [str(item.key) for item in found.reapply] == ([] if way == "absent" else ["mv0"])
 
@@ -452,9 +449,8 @@ def test_drift_is_mended() -> None:
     found = disk.run(None, macvlan=[{"name": "mv0", "mtu": 1300}])
     assert found.changes == ()
     assert found.warnings == (
-        f"mv0: its declaration for the next boot ({FOLDER}/link-mv0.json) says something else than this task. Write "
-        f"persist: networkd "
-        "to save it as it is now, or persist: none to delete the declaration",
+        f"mv0: the declaration for the next boot ({FOLDER}/link-mv0.json) differs from this task. Set persist: networkd to "
+        "update it, or persist: none to delete it",
     )
 
 
@@ -464,8 +460,7 @@ def test_manager_that_does_not_run() -> None:
         Disk().run("networkd", macvlan=[ON_ETH1])
     assert str(caught.value) == (
         "mv0: persist: networkd: systemd-networkd does not run on this host. Start it (systemctl enable --now "
-        "systemd-networkd), or "
-        "write persist: replay, which needs none"
+        "systemd-networkd), or set persist: replay, which needs no network manager"
     )
 
 
@@ -480,7 +475,7 @@ def test_what_cannot_be_said_any_more() -> None:
     assert found.changes == ()
     assert [note.partition(":")[0] for note in found.warnings] == ["mv0", "mv1"]
     assert disk.boot.files == before
-    with pytest.raises(InvalidValue, match="mv0: persist: networkd: its lower device eth1 is not set up"):
+    with pytest.raises(InvalidValue, match="mv0: persist: networkd: its lower device eth1 is not configured by systemd-networkd"):
         disk.plan("networkd", macvlan=[ON_ETH1])
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, rendered
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, render
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import desired_objects
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_boot_planning import Disk, sentences
 
-CREDIT = "# Written by patchbay.netdev, from what was declared with persist: networkmanager.\n"
+HEADER = "# Written by patchbay.netdev, from declarations with persist: networkmanager.\n"
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 BOOT = BootState(managers=frozenset({"networkmanager"}), versions={"networkmanager": 152})
 MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": MAC, "admin_state": "up"}
@@ -28,12 +29,11 @@ DECLARED = "/etc/patchbay/networkmanager.d"
 
 def texts(version: int = 152, **lists: Any) -> dict[str, str]:
     """What is rendered of entries, by name of the file, without the identity of each profile."""
-    fragments = {f"{kind}{number}": {kind: [entry]} for kind, some in lists.items() for number, entry in enumerate(some)}
     found = {}
-    for path, file in rendered(BootState(versions={"networkmanager": version}), fragments).items():
+    for path, file in render(BootState(versions={"networkmanager": version}), desired_objects(lists)).items():
         lines = file.content.decode().splitlines(keepends=True)
         assert file.mode == (0o600 if path.startswith(FOLDER) else 0o644)
-        assert lines[0] == CREDIT
+        assert lines[0] == HEADER
         found[path.rpartition("/")[2]] = "".join(line for line in lines[1:] if not line.startswith(("id=", "uuid=")))
     return found
 
@@ -59,7 +59,7 @@ def test_identity_is_the_same_each_time() -> None:
     """And is one."""
 
     def identity() -> str:
-        file = rendered(BOOT, {"x": {"macvlan": [MV0]}})[f"{FOLDER}/patchbay-mv0.nmconnection"]
+        file = render(BOOT, desired_objects({"macvlan": [MV0]}))[f"{FOLDER}/patchbay-mv0.nmconnection"]
         return file.content.decode().partition("uuid=")[2].partition("\n")[0]
 
     assert identity() == identity() == str(uuid.UUID(identity()))
@@ -118,16 +118,16 @@ def test_routes_and_rules() -> None:
         "method=manual",
         "route-metric=0",
         "address1=192.0.2.1/24",
-        "route1=203.0.113.0/24,192.0.2.254,0",
-        "route1_options=mtu=1400,table=107",
-        "route2=0.0.0.0/0,0.0.0.0,9",
-        "route2_options=table=107,type=unreachable",
-        "route3=198.51.100.0/24,0.0.0.0,0",
+        "route1=0.0.0.0/0,0.0.0.0,9",
+        "route1_options=table=107,type=unreachable",
+        "route2=198.51.100.0/24,0.0.0.0,0",
+        "route3=203.0.113.0/24,192.0.2.254,0",
+        "route3_options=mtu=1400,table=107",
         "routing-rule1=priority 107 from 192.0.2.1 iif mv0 table 107",
     ]
 
 
-WAY_OUT = ". Write persist: replay, which brings back everything"
+WAY_OUT = ". Set persist: replay, which restores everything"
 SAYS = "mv0: persist: networkmanager: NetworkManager"
 
 
@@ -165,7 +165,7 @@ def test_routes_to_its_networks_that_cannot_be(addresses: list[str], tables: lis
     link = {**MV0, "addresses": [{"ip": ip, "noprefixroute": True} for ip in addresses]}
     networks = ["192.0.2.0/24", "198.51.100.0/24"]
     routes = [{**NETWORK, "destination": network, "table": table} for network, table in zip(networks, tables)]
-    with pytest.raises(InvalidValue, match="NetworkManager makes a route to the network of each address, and all in one table"):
+    with pytest.raises(InvalidValue, match="NetworkManager creates a route to the network of each address, and all in one table"):
         texts(macvlan=[link], routes=routes)
 
 
@@ -173,16 +173,16 @@ def test_generation_of_the_link_local_address() -> None:
     """What the kernel does by itself, where the manager lets it."""
     assert texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"], "address_generation_mode": "eui64"}])
     for more in ({"addresses": ["2001:db8::1/64"], "address_generation_mode": "eui64"}, {"address_generation_mode": "none"}):
-        with pytest.raises(InvalidValue, match="NetworkManager can leave address_generation_mode at eui64"):
+        with pytest.raises(InvalidValue, match="NetworkManager supports address_generation_mode eui64 only"):
             texts(macvlan=[{**MV0, **more}])
 
 
 def test_settings_of_a_link_of_others() -> None:
     """Its profile stays theirs, for udev makes them; but what NetworkManager sets itself cannot be."""
     boot = replace(BOOT, udev=True)
-    assert rendered(boot, {"eth7": {"link": [{"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}]}}) == {}
+    assert render(boot, desired_objects({"link": [{"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}]})) == {}
     with pytest.raises(InvalidValue, match=r"NetworkManager itself sets ipv6\.forwarding to 0"):
-        rendered(boot, {"eth7": {"link": [{"name": "eth7", "sysctls": {"ipv6.forwarding": 1}}]}})
+        render(boot, desired_objects({"link": [{"name": "eth7", "sysctls": {"ipv6.forwarding": 1}}]}))
 
 
 @pytest.mark.parametrize(
@@ -191,16 +191,16 @@ def test_settings_of_a_link_of_others() -> None:
         ({"macvlan": [{**MV0, "source_addresses": [OTHER_MAC]}]}, f"{SAYS} has no setting for source_addresses"),
         (
             {"macvtap": [{**MV0, "device_mode": "0660"}]},
-            "mv0: persist: networkmanager: udev, which would make device_mode at each boot, does not run on this host",
+            "mv0: persist: networkmanager: udev, which sets device_mode at each boot, does not run on this host",
         ),
         ({"macvlan": [MV0], "bridge_port": [{"port": "mv0", "isolated": True}]}, f"{SAYS} has no setting for isolated"),
         (
             {"macvlan": [{**MV0, "admin_state": "down"}]},
-            f"{SAYS} brings up each link that it makes, so it takes admin_state: up alone",
+            f"{SAYS} brings up each link that it creates, so admin_state has to be up",
         ),
         (
             {"macvlan": [{**MV0, "admin_state": None}]},
-            f"{SAYS} brings up each link that it makes, so it takes admin_state: up alone",
+            f"{SAYS} brings up each link that it creates, so admin_state has to be up",
         ),
         (
             {"macvlan": [{**MV0, "addresses": [{"ip": "192.0.2.1/24", "label": "mv0:1"}]}]},
@@ -212,31 +212,34 @@ def test_settings_of_a_link_of_others() -> None:
         ),
         (
             {"macvlan": [{**MV0, "controller": "br9"}]},
-            f"{SAYS[:29]} its controller br9 has no profile of ours. Declare br9 with persist: networkmanager too",
+            f"{SAYS[:29]} its controller br9 has no profile with persist: networkmanager. "
+            "Declare br9 with persist: networkmanager too, or",
         ),
         (
             {
                 "bridge": [{"name": "br0", "admin_state": "up"}],
                 "macvlan": [{**MV0, "controller": "br0", "addresses": ["192.0.2.1/24"]}],
             },
-            f"{SAYS} gives no addresses, routes and rules to a port of a bridge",
+            f"{SAYS} gives a bridge port no addresses, routes or rules",
         ),
         (
             {"link": [{"name": "mv0", "mtu": 1400}]},
-            "mv0: persist: networkmanager: the profile of a link that others make is theirs to change",
+            "mv0: persist: networkmanager: the profile of mv0, which others create, is not changed",
         ),
         (
             {"macvlan": [MV0], "rules": [{"priority": 7, "family": "ipv6", "iif": "mv0", "table": "7"}]},
-            "IPv6 rule 7: persist: networkmanager: mv0 has no IPv6 address, without which NetworkManager sets none",
+            "IPv6 rule 7: persist: networkmanager: mv0 has no IPv6 address, and without one NetworkManager sets no routes and "
+            "rules",
         ),
-        ({"macvlan": [{**MV0, "netns": "blue"}]}, f"mv0 in netns blue{SAYS[3:]} works in the namespace of the host alone"),
+        ({"macvlan": [{**MV0, "netns": "blue"}]}, f"mv0 in netns blue{SAYS[3:]} manages only the namespace of the host itself"),
     ],
 )
 def test_what_it_cannot_say(lists: dict[str, Any], sentence: str) -> None:
     """A sentence, with the way out."""
     with pytest.raises(InvalidValue) as caught:
         texts(**lists)
-    assert str(caught.value) == sentence + WAY_OUT
+    way_out = WAY_OUT.replace(". Set", " set") if sentence.endswith(", or") else WAY_OUT
+    assert str(caught.value) == sentence + way_out
 
 
 def test_version() -> None:
@@ -252,15 +255,18 @@ def test_away_and_back() -> None:
     udev = "/etc/systemd/network/05-patchbay-mv0.link"
     assert sentences(found) == [
         f"prepare the next boot: write {udev}",
-        f"bring back at the next boot: write {DECLARED}/link-mv0.json",
-        f"have NetworkManager bring it back: write {FOLDER}/patchbay-mv0.nmconnection",
+        f"save declarations: write {DECLARED}/link-mv0.json",
+        f"configure NetworkManager: write {FOLDER}/patchbay-mv0.nmconnection",
     ]
     assert [step.reloads for step in found.first] == [("udev",)]  # type: ignore[attr-defined]
     text = disk.boot.files[udev].content.decode()
     assert text.endswith("\n[Match]\nOriginalName=mv0\n\n[Link]\nMACAddressPolicy=none\n")
     found = disk.run("replay", macvlan=[MV0])
     assert udev not in disk.boot.files
-    assert [str(step).partition(":")[0] for step in found.first][:2] == ["have NetworkManager let go", "prepare the next boot"]
+    assert [str(step).partition(":")[0] for step in found.first][:2] == [
+        "release links from NetworkManager",
+        "prepare the next boot",
+    ]
     assert [step.reloads for step in found.first[:1]] == [("profiles",)]  # type: ignore[attr-defined]
     assert [str(item.key) for item in found.reapply] == ["mv0"]
     disk.run("networkmanager", macvlan=[MV0])

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, Engine, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import FORMAT
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import BootPlan, plan_boot
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, merge
@@ -26,7 +28,9 @@ ENGINE = "/usr/local/lib/patchbay/replay.pyz"
 UNITS = "/etc/systemd/system"
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 PROGRAM = Engine(b"program", (1, 0, 0))
-TOLD = "There is no service manager that starts things at boot here: have the host run this, as root, when it starts: "
+COMMAND_WARNING = (
+    "This host has no service manager that starts the boot program. Have the host run this command as root at each boot: "
+)
 MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge"}
 STATE = State(
     [
@@ -72,8 +76,10 @@ class Disk:
         self.boot = replace(self.boot, files={**self.boot.files, f"{FOLDER}/{name}.json": File(text.encode(), 0o600)})
 
     def saved(self, name: str) -> Any:
-        """A declaration."""
-        return json.loads(self.boot.files[f"{FOLDER}/{name}.json"].content)["topology"]
+        """A declaration: the options by the type of the object."""
+        content = json.loads(self.boot.files[f"{FOLDER}/{name}.json"].content)
+        assert content.pop("format") == FORMAT
+        return content
 
     def names(self) -> list[str]:
         """All declarations."""
@@ -95,8 +101,8 @@ def test_first_declaration() -> None:
         f"prepare the next boot: write {ENGINE}",
         "test the boot program with /usr/bin/python3",
     ]
-    assert [str(step) for step in found.last] == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
-    assert found.warnings == (f"{TOLD}/usr/bin/python3 -I {ENGINE}",)
+    assert [str(step) for step in found.last] == [f"save declarations: write {FOLDER}/link-mv0.json"]
+    assert found.warnings == (f"{COMMAND_WARNING}/usr/bin/python3 -I {ENGINE}",)
 
 
 def test_declaration_is_for_root_alone() -> None:
@@ -104,7 +110,7 @@ def test_declaration_is_for_root_alone() -> None:
     disk = Disk()
     disk.run(macvlan=[MV0])
     assert disk.boot.files[f"{FOLDER}/link-mv0.json"].mode == 0o600
-    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC}]}
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC}}
 
 
 def test_second_declaration_leaves_the_program_alone() -> None:
@@ -112,7 +118,7 @@ def test_second_declaration_leaves_the_program_alone() -> None:
     disk = Disk()
     disk.run(macvlan=[MV0])
     found = disk.run(macvtap=[{"name": "mt0", "lower_device": "eth0"}])
-    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mt0.json"]
+    assert sentences(found) == [f"save declarations: write {FOLDER}/link-mt0.json"]
     assert disk.names() == ["link-mt0", "link-mv0"]
 
 
@@ -122,21 +128,21 @@ def test_change() -> None:
     disk.run(macvlan=[MV0])
     before = disk.boot.files[f"{FOLDER}/link-mv0.json"]
     found = disk.run(macvlan=[{"name": "mv0", "mtu": 1400}])
-    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+    assert sentences(found) == [f"save declarations: write {FOLDER}/link-mv0.json"]
     ((path, old, new),) = found.changes
     assert (path, old) == (f"{FOLDER}/link-mv0.json", before)
     assert new is not None
     assert b'"mtu": 1400' in new.content
-    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "mtu": 1400, "address": MAC}]}
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "mtu": 1400, "address": MAC}}
 
 
 def test_edited_by_hand() -> None:
     """What the task writes is put right; what it does not write is not its business."""
     disk = Disk()
     disk.run(macvlan=[{**MV0, "mtu": 1400}])
-    disk.put("link-mv0", json.dumps({"format": 1, "topology": {"macvlan": [{**MV0, "mtu": 1300, "alias": "mine"}]}}))
+    disk.put("link-mv0", json.dumps({"format": FORMAT, "macvlan": {**MV0, "mtu": 1300, "alias": "mine"}}))
     disk.run(macvlan=[{**MV0, "mtu": 1400}])
-    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "mtu": 1400, "alias": "mine", "address": MAC}]}
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "mtu": 1400, "alias": "mine", "address": MAC}}
 
 
 def systemd() -> Disk:
@@ -164,7 +170,7 @@ def test_systemd_with_managers_and_udev() -> None:
     assert sentences(found) == [
         f"prepare the next boot: {', '.join(f'write {path}' for path in around)}",
         "test the boot program with /usr/bin/python3",
-        f"bring back at the next boot: write {FOLDER}/link-mt0.json",
+        f"save declarations: write {FOLDER}/link-mt0.json",
     ]
     words = [str(request) for step in found.first for request in step.requests()]
     assert words[len(around) :] == [
@@ -174,8 +180,8 @@ def test_systemd_with_managers_and_udev() -> None:
     assert found.warnings == ()
     gone = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
     assert sentences(gone) == [
-        f"forget at the next boot: delete {FOLDER}/link-mt0.json",
-        f"tidy up for the next boot: {', '.join(f'delete {path}' for path in around)}",
+        f"remove declarations: delete {FOLDER}/link-mt0.json",
+        f"remove files that are no longer needed: {', '.join(f'delete {path}' for path in around)}",
     ]
     assert [str(step) for step in gone.first] == sentences(gone)[:1]
     assert disk.boot.files == {}
@@ -219,8 +225,8 @@ def test_absent_one_of_two() -> None:
     disk.run(macvlan=[MV0], macvtap=[{"name": "mt0", "lower_device": "eth1", "device_mode": "0660"}])
     found = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
     assert sentences(found) == [
-        f"forget at the next boot: delete {FOLDER}/link-mt0.json",
-        "tidy up for the next boot: "
+        f"remove declarations: delete {FOLDER}/link-mt0.json",
+        "remove files that are no longer needed: "
         f"delete {UNITS}/sys-subsystem-net-devices-eth1.device.wants/patchbay-replay@eth1.service, "
         "delete /etc/systemd/network/05-patchbay-mt0.network, delete /etc/NetworkManager/conf.d/90-patchbay-mt0.conf, "
         "delete /etc/udev/rules.d/90-patchbay-mt0.rules",
@@ -236,7 +242,7 @@ def test_the_last_takes_everything_along(how: dict[str, str]) -> None:
     disk.run(macvlan=[MV0])
     found = disk.run(None, macvlan=[{**MV0, **how}])
     assert disk.boot.files == {}
-    assert [str(step) for step in found.first] == [f"forget at the next boot: delete {FOLDER}/link-mv0.json"]
+    assert [str(step) for step in found.first] == [f"remove declarations: delete {FOLDER}/link-mv0.json"]
 
 
 def test_without_persist_nothing_is_written() -> None:
@@ -255,8 +261,8 @@ def test_contradiction_is_told() -> None:
     found = disk.run(None, macvlan=[{**MV0, "mode": "vepa"}])
     assert found.changes == ()
     assert found.warnings == (
-        f"mv0: its declaration for the next boot ({FOLDER}/link-mv0.json) says something else than this task. "
-        "Write persist: replay to save it as it is now, or persist: none to delete the declaration",
+        f"mv0: the declaration for the next boot ({FOLDER}/link-mv0.json) differs from this task. "
+        "Set persist: replay to update it, or persist: none to delete it",
     )
 
 
@@ -269,7 +275,7 @@ def test_newer_program_stays() -> None:
     disk.run(macvlan=[MV0])
     disk.engine = Engine(b"older", (1, 9, 0))
     found = disk.plan(macvlan=[{**MV0, "mtu": 1400}])
-    assert sentences(found) == [f"bring back at the next boot: write {FOLDER}/link-mv0.json"]
+    assert sentences(found) == [f"save declarations: write {FOLDER}/link-mv0.json"]
 
 
 @pytest.mark.parametrize("version", [(1, 0, 0), (1, 0, 1)])
@@ -293,8 +299,8 @@ def test_damaged_declaration_of_another_is_kept() -> None:
     found = disk.run(macvlan=[MV0])
     assert disk.boot.files[f"{FOLDER}/link-old.json"].content == b"{"
     assert found.warnings[0] == (
-        f"{FOLDER}/link-old.json: it is damaged (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)). "
-        "Delete it, or run the task again that declared it"
+        f"{FOLDER}/link-old.json: the declaration is damaged (Expecting property name enclosed in double quotes: line 1 column 2 "
+        "(char 1)). Delete the file, or run the task that declares the object again"
     )
 
 
@@ -319,7 +325,7 @@ def test_damaged_declaration_of_the_same(persist: str | None, left: list[str]) -
     disk.run(persist, macvlan=[MV0])
     assert disk.names() == left
     if persist == "replay":
-        assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC}]}
+        assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC}}
 
 
 # --- ports ---
@@ -333,10 +339,7 @@ def test_port_joins_the_declaration_of_its_link() -> None:
     disk.run(macvlan=[MV0])
     disk.run(bridge_port=[PORT])
     assert disk.names() == ["link-mv0"]
-    assert disk.saved("link-mv0") == {
-        "macvlan": [{**MV0, "address": MAC, "controller": "br0"}],
-        "bridge_port": [{"port": "mv0", "hairpin": True}],
-    }
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC, "controller": "br0", "hairpin": True}}
 
 
 @pytest.mark.parametrize("persist", ["replay", None])
@@ -345,7 +348,7 @@ def test_port_leaves_the_declaration(persist: str | None) -> None:
     disk = Disk()
     disk.run(macvlan=[MV0], bridge_port=[PORT], link=[{"name": "mv0", "mtu": 1400}])
     disk.run(persist, bridge_port=[{"port": "mv0", "state": "absent"}])
-    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC, "mtu": 1400}]}
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC, "mtu": 1400}}
 
 
 @pytest.mark.parametrize("persist", ["replay", None])
@@ -353,10 +356,7 @@ def test_port_that_is_nothing_else(persist: str | None) -> None:
     """Of a link that is not ours, nothing is left."""
     disk = Disk()
     disk.run(bridge_port=[{"port": "eth0", "bridge": "br0", "hairpin": True}])
-    assert disk.saved("link-eth0") == {
-        "link": [{"name": "eth0", "controller": "br0"}],
-        "bridge_port": [{"port": "eth0", "hairpin": True}],
-    }
+    assert disk.saved("link-eth0") == {"link": {"name": "eth0", "controller": "br0", "hairpin": True}}
     disk.run(persist, bridge_port=[{"port": "eth0", "state": "absent"}])
     assert disk.boot.files == {}
 
@@ -373,7 +373,7 @@ def test_port_leaves_and_more_is_said() -> None:
     disk = Disk()
     disk.run(link=[{"name": "eth0", "mtu": 1400, "controller": "br0"}])
     disk.run(link=[{"name": "eth0", "mtu": 1300, "controller": ""}])
-    assert disk.saved("link-eth0") == {"link": [{"name": "eth0", "mtu": 1300}]}
+    assert disk.saved("link-eth0") == {"link": {"name": "eth0", "mtu": 1300}}
 
 
 def test_link_that_is_no_port_any_more() -> None:
@@ -381,21 +381,37 @@ def test_link_that_is_no_port_any_more() -> None:
     disk = Disk()
     disk.run(macvlan=[MV0], bridge_port=[PORT])
     disk.run(macvlan=[{**MV0, "controller": ""}])
-    assert disk.saved("link-mv0") == {"macvlan": [{**MV0, "address": MAC, "controller": ""}]}
+    assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC, "controller": ""}}
 
 
 # --- pairs ---
 
 PAIR = {"name": "v0", "peer": {"name": "v1"}}
-SAVED = {"veth": [{"name": "v0", "address": MAC, "peer": {"name": "v1", "address": OTHER_MAC}}]}
+V0 = {"name": "v0", "address": MAC, "peer": {"name": "v1"}}
+V1 = {"name": "v1", "address": OTHER_MAC, "peer": {"name": "v0"}}
 
 
-def test_pair_has_one_declaration() -> None:
-    """With both ends."""
+def test_each_end_of_a_pair_has_a_declaration() -> None:
+    """Whichever end the task names, and also when it does not name the other one."""
+    disk, other, alone = Disk(), Disk(), Disk()
+    disk.run(veth=[PAIR])
+    other.run(veth=[{"name": "v1", "peer": {"name": "v0"}}])
+    alone.run(veth=[{"name": "v0"}])
+    for one in (disk, other, alone):
+        assert one.names() == ["link-v0", "link-v1"]
+        assert one.saved("link-v0") == {"veth": V0}
+        assert one.saved("link-v1") == {"veth": V1}
+
+
+def test_end_whose_declaration_is_damaged_is_declared_again() -> None:
+    """The other end says that it is the end of a pair, also to a task that only names the link."""
     disk = Disk()
     disk.run(veth=[PAIR])
-    assert disk.names() == ["link-v0"]
-    assert disk.saved("link-v0") == SAVED
+    disk.put("link-v1", "{")
+    assert disk.run(None, veth=[PAIR]).changes == ()
+    disk.run(link=[{"name": "v1", "mtu": 1400}])
+    assert disk.saved("link-v1") == {"veth": {**V1, "mtu": 1400}}
+    assert disk.saved("link-v0") == {"veth": V0}
 
 
 @pytest.mark.parametrize("name", ["v0", "v1"])
@@ -407,25 +423,16 @@ def test_pair_goes_by_either_end(name: str) -> None:
     assert disk.boot.files == {}
 
 
-def test_pair_stays_where_it_was_declared() -> None:
-    """Two declarations of one pair could contradict each other at boot."""
+def test_ends_of_a_pair_are_changed_by_any_task() -> None:
+    """By tasks that name them in another order, or one of them only."""
     disk = Disk()
     disk.run(veth=[PAIR])
     disk.run(veth=[{"name": "v1", "mtu": 1400, "peer": {"name": "v0", "alias": "a"}}])
     disk.run(link=[{"name": "v1", "group": "7"}])
     disk.run(link=[{"name": "v0", "group": "8"}])
-    assert disk.names() == ["link-v0"]
-    assert disk.saved("link-v0") == {
-        "veth": [
-            {
-                "name": "v0",
-                "address": MAC,
-                "alias": "a",
-                "group": 8,
-                "peer": {"name": "v1", "address": OTHER_MAC, "mtu": 1400, "group": 7},
-            }
-        ]
-    }
+    assert disk.names() == ["link-v0", "link-v1"]
+    assert disk.saved("link-v0") == {"veth": {**V0, "alias": "a", "group": 8}}
+    assert disk.saved("link-v1") == {"veth": {**V1, "mtu": 1400, "group": 7}}
 
 
 def test_both_ends_are_ports() -> None:
@@ -437,31 +444,20 @@ def test_both_ends_are_ports() -> None:
     for port in ports:
         apart.run(bridge_port=[port])
     for disk in (together, apart):
-        assert disk.names() == ["link-v0"]
-        assert disk.saved("link-v0") == {
-            "veth": [
-                {
-                    "name": "v0",
-                    "address": MAC,
-                    "controller": "br0",
-                    "peer": {"name": "v1", "address": OTHER_MAC, "controller": "br1"},
-                }
-            ],
-            "bridge_port": [{"port": "v0", "hairpin": True}, {"port": "v1", "isolated": True}],
-        }
+        assert disk.names() == ["link-v0", "link-v1"]
+        assert disk.saved("link-v0") == {"veth": {**V0, "controller": "br0", "hairpin": True}}
+        assert disk.saved("link-v1") == {"veth": {**V1, "controller": "br1", "isolated": True}}
     apart.run(bridge_port=[{"port": "v1", "state": "absent"}])
-    assert apart.saved("link-v0") == {
-        "veth": [{"name": "v0", "address": MAC, "controller": "br0", "peer": {"name": "v1", "address": OTHER_MAC}}],
-        "bridge_port": [{"port": "v0", "hairpin": True}],
-    }
+    assert apart.saved("link-v0") == {"veth": {**V0, "controller": "br0", "hairpin": True}}
+    assert apart.saved("link-v1") == {"veth": V1}
 
 
 # --- namespaces ---
 
 BLUE = {"netns": [{"name": "blue"}]}
 WAITS = (
-    "{}: the namespace blue is not declared for the next boot, so it waits there until somebody makes that. "
-    "Write netns: [{{name: blue, persist: replay}}]"
+    "{}: the namespace blue is not declared for the next boot, and the object is not restored before the namespace exists. "
+    "Declare it: netns: [{{name: blue, persist: replay}}]"
 )
 
 
@@ -477,14 +473,14 @@ WAITS = (
 def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named: str | None) -> None:
     """What is in it, or leads into it, waits at boot; declared along with it, or before, all is well."""
     found = Disk().run(**lists)
-    (note,) = [note for note in found.warnings if not note.startswith(TOLD)]
+    (note,) = [note for note in found.warnings if not note.startswith(COMMAND_WARNING)]
     items = merge(desired_topology(lists), describe_attribute)
     (item,) = [item for item in items if not (isinstance(item, DesiredLink) and item.is_primary_end is False)]
     assert note == WAITS.format(item.key)
     assert named is None or note.startswith(f"{item.key}: ")
     disk = Disk()
-    assert [note for note in disk.run(**BLUE, **lists).warnings if not note.startswith(TOLD)] == []
-    assert [note for note in disk.run(**lists).warnings if not note.startswith(TOLD)] == []
+    assert [note for note in disk.run(**BLUE, **lists).warnings if not note.startswith(COMMAND_WARNING)] == []
+    assert [note for note in disk.run(**lists).warnings if not note.startswith(COMMAND_WARNING)] == []
 
 
 @pytest.mark.parametrize(
@@ -518,7 +514,7 @@ def test_what_is_in_a_namespace_goes_with_it() -> None:
         rules=[{"priority": 7, "table": "7", "netns": "blue"}],
         dummy=[{"name": "d0"}],
     )
-    assert len(disk.names()) == 5
+    assert len(disk.names()) == 6
     disk.run(None, netns=[{"name": "blue", "state": "absent"}])
     assert disk.names() == ["link-d0"]
 
@@ -531,27 +527,37 @@ def test_route_is_completed() -> None:
     disk = Disk()
     disk.run(routes=[{"destination": "192.0.2.0/24", "table": "254", "mtu": 1400}])
     assert disk.saved("route-192.0.2.0_24-table-254-metric-0") == {
-        "routes": [
-            {
-                "destination": "192.0.2.0/24",
-                "family": "ipv4",
-                "table": "254",
-                "metric": 0,
-                "mtu": 1400,
-                "type": "unicast",
-                "gateway": "198.51.100.1",
-                "link": "eth0",
-            }
-        ]
+        "route": {
+            "destination": "192.0.2.0/24",
+            "family": "ipv4",
+            "table": 254,
+            "metric": 0,
+            "mtu": 1400,
+            "type": "unicast",
+            "gateway": "198.51.100.1",
+            "link": "eth0",
+        }
     }
 
 
 def test_rule_is_replaced_whole() -> None:
     """What is not written, it does not have."""
     disk = Disk()
-    disk.run(rules=[{"priority": 7, "table": "7", "from": "192.0.2.7"}])
+    disk.run(rules=[{"priority": 7, "table": "7", "suppress_prefix_length": 0}])
     disk.run(rules=[{"priority": 7, "table": "8"}])
-    assert disk.saved("rule-ipv4-7") == {"rules": [{"priority": 7, "family": "ipv4", "table": 8}]}
+    assert disk.saved("rule-ipv4-7") == {"rule": {"priority": 7, "family": "ipv4", "table": 8}}
+
+
+def test_rules_that_share_a_priority() -> None:
+    """Have a declaration each; a task that names the priority alone removes all of them."""
+    disk = Disk()
+    disk.run(rules=[{"priority": 7, "table": "7", "from": "192.0.2.7"}, {"priority": 7, "table": "7", "oif": "mv0"}])
+    assert disk.names() == ["rule-ipv4-7-from=192.0.2.7_32", "rule-ipv4-7-oif=mv0"]
+    disk.run(None, rules=[{"priority": 7, "oif": "mv0", "state": "absent"}])
+    assert disk.names() == ["rule-ipv4-7-from=192.0.2.7_32"]
+    disk.run(rules=[{"priority": 7, "table": "7", "oif": "mv0"}, {"priority": 8, "table": "7"}])
+    disk.run(None, rules=[{"priority": 7, "state": "absent"}])
+    assert disk.names() == ["rule-ipv4-8"]
 
 
 def test_networkd_is_told_of_routes_and_rules() -> None:
@@ -579,27 +585,23 @@ def pair(own: str, other: str) -> State:
 
 
 @pytest.mark.parametrize("words", [{"mtu": 1400, "addresses": ["192.0.2.1/24"]}])
-@pytest.mark.parametrize(
-    ("name", "peer", "file"), [("v0", "v2", "link-v0"), ("v2", "v1", "link-v2"), ("v2", "v0", "link-v0"), ("v1", "v2", "link-v1")]
-)
-def test_renamed_end_keeps_what_was_said_of_it(name: str, peer: str, file: str, words: dict[str, Any]) -> None:
-    """By whichever end it is renamed, there is one declaration: two would rename it to and fro at each boot."""
+@pytest.mark.parametrize(("name", "peer"), [("v0", "v2"), ("v2", "v1"), ("v2", "v0"), ("v1", "v2")])
+def test_renamed_end_keeps_what_was_declared_of_it(name: str, peer: str, words: dict[str, Any]) -> None:
+    """By whichever end it is renamed, its former name is declared no longer: two would rename it to and fro at each boot."""
     disk = Disk()
     disk.run(
         veth=[{"name": "v0", "alias": "own", "peer": {"name": "v1", **words}}],
         bridge_port=[{"port": port, "hairpin": True} for port in ("v0", "v1")],
     )
     found = disk.run(state=pair(name, peer), veth=[{"name": name, "peer": {"name": peer}}])
-    assert disk.names() == [file]
-    assert found.first == ()  # after it the declarations are read again: what goes then takes its words along
-    saved = disk.saved(file)
-    assert {port["port"] for port in saved["bridge_port"]} == {name, peer}
-    (entry,) = saved["veth"]
-    ends = {entry["name"]: {word for word in entry if word in ("alias", *words)}, entry["peer"]["name"]: {*entry["peer"]}}
-    assert ends.keys() == {name, peer}
+    assert disk.names() == sorted([f"link-{name}", f"link-{peer}"])
+    assert found.first == ()  # after it the declarations are read again: one that is deleted then takes its options along
+    ends = {end: disk.saved(f"link-{end}")["veth"] for end in (name, peer)}
+    assert [end["hairpin"] for end in ends.values()] == [True, True]
+    assert [end["peer"] for end in ends.values()] == [{"name": peer}, {"name": name}]
     renamed_is_own = {name, peer} == {"v2", "v1"}
-    assert ends[("v2" if renamed_is_own else "v0")] >= {"alias"}
-    assert ends[("v1" if renamed_is_own else "v2")] >= words.keys()
+    assert ends[("v2" if renamed_is_own else "v0")].keys() >= {"alias"}
+    assert ends[("v1" if renamed_is_own else "v2")].keys() >= words.keys()
 
 
 def test_end_that_moves_keeps_what_was_said_of_it() -> None:
@@ -608,9 +610,12 @@ def test_end_that_moves_keeps_what_was_said_of_it() -> None:
     disk.run(**BLUE, veth=[{"name": "v0", "peer": {"name": "v1", "alias": "a"}}])
     moved = {"name": "v0", "peer": {"name": "v1", "netns": "blue"}}
     disk.run(state=State(), veth=[moved])
-    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "alias": "a", "netns": "blue", "address": OTHER_MAC}
+    assert disk.names() == ["link-blue@v1", "link-v0", "netns-blue"]
+    assert disk.saved("link-blue@v1") == {"veth": {**V1, "alias": "a", "netns": "blue"}}
+    assert disk.saved("link-v0") == {"veth": {**V0, "peer": {"name": "v1", "netns": "blue"}}}
     disk.run(veth=[PAIR])
-    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "alias": "a", "address": OTHER_MAC}
+    assert disk.names() == ["link-v0", "link-v1", "netns-blue"]
+    assert disk.saved("link-v1") == {"veth": {**V1, "alias": "a"}}
 
 
 @pytest.mark.parametrize("name", ["v0", "v1"])
@@ -619,20 +624,21 @@ def test_pair_takes_in_what_was_said_of_an_end(name: str) -> None:
     disk = Disk()
     disk.run(link=[{"name": name, "mtu": 1400}], bridge_port=[{"port": name, "bridge": "br0", "hairpin": True}])
     disk.run(veth=[PAIR])
-    assert disk.names() == ["link-v0"]
+    assert disk.names() == ["link-v0", "link-v1"]
     disk.run(link=[{"name": name, "mtu": 1300}])
-    assert disk.names() == ["link-v0"]
-    (entry,) = disk.saved("link-v0")["veth"]
-    end = entry if name == "v0" else entry["peer"]
-    assert (end["mtu"], end["controller"]) == (1300, "br0")
-    assert disk.saved("link-v0")["bridge_port"] == [{"port": name, "hairpin": True}]
+    assert disk.names() == ["link-v0", "link-v1"]
+    ends = {end: disk.saved(f"link-{end}")["veth"] for end in ("v0", "v1")}
+    end = ends.pop(name)
+    assert (end["mtu"], end["controller"], end["hairpin"]) == (1300, "br0", True)
+    assert not any("hairpin" in other for other in ends.values())
 
 
 def test_wish_to_keep_one_end_keeps_the_pair() -> None:
     """They are one object, and one entry may say it."""
     disk = Disk()
     disk.run(None, veth=[PAIR], link=[{"name": "v1", "mtu": 1400, "persist": "replay"}])
-    assert disk.saved("link-v0")["veth"][0]["peer"] == {"name": "v1", "mtu": 1400, "address": OTHER_MAC}
+    assert disk.saved("link-v0") == {"veth": V0}
+    assert disk.saved("link-v1") == {"veth": {**V1, "mtu": 1400}}
 
 
 def test_another_link_with_the_name_of_an_end() -> None:
@@ -641,7 +647,7 @@ def test_another_link_with_the_name_of_an_end() -> None:
     disk.run(veth=[PAIR])
     disk.run(state=State(), bridge=[{"name": "v1"}])
     assert disk.names() == ["link-v1"]
-    assert disk.saved("link-v1") == {"bridge": [{"name": "v1"}]}
+    assert disk.saved("link-v1") == {"bridge": {"name": "v1"}}
 
 
 # --- what bringing it back needs ---
@@ -656,8 +662,7 @@ def test_port_is_saved_with_its_bridge(name: str) -> None:
     links = {link.key.name: link for link in STATE}
     attached = State(link.with_attributes({"controller": "br0"} if link.key.name == name else {}) for link in links.values())
     disk.run(state=attached, bridge_port=[{"port": name, "hairpin": True}])
-    (entry,) = disk.saved("link-eth0")["link"] if name == "eth0" else disk.saved("link-v0")["veth"]
-    assert (entry["peer"] if name == "v1" else entry)["controller"] == "br0"
+    assert disk.saved(f"link-{name}")["link" if name == "eth0" else "veth"]["controller"] == "br0"
 
 
 def test_port_of_a_pair_is_saved_with_its_bridge() -> None:
@@ -665,7 +670,7 @@ def test_port_of_a_pair_is_saved_with_its_bridge() -> None:
     ends = [link.with_attributes({"controller": "br0"} if link.key.name == "v1" else {}) for link in STATE]
     disk = Disk()
     disk.run(state=State(ends), veth=[PAIR], bridge_port=[{"port": "v1", "hairpin": True}])
-    assert disk.saved("link-v0")["veth"][0]["peer"]["controller"] == "br0"
+    assert disk.saved("link-v1")["veth"]["controller"] == "br0"
 
 
 def test_route_is_completed_with_onlink() -> None:
@@ -674,7 +679,7 @@ def test_route_is_completed_with_onlink() -> None:
     there = Route(key, {"type": "unicast", "gateway": "198.51.100.1", "link": "eth0", "onlink": True})
     disk = Disk()
     disk.run(state=State(routes=[there]), routes=[{"destination": "192.0.2.0/24", "table": "254", "mtu": 1400}])
-    assert disk.saved("route-192.0.2.0_24-table-254-metric-0")["routes"][0]["onlink"] is True
+    assert disk.saved("route-192.0.2.0_24-table-254-metric-0")["route"]["onlink"] is True
 
 
 def test_route_goes_with_its_link() -> None:
@@ -694,7 +699,7 @@ def test_route_goes_with_its_link() -> None:
 def test_other_declarations_stay_as_they_are_written() -> None:
     """By hand, or by another release: a run of one task is no reason to write them again."""
     disk = Disk()
-    disk.put("link-old", '{"topology": {"bridge": [{"name": "old"}]}, "format": 1}')
+    disk.put("link-old", '{"bridge": {"name": "old"}, "format": 2}')
     found = disk.run(macvlan=[MV0])
     assert "link-old" not in " ".join(sentences(found))
 
@@ -713,11 +718,13 @@ def test_units_for_what_others_make() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '{"format": 1, "topology": {"veth": [{"name": "x", "peer": "y"}]}}',
-        '{"format": 1, "topology": {"veth": [{"name": 5, "peer": {"name": "y"}}]}}',
-        '{"format": 1, "topology": {"macvlan": [{"name": "x", "lower_device": ["eth0"]}]}}',
-        '{"format": 1, "topology": {"macvlan": [{"name": "../x"}]}}',
-        '{"format": 1, "topology": {"bridge": [{"name": "x", "netns": ["blue"]}]}}',
+        '{"format": 2, "veth": {"name": "x", "peer": "y"}}',
+        '{"format": 2, "veth": {"name": 5, "peer": {"name": "y"}}}',
+        '{"format": 2, "macvlan": {"name": "x", "lower_device": ["eth0"]}}',
+        '{"format": 2, "macvlan": {"name": "../x"}}',
+        '{"format": 2, "bridge": {"name": "x", "netns": ["blue"]}}',
+        '{"format": 2, "bridge": {"name": "x", "netns": "../blue"}}',
+        '{"format": 2, "bridge": {"name": "x", "mtu": "big"}}',
         "[" * 100000,
     ],
 )
@@ -726,7 +733,7 @@ def test_damaged_declaration_is_told_of_whatever_is_in_it(text: str) -> None:
     disk = systemd()
     disk.put("link-x", text)
     found = disk.run(macvlan=[MV0])
-    assert found.warnings[0].startswith(f"{FOLDER}/link-x.json: it is damaged")
+    assert found.warnings[0].startswith(f"{FOLDER}/link-x.json: the declaration is damaged")
     assert disk.boot.files[f"{FOLDER}/link-x.json"].content == text.encode()
 
 
@@ -778,7 +785,7 @@ def test_last_client_takes_the_files_along(entry: dict[str, Any]) -> None:
     assert disk.run(persist=None, macvlan=[{"name": "mv0", "alias": "x"}]).changes == ()
     found = disk.run(persist=None, macvlan=[entry])
     assert found.first == ()
-    assert sentences(found) == [f"tidy up for the next boot: delete {ENGINE}, delete {HOOK}"]
+    assert sentences(found) == [f"remove files that are no longer needed: delete {ENGINE}, delete {HOOK}"]
     assert disk.boot.files == {}
 
 
@@ -799,9 +806,9 @@ def test_declared_client() -> None:
     disk = Disk()
     disk.run(macvlan=[{**MV0, "dhcp4": {"hostname": "old", "table": "101", "rule_priority": 1101}}])
     kept = {"client_id": "none", "hostname": "old", "table": "101", "rule_priority": 1101, "use_routes": True}
-    assert disk.saved("link-mv0")["macvlan"][0]["dhcp4"] == kept
+    assert disk.saved("link-mv0")["macvlan"]["dhcp4"] == kept
     assert disk.run(persist=None, macvlan=[{"name": "mt0", "lower_device": "eth0"}]).changes == ()  # it may not run yet
     assert HOOK in disk.boot.files
     disk.run(macvlan=[{"name": "mv0", "dhcp4": {"enabled": False}}])
-    assert disk.saved("link-mv0")["macvlan"][0]["dhcp4"] == {"enabled": False}
+    assert disk.saved("link-mv0")["macvlan"]["dhcp4"] == {"enabled": False}
     assert HOOK not in disk.boot.files

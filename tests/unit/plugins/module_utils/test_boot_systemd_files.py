@@ -14,12 +14,12 @@ import pytest
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import (
     ENGINE,
     SCRIPT,
-    escape,
-    general,
-    hands_off,
-    keep_routing,
-    node,
-    of_lower_device,
+    boot_program_files,
+    device_node_files,
+    foreign_routing_files,
+    hotplug_files,
+    unit_escape,
+    unmanaged_files,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 
@@ -54,12 +54,12 @@ def unit(file: File) -> configparser.ConfigParser:
 )
 def test_names_of_units(name: str, escaped: str) -> None:
     """As systemd calls the unit of the device of that name."""
-    assert escape(name) == escaped
+    assert unit_escape(name) == escaped
 
 
 def test_systemd_has_two_units_and_one_link() -> None:
     """The second unit is only wanted by devices: see the next test."""
-    found = general(SYSTEMD, b"program")
+    found = boot_program_files(SYSTEMD, b"program")
     assert found.keys() == {
         ENGINE,
         f"{UNITS}/patchbay-replay.service",
@@ -72,12 +72,12 @@ def test_systemd_has_two_units_and_one_link() -> None:
 
 def test_lower_device_wants_its_instance() -> None:
     """Bound to the device and wanted by it alone: wanted by a target, a boot without udev would wait for 90 seconds."""
-    assert of_lower_device(SYSTEMD, "br-lan") == {
+    assert hotplug_files(SYSTEMD, "br-lan") == {
         f"{UNITS}/sys-subsystem-net-devices-br\\x2dlan.device.wants/patchbay-replay@br\\x2dlan.service": File(
             link="../patchbay-replay@.service"
         )
     }
-    instance = unit(general(SYSTEMD, b"")[f"{UNITS}/patchbay-replay@.service"])
+    instance = unit(boot_program_files(SYSTEMD, b"")[f"{UNITS}/patchbay-replay@.service"])
     assert instance["Unit"]["BindsTo"] == "sys-subsystem-net-devices-%i.device"
     assert "sys-subsystem-net-devices-%i.device" in instance["Unit"]["After"].split()
     assert instance["Install"]["WantedBy"] == "sys-subsystem-net-devices-%i.device"
@@ -85,7 +85,7 @@ def test_lower_device_wants_its_instance() -> None:
 
 def test_boot_unit_comes_before_the_managers() -> None:
     """After the firewall, and after what the kernel needs."""
-    boot = unit(general(SYSTEMD, b"")[f"{UNITS}/patchbay-replay.service"])
+    boot = unit(boot_program_files(SYSTEMD, b"")[f"{UNITS}/patchbay-replay.service"])
     before, after = boot["Unit"]["Before"].split(), boot["Unit"]["After"].split()
     assert {"network.target", "systemd-networkd.service", "NetworkManager.service", "networking.service"} <= set(before)
     assert {"local-fs.target", "network-pre.target"} <= set(after)
@@ -95,7 +95,7 @@ def test_boot_unit_comes_before_the_managers() -> None:
 @pytest.mark.parametrize("name", ["patchbay-replay.service", "patchbay-replay@.service"])
 def test_traps_of_units(name: str) -> None:
     """No boot is held up for ever, and no namespace is made where nobody else sees it."""
-    found = unit(general(SYSTEMD, b"")[f"{UNITS}/{name}"])
+    found = unit(boot_program_files(SYSTEMD, b"")[f"{UNITS}/{name}"])
     service = found["Service"]
     assert found["Unit"]["DefaultDependencies"] == "no"
     assert found["Unit"]["Conflicts"] == "shutdown.target"
@@ -110,7 +110,7 @@ def test_traps_of_units(name: str) -> None:
 @pytest.mark.parametrize("init", ["sysv", "openrc"])
 def test_script_for_other_managers(init: str, tmp_path: Path) -> None:
     """One that a shell can read, which runs the same program before the network."""
-    found = general(BootState(init=init, interpreter="/usr/bin/python3"), b"")
+    found = boot_program_files(BootState(init=init, interpreter="/usr/bin/python3"), b"")
     assert found.keys() == {ENGINE, SCRIPT}
     assert found[SCRIPT].mode == 0o755
     text = found[SCRIPT].content.decode()
@@ -133,51 +133,51 @@ def test_script_for_other_managers(init: str, tmp_path: Path) -> None:
         "stop": (0, ""),
         "nonsense": (3, ""),
     }
-    assert of_lower_device(BootState(init=init), "eth0") == {}
+    assert hotplug_files(BootState(init=init), "eth0") == {}
 
 
 def test_without_a_manager_there_is_the_program_alone() -> None:
     """Whoever starts such a host has to run it."""
-    assert general(BootState(), b"program") == {ENGINE: File(b"program")}
-    assert of_lower_device(BootState(), "eth0") == {}
+    assert boot_program_files(BootState(), b"program") == {ENGINE: File(b"program")}
+    assert hotplug_files(BootState(), "eth0") == {}
 
 
 def test_hands_off() -> None:
     """Each manager is told of each link, in its own words; one that is not there gets no file."""
     both = BootState(managers=frozenset({"networkd", "networkmanager"}))
-    found = {path: file.content.decode().split("\n", 1)[1] for path, file in hands_off(both, ["mv0"]).items()}
+    found = {path: file.content.decode().split("\n", 1)[1] for path, file in unmanaged_files(both, ["mv0"]).items()}
     assert found == {
         "/etc/systemd/network/05-patchbay-mv0.network": "[Match]\nName=mv0\n\n[Link]\nUnmanaged=yes\n",
         "/etc/NetworkManager/conf.d/90-patchbay-mv0.conf": "[keyfile]\nunmanaged-devices+=interface-name:=mv0\n",
     }
-    assert {file.mode for file in hands_off(both, ["mv0"]).values()} == {0o644}
-    assert hands_off(BootState(), ["mv0"]) == {}
-    assert len(hands_off(BootState(managers=frozenset({"networkd"})), ["a", "b"])) == 2
+    assert {file.mode for file in unmanaged_files(both, ["mv0"]).values()} == {0o644}
+    assert unmanaged_files(BootState(), ["mv0"]) == {}
+    assert len(unmanaged_files(BootState(managers=frozenset({"networkd"})), ["a", "b"])) == 2
 
 
 def test_networkd_keeps_routes_and_rules() -> None:
     """It deletes those of others when it starts, unless it is told not to; no other manager does."""
-    [(path, file)] = list(keep_routing(BootState(managers=frozenset({"networkd", "networkmanager"}))).items())
+    [(path, file)] = list(foreign_routing_files(BootState(managers=frozenset({"networkd", "networkmanager"}))).items())
     assert path == "/etc/systemd/networkd.conf.d/90-patchbay.conf"
     assert file.content.decode().splitlines()[1:] == [
         "[Network]",
         "ManageForeignRoutes=no",
         "ManageForeignRoutingPolicyRules=no",
     ]
-    assert keep_routing(BootState(managers=frozenset({"networkmanager"}))) == {}
+    assert foreign_routing_files(BootState(managers=frozenset({"networkmanager"}))) == {}
 
 
 def test_node_rule() -> None:
     """By the link's name, for the number of its node is another one with each boot."""
     udev = BootState(udev=True)
     options: dict[str, object] = {"device_owner": 1000, "device_group": 0, "device_mode": "0660"}
-    [(path, file)] = list(node(udev, "mt0", options).items())
+    [(path, file)] = list(device_node_files(udev, "mt0", options).items())
     assert path == "/etc/udev/rules.d/90-patchbay-mt0.rules"
     rule = file.content.decode().splitlines()[1]
     assert rule == 'SUBSYSTEM=="macvtap", SUBSYSTEMS=="net", KERNELS=="mt0", OWNER="1000", GROUP="0", MODE="0660"'
-    assert node(udev, "mt0", {}) == {}
-    assert node(udev, "mt0", {"device_owner": None}) == {}
-    assert node(BootState(), "mt0", options) == {}
+    assert device_node_files(udev, "mt0", {}) == {}
+    assert device_node_files(udev, "mt0", {"device_owner": None}) == {}
+    assert device_node_files(BootState(), "mt0", options) == {}
 
 
 @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ def test_node_rule() -> None:
 def test_names_that_are_patterns_elsewhere(name: str, networkd: str, networkmanager: str, udev: str) -> None:
     """A link named e* keeps its manager off itself, and not off the card."""
     boot = BootState(init="systemd", managers=frozenset({"networkd", "networkmanager"}), udev=True)
-    texts = [file.content.decode() for file in hands_off(boot, [name]).values()]
+    texts = [file.content.decode() for file in unmanaged_files(boot, [name]).values()]
     assert f"[Match]\nName={networkd}\n\n" in texts[0]
     assert texts[1].endswith(f"unmanaged-devices+=interface-name:={networkmanager}\n")
-    [rule] = list(node(boot, name, {"device_mode": "0660"}).values())
+    [rule] = list(device_node_files(boot, name, {"device_mode": "0660"}).values())
     assert f'KERNELS=="{udev}", MODE="0660"\n' in rule.content.decode()

@@ -13,30 +13,27 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
-    desired_topology,
     topology_argument_spec,
     topology_lists,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
     FORMAT,
-    Fragment,
-    awaited,
-    completed,
-    contradicts,
     from_text,
-    overlaid,
     path_of,
     to_text,
-    written,
+    with_both_ends,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._merging import completed, merge_task, overlaid
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import awaited_links
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, describe_attribute
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, merge
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredKey, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, RulePriority
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network
@@ -51,6 +48,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers i
     Seconds,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._sysctls import Sysctls
+from ansible_collections.patchbay.netdev.tests.unit.manager_samples import desired_objects
 
 MAC, OTHER_MAC = "02:00:00:00:00:0a", "02:00:00:00:00:0b"
 # What is asked of one run, and means nothing at boot.
@@ -156,59 +154,90 @@ def every_option() -> Iterator[Any]:
                     yield pytest.param(name, end, id=f"{name}-peer-{option}-{number}")
 
 
-def declared(params: Mapping[str, Any]) -> list[Fragment]:
-    """The declarations of everything that a topology says, as they are read from their files."""
-    items = merge(desired_topology(params), describe_attribute)
-    by_key = {item.key: item for item in items}
-    led = {item.attributes.get("peer") for item in items if isinstance(item, DesiredLink) and item.is_primary_end}
-    return [from_text(to_text(written(item, by_key, {})), "f") for item in items if item.key not in led]
+def desired(lists: Mapping[str, Any]) -> dict[DesiredKey, Desired]:
+    """What the lists of a topology say, by key, as far as it has a meaning at boot."""
+    return {item.key: comparable(item) for item in desired_objects(with_table(lists))}
 
 
-def together(fragments: list[Fragment]) -> dict[str, list[dict[str, Any]]]:
-    """As one topology."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for fragment in fragments:
-        for name, entries in fragment.items():
-            found.setdefault(name, []).extend(entries)
-    return found
+def with_table(lists: Mapping[str, Any]) -> dict[str, Any]:
+    """With the default of the argument specification."""
+    return {name: [{"table": "main", **entry} if name == "routes" else entry for entry in lists[name]] for name in lists}
 
 
-def said(params: Mapping[str, Any]) -> list[Desired]:
-    """What a topology says, wherever it stands."""
-    items = merge(desired_topology(params), describe_attribute)
-    return sorted((replace(item, origin="", persist=None) for item in items), key=str)
+def declared(lists: Mapping[str, Any]) -> dict[DesiredKey, Desired]:
+    """What the lists of a topology say, as it is read from declarations."""
+    return {key: from_text(to_text(item), path_of(key)) for key, item in desired(lists).items()}
+
+
+def comparable(item: Desired) -> Desired:
+    """An object without where it was read."""
+    more = {"is_primary_end": None} if isinstance(item, DesiredLink) else {}
+    return replace(item, origin="", persist=None, **more)
+
+
+def read_back(item: Desired) -> Desired:
+    """An object as it is read from its file."""
+    return comparable(from_text(to_text(item), "f"))
 
 
 @pytest.mark.parametrize(("name", "entry"), list(every_option()))
 def test_option_comes_back(name: str, entry: dict[str, Any]) -> None:
-    """Each option of each kind: what is read from the declaration is what was read from the task."""
-    params = {name: [entry]}
-    (fragment,) = declared(params)
-    assert said(fragment) == said(params)
+    """Each option of each kind: what is read from the declarations is what was read from the task."""
+    items = desired({name: [entry]})
+    assert {key: read_back(item) for key, item in items.items()} == items
 
 
 @pytest.mark.parametrize(("name", "entry"), list(every_option()))
-def test_declaration_stands_on_its_own(name: str, entry: dict[str, Any]) -> None:
+def test_declaration_is_stable(name: str, entry: dict[str, Any]) -> None:
     """Saving what was read from a declaration gives the same file: a second run has nothing to write."""
-    (fragment,) = declared({name: [entry]})
-    assert declared(fragment) == [fragment]
-    assert overlaid(fragment, fragment) == fragment
-    assert not contradicts(fragment, fragment)
+    for item in desired({name: [entry]}).values():
+        text = to_text(item)
+        read = from_text(text, "f")
+        assert to_text(read) == text
+        assert to_text(overlaid(read, item)) == text
 
 
 def test_whole_topology_comes_back() -> None:
-    """Entries that name the same link, and both ends of a pair as ports, come back together."""
-    params = {
-        "netns": [{"name": "blue"}],
-        "bridge": [{"name": "br0", "stp_state": True}],
-        "veth": [{"name": "v0", "controller": "br0", "peer": {"name": "v1", "netns": "blue", "mtu": 1400}}],
-        "macvlan": [{"name": "mv0", "lower_device": "eth0"}],
-        "link": [{"name": "mv0", "mtu": 1300}, {"name": "eth0", "admin_state": "up"}],
-        "bridge_port": [{"port": "v0", "bridge": "br0", "hairpin": True}],
-        "routes": [{"destination": "default", "gateway": "192.0.2.1", "table": "7"}],
-        "rules": [{"priority": 7, "from": "192.0.2.7", "table": "7"}],
+    """Entries that name the same link are one declaration, and each end of a pair has its own."""
+    items = desired(
+        {
+            "netns": [{"name": "blue"}],
+            "bridge": [{"name": "br0", "stp_state": True}],
+            "veth": [{"name": "v0", "controller": "br0", "peer": {"name": "v1", "netns": "blue", "mtu": 1400}}],
+            "macvlan": [{"name": "mv0", "lower_device": "eth0"}],
+            "link": [{"name": "mv0", "mtu": 1300}, {"name": "eth0", "admin_state": "up"}],
+            "bridge_port": [{"port": "v0", "bridge": "br0", "hairpin": True}],
+            "routes": [{"destination": "default", "gateway": "192.0.2.1", "table": "7"}],
+            "rules": [{"priority": 7, "from": "192.0.2.7", "table": "7"}],
+        }
+    )
+    assert {key: read_back(item) for key, item in items.items()} == items
+    assert json.loads(to_text(items[LinkKey("", "v0")])) == {
+        "format": FORMAT,
+        "veth": {"name": "v0", "controller": "br0", "hairpin": True, "peer": {"name": "v1", "netns": "blue"}},
     }
-    assert said(together(declared(params))) == said(params)
+
+
+# --- pairs ---
+
+
+@pytest.mark.parametrize("name", ["v0", "v1"])
+def test_one_end_is_enough_for_the_pair(name: str) -> None:
+    """The other one has nothing but its peer then; which of them is the primary one does not depend on which is declared."""
+    both = desired({"veth": [{"name": "v0", "mtu": 1400, "peer": {"name": "v1", "mtu": 1300}}]})
+    own = both[LinkKey("", name)]
+    found = {item.key: item for item in with_both_ends([own])}
+    assert found.keys() == both.keys()
+    assert {key.name: item.is_primary_end for key, item in found.items()} == {"v0": True, "v1": False}  # type: ignore[union-attr]
+    assert comparable(found.pop(own.key)) == own
+    ((key, other),) = found.items()
+    assert comparable(other) == DesiredLink(key, "veth", True, {"peer": own.key})  # type: ignore[arg-type]
+
+
+def test_both_ends_are_declared() -> None:
+    """Then nothing is added to them."""
+    both = desired({"veth": [{"name": "v0", "mtu": 1400, "peer": {"name": "v1", "mtu": 1300}}]})
+    assert {item.key: comparable(item) for item in with_both_ends(both.values())} == both
 
 
 # --- files ---
@@ -252,61 +281,80 @@ def test_no_two_objects_share_a_file() -> None:
     ("text", "why"),
     [
         ("", "Expecting value: line 1 column 1 (char 0)"),
-        ('{"format": 1, "topology": {"macvlan": [{"na', "Unterminated string starting at: line 1 column 41 (char 40)"),
-        ("[]", "list indices must be integers or slices, not str"),
-        ('{"format": 1}', "'topology'"),
-        ('{"topology": {}}', "'format'"),
-        ('{"format": 1, "topology": []}', ""),
-        ('{"format": 1, "topology": {}}', ""),
-        ('{"format": 1, "topology": {"macvlan": {}}}', ""),
-        ('{"format": 1, "topology": {"macvlan": []}}', ""),
-        ('{"format": 1, "topology": {"macvlan": ["mv0"]}}', ""),
-        ('{"format": 1, "topology": {"macvlan": [{"mtu": 1400}]}}', ""),
-        ('{"format": 1, "topology": {"macvlan": [{"name": null}]}}', ""),
-        ('{"format": 1, "topology": {"macvlan": [{"name": "a"}, {"name": "b"}]}}', ""),
-        ('{"format": 1, "topology": {"bridge_port": [{"name": "a"}]}}', ""),
-        ('{"format": 1, "topology": {"macvlans": [{"name": "a"}]}}', ""),
-        ('{"format": 1, "topology": {"macvlan": [{"name": "a"}], "link": [{"name": "a"}]}}', ""),
+        ('{"format": 2, "macvlan": {"na', "Unterminated string starting at: line 1 column 27 (char 26)"),
+        ("[]", "pop expected at most 1 argument, got 2"),
+        ("{}", "'format'"),
+        ('{"format": 2}', "it has to declare exactly one object"),
+        ('{"format": 2, "macvlan": []}', "'name'"),
+        ('{"format": 2, "macvlan": {}}', "'name'"),
+        ('{"format": 2, "macvlan": "mv0"}', "dictionary update sequence element #0 has length 1; 2 is required"),
+        ('{"format": 2, "macvlan": {"mtu": 1400}}', "'name'"),
+        ('{"format": 2, "macvlan": {"name": null}}', "None is not the name of a link"),
+        ('{"format": 2, "macvlan": {"name": "a", "lower_device": 7}}', "7 is not the name of a link"),
+        ('{"format": 2, "macvlan": {"name": "a", "controller": ["b"]}}', "['b'] is not the name of a link"),
+        (
+            '{"format": 2, "macvlan": {"name": "a", "netns": "/proc/1/ns/net"}}',
+            "'/proc/1/ns/net' is not the name of a network namespace",
+        ),
+        ('{"format": 2, "netns": {"name": ""}}', "the namespace has no name"),
+        ('{"format": 2, "macvlan": {"name": "a", "port": "b"}}', "port: not an option of macvlan"),
+        ('{"format": 2, "macvlans": {"name": "a"}}', "macvlans is not a known type of object"),
+        ('{"format": 2, "macvlan": {"name": "a"}, "link": {"name": "a"}}', "it has to declare exactly one object"),
     ],
 )
 def test_damaged_file_is_named(text: str, why: str) -> None:
     """With what is wrong, as far as that is known, and what to do."""
-    told = f" ({why})" if why else ""
     with pytest.raises(InvalidValue) as error:
         from_text(text, "/f.json")
-    assert str(error.value) == f"/f.json: it is damaged{told}. Delete it, or run the task again that declared it"
+    assert str(error.value).partition(": the declaration is damaged (")[0] == "/f.json"
+    assert str(error.value).endswith("). Delete the file, or run the task that declares the object again")
+    assert text == "[]" or f"({why})." in str(error.value)  # the sentence of Python differs between its releases
 
 
 @pytest.mark.parametrize("number", [FORMAT + 1, "new"])
 def test_later_format_is_not_guessed(number: Any) -> None:
     """What is in it is for a later release to say."""
-    text = json.dumps({"format": number, "topology": {"tunnel": [{"name": "t0"}]}})
+    text = json.dumps({"format": number, "tunnel": {"name": "t0"}})
     with pytest.raises(InvalidValue) as error:
         from_text(text, "/f.json")
-    assert str(error.value) == f"/f.json: its format is {number}, this release reads up to {FORMAT}. Update the collection"
+    assert str(error.value) == (f"/f.json: format {number} is newer than this release supports ({FORMAT}). Update the collection")
+
+
+def test_former_format_is_refused() -> None:
+    """No release had it."""
+    with pytest.raises(InvalidValue) as error:
+        from_text('{"format": 1, "topology": {"macvlan": [{"name": "mv0"}]}}', "/f.json")
+    assert str(error.value) == (
+        f"/f.json: format 1 is no longer supported (current: {FORMAT}). Delete the file, or run the task that declares the "
+        "object again"
+    )
 
 
 def test_text_is_for_people() -> None:
     """Sorted, a line each, and names as they are: a difference between two runs is a few lines."""
-    text = to_text({"macvlan": [{"name": "ü", "alias": "☎", "mtu": 1400}]})
-    assert '    "alias": "☎",\n    "mtu": 1400,\n    "name": "ü"\n' in text
-    assert text.endswith("}\n")
+    (item,) = desired({"macvlan": [{"name": "ü", "alias": "☎", "mtu": 1400}]}).values()
+    assert to_text(item) == '{\n "format": 2,\n "macvlan": {\n  "alias": "☎",\n  "mtu": 1400,\n  "name": "ü"\n }\n}\n'
 
 
 def test_awaited_in_the_host_itself() -> None:
     """Those in other namespaces nobody announces."""
-    fragments: list[Fragment] = [
-        {"macvlan": [{"name": "a", "lower_device": "eth0"}]},
-        {"vlan": [{"name": "b", "lower_device": "eth1", "netns": "blue"}]},
-        {"macvlan": [{"name": "c", "lower_device": "eth2", "lower_device_netns": "blue"}]},
-        {"dummy": [{"name": "d"}]},
-    ]
-    assert awaited(fragments) == {"eth0", "eth1"}
+    items = desired(
+        {
+            "macvlan": [
+                {"name": "a", "lower_device": "eth0"},
+                {"name": "c", "lower_device": "eth2", "lower_device_netns": "blue"},
+            ],
+            "vlan": [{"name": "b", "lower_device": "eth1", "netns": "blue"}],
+            "dummy": [{"name": "d"}],
+        }
+    )
+    assert awaited_links(items.values()) == {"eth0", "eth1"}
 
 
 # --- one run's words over another's ---
 
-OVERLAYS: dict[str, tuple[Fragment, Fragment, Fragment]] = {
+Lists = dict[str, list[dict[str, Any]]]  # of a topology
+OVERLAYS: dict[str, tuple[Lists, Lists, Lists]] = {
     "what is not written stays": (
         {"macvlan": [{"name": "x", "mtu": 1400, "alias": "a"}]},
         {"macvlan": [{"name": "x", "mtu": 1300}]},
@@ -368,9 +416,9 @@ OVERLAYS: dict[str, tuple[Fragment, Fragment, Fragment]] = {
         {"dummy": [{"name": "x"}]},
     ),
     "a rule is all its parts together": (
-        {"rules": [{"priority": 7, "family": "ipv4", "from": "192.0.2.7/32", "table": "7"}]},
-        {"rules": [{"priority": 7, "family": "ipv4", "table": "8"}]},
-        {"rules": [{"priority": 7, "family": "ipv4", "table": "8"}]},
+        {"rules": [{"priority": 7, "from": "192.0.2.7/32", "table": "7", "suppress_prefix_length": 0}]},
+        {"rules": [{"priority": 7, "from": "192.0.2.7/32", "table": "8"}]},
+        {"rules": [{"priority": 7, "from": "192.0.2.7/32", "table": "8"}]},
     ),
     "gateway and link are one thing": (
         {"routes": [{"destination": "192.0.2.0/24", "gateway": "198.51.100.1", "link": "eth0", "mtu": 1400}]},
@@ -391,19 +439,23 @@ OVERLAYS: dict[str, tuple[Fragment, Fragment, Fragment]] = {
 
 
 @pytest.mark.parametrize(("earlier", "new", "found"), OVERLAYS.values(), ids=OVERLAYS)
-def test_overlay(earlier: Fragment, new: Fragment, found: Fragment) -> None:
+def test_overlay(earlier: Lists, new: Lists, found: Lists) -> None:
     """And what differs is a contradiction."""
-    before = json.dumps([earlier, new])
-    assert overlaid(earlier, new) == found
-    assert contradicts(earlier, new)
-    assert not contradicts(found, new)
-    assert json.dumps([earlier, new]) == before
+    before, expected = (declared(lists) for lists in (earlier, found))
+    task = [replace(item, persist="replay") for item in desired_objects(with_table(new))]
+    merged = merge_task(before, task, State())
+    assert {key: comparable(item) for key, item in merged.items.items()} == {k: comparable(item) for k, item in expected.items()}
+    without_persist = [replace(item, persist=None) for item in task]
+    contradicting = merge_task(before, without_persist, State())
+    assert contradicting.warnings
+    assert contradicting.items == before
+    assert merge_task(expected, without_persist, State()).warnings == ()
 
 
 def test_nothing_saved_before() -> None:
-    """The first words are all."""
-    new: Fragment = {"macvlan": [{"name": "x", "mtu": 1300}]}
-    assert overlaid({}, new) == new
+    """What the first task sets is all."""
+    (item,) = desired({"macvlan": [{"name": "x", "mtu": 1300}]}).values()
+    assert overlaid(None, item) == item
 
 
 # --- completed from what is there ---
@@ -414,45 +466,45 @@ def link(kind: Kind | str, name: str, netns: str = "", **attributes: Any) -> Lin
     return Link(LinkKey(netns, name), kind if isinstance(kind, str) else kind.name, attributes, index=7)
 
 
+def check_completed(lists: Lists, links: list[Link], expected: Lists) -> None:
+    """What is declared of these lists while these links exist."""
+    state = State(links)
+    assert {key: comparable(completed(item, state)) for key, item in desired(lists).items()} == desired(expected)
+
+
 def test_macvlan_is_completed() -> None:
     """With its lower device, where that is, its mode, and the MAC that the kernel chose."""
     there = link("macvlan", "x", lower_device=LinkKey("blue", "eth0"), mode="bridge", address=MAC, mtu=1500)
-    found = completed({"macvlan": [{"name": "x", "alias": "a"}]}, there, None)
-    assert found == {
-        "macvlan": [
-            {"name": "x", "alias": "a", "lower_device": "eth0", "lower_device_netns": "blue", "mode": "bridge", "address": MAC}
-        ]
-    }
+    needed = {"lower_device": "eth0", "lower_device_netns": "blue", "mode": "bridge", "address": MAC}
+    check_completed({"macvlan": [{"name": "x", "alias": "a"}]}, [there], {"macvlan": [{"name": "x", "alias": "a", **needed}]})
 
 
 def test_what_is_written_wins() -> None:
     """Also the MAC as it was first seen."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="bridge", address=MAC)
-    fragment: Fragment = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "vepa", "address": OTHER_MAC}]}
-    assert completed(fragment, there, None) == fragment
+    lists: Lists = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "vepa", "address": OTHER_MAC}]}
+    check_completed(lists, [there], lists)
 
 
 def test_passthru_has_the_address_of_its_lower_device() -> None:
     """Which another card has another time."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="passthru", address=MAC)
-    assert completed({"macvlan": [{"name": "x"}]}, there, None) == {
-        "macvlan": [{"name": "x", "lower_device": "eth0", "mode": "passthru"}]
-    }
+    expected: Lists = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "passthru"}]}
+    check_completed({"macvlan": [{"name": "x"}]}, [there], expected)
 
 
-def test_both_ends_of_a_pair_are_completed() -> None:
-    """The other one stands in the same declaration."""
+def test_ends_of_a_pair_are_completed() -> None:
+    """Each in its own declaration, also with its peer where the task does not name it."""
     there = link("veth", "x", address=MAC, peer=LinkKey("blue", "y"))
     end = link("veth", "y", "blue", address=OTHER_MAC, peer=LinkKey("", "x"))
-    found = completed({"veth": [{"name": "x", "peer": {"name": "y", "netns": "blue", "mtu": 1400}}]}, there, end)
-    assert found == {
-        "veth": [
-            {"name": "x", "address": MAC, "peer": {"name": "y", "netns": "blue", "mtu": 1400, "address": OTHER_MAC}},
-        ]
-    }
-    assert completed({"veth": [{"name": "x"}]}, there, end) == {
-        "veth": [{"name": "x", "address": MAC, "peer": {"name": "y", "netns": "blue", "address": OTHER_MAC}}]
-    }
+    peer = {"name": "y", "netns": "blue"}
+    check_completed(
+        {"veth": [{"name": "x", "peer": {**peer, "mtu": 1400}}]},
+        [there, end],
+        {"veth": [{"name": "x", "address": MAC, "peer": {**peer, "mtu": 1400, "address": OTHER_MAC}}]},
+    )
+    (alone,) = desired({"veth": [{"name": "x"}]}).values()
+    assert json.loads(to_text(completed(alone, State([there, end]))))["veth"] == {"name": "x", "address": MAC, "peer": peer}
 
 
 @pytest.mark.parametrize(
@@ -470,22 +522,22 @@ def test_both_ends_of_a_pair_are_completed() -> None:
 )
 def test_what_creation_needs_is_added(kind: str, has: dict[str, Any], added: dict[str, Any]) -> None:
     """A task that found it there need not have written it."""
-    found = completed({kind: [{"name": "x"}]}, link(kind, "x", address=MAC, **has), None)
-    assert found == {kind: [{"name": "x", **added}]}
+    check_completed({kind: [{"name": "x"}]}, [link(kind, "x", address=MAC, **has)], {kind: [{"name": "x", **added}]})
 
 
-@pytest.mark.parametrize("fragment", [{"link": [{"name": "x"}]}, {"bridge_port": [{"port": "x"}]}, {"netns": [{"name": "x"}]}])
-def test_what_others_make_is_not_completed(fragment: Fragment) -> None:
+@pytest.mark.parametrize("lists", [{"link": [{"name": "x"}]}, {"bridge_port": [{"port": "x"}]}, {"netns": [{"name": "x"}]}])
+def test_what_others_make_is_not_completed(lists: Lists) -> None:
     """Its MAC is no matter of ours."""
-    assert completed(fragment, link("dummy", "x", address=MAC), None) == fragment
+    check_completed(lists, [link("dummy", "x", address=MAC)], lists)
 
 
 def test_what_is_not_there_is_not_completed() -> None:
     """In check mode a link may not be there yet."""
-    assert completed({"macvlan": [{"name": "x"}]}, None, None) == {"macvlan": [{"name": "x"}]}
+    check_completed({"macvlan": [{"name": "x"}]}, [], {"macvlan": [{"name": "x"}]})
 
 
 def test_what_is_not_known_is_not_saved() -> None:
     """In check mode the kernel has not chosen yet."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="vepa")
-    assert "address" not in completed({"macvlan": [{"name": "x"}]}, there, None)["macvlan"][0]
+    (item,) = desired({"macvlan": [{"name": "x"}]}).values()
+    assert "address" not in completed(item, State([there])).attributes

@@ -17,8 +17,9 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import to_text
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _replay
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, DesiredNetns, LinkPolicy
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, MissingLibrary
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
 
 
 @dataclass
@@ -73,7 +74,8 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
 def declare(folder: Path, *names: str, kind: str = "dummy") -> None:
     """Links with nothing but their names."""
     for name in names:
-        (folder / f"link-{name}.json").write_text(to_text({kind: [{"name": name}]}), encoding="utf-8")
+        item = DesiredLink(LinkKey("", name), kind, True)
+        (folder / f"link-{name}.json").write_text(to_text(item), encoding="utf-8")
 
 
 @pytest.fixture
@@ -129,7 +131,7 @@ def test_damaged_file_keeps_no_other(kernel: Kernel, run: Any, tmp_path: Path) -
     (tmp_path / "link-b.json").write_text("{", encoding="utf-8")
     status, lines = run("--check")
     assert status == 1
-    assert lines[0].startswith(f"<3>failed: {tmp_path}/link-b.json: it is damaged (")
+    assert lines[0].startswith(f"<3>failed: {tmp_path}/link-b.json: the declaration is damaged (")
     assert lines[1:] == ["<6>differs: to create a"]
     assert run()[0] == 1
     assert kernel.there == ["a"]
@@ -140,7 +142,7 @@ def test_bytes_that_are_no_text(run: Any, tmp_path: Path) -> None:
     (tmp_path / "link-b.json").write_bytes(b"\xff\xfe\x00")
     status, (line,) = run()
     assert status == 1
-    assert "it is damaged" in line
+    assert "the declaration is damaged" in line
 
 
 def test_what_waits_is_no_failure(kernel: Kernel, run: Any, tmp_path: Path) -> None:
@@ -170,7 +172,7 @@ def test_lists_come_in_the_order_of_making(kernel: Kernel, run: Any, tmp_path: P
     declare(tmp_path, "a", kind="macvtap")
     declare(tmp_path, "b", kind="bridge")
     declare(tmp_path, "odd")
-    (tmp_path / "netns-z.json").write_text(to_text({"netns": [{"name": "z"}]}), encoding="utf-8")
+    (tmp_path / "netns-z.json").write_text(to_text(DesiredNetns(NetnsKey("z"), True)), encoding="utf-8")
     kernel.broken = {"odd"}
     run()
     assert kernel.there == ["z", "b", "a"]
@@ -199,7 +201,8 @@ def test_condition_of_the_task_is_none_at_boot(run: Any, tmp_path: Path, monkeyp
 
     monkeypatch.setattr(_replay, "converge", converge)
     for state in ("require", "up"):
-        entry = {"name": state, "lower_device": "eth0", "lower_device_state": state}
-        (tmp_path / f"{state}.json").write_text(to_text({"macvlan": [entry]}), encoding="utf-8")
+        policy = LinkPolicy(lower_device_state=state)
+        item = DesiredLink(LinkKey("", state), "macvlan", True, {"lower_device": LinkKey("", "eth0")}, policy=policy)
+        (tmp_path / f"{state}.json").write_text(to_text(item), encoding="utf-8")
     assert run()[0] == 0
     assert {item.key.name: item.policy.lower_device_state for item in seen} == {"require": None, "up": "up"}
