@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that restore a host at its next boot."""
+"""The files on a host that restore its links at the next boot."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class File:
-    """A file of ours as it is, or is to be; link: for a symbolic link, where it leads."""
+    """A file of this collection, current or desired. link: the target of a symbolic link."""
 
     content: bytes = b""
     mode: int = 0o644
@@ -20,14 +20,15 @@ class File:
 
 @dataclass(frozen=True)
 class BootState:
-    """What brings things back at boot on this host.
+    """What restores links at the next boot of a host.
 
-    files: all that are ours, by path. init: `systemd`, `openrc`, `sysv`, or nothing. managers: `networkd`, `networkmanager`, as
-    far as they are there. interpreter: the Python that runs at boot.
-    release: that of the engine which is there, such as (1, 0, 0). clients: the files of the DHCP clients that were started.
-    known: whether all of that could be read, which only root can.
-    versions: of the managers that run, as far as a task asks for their files. governed: links that networkd sets up: the
-    .network file of each, and whether it has addresses that others use. netdevs: links that others' .netdev files make, by kind.
+    files: those of this collection, by path. init: `systemd`, `openrc`, `sysv`, or an empty text. managers: those of `networkd`
+    and `networkmanager` that are installed. interpreter: the Python that runs at boot. release: the version of the installed
+    program, such as (1, 0, 0). clients: the records of the DHCP clients that were started. known: whether all of this could be
+    read, which takes root.
+    versions: those of the running managers, if a task uses their files. governed: the links that networkd configures, with the
+    .network file of each and whether others use addresses of it. netdevs: the links that .netdev files of others create, with
+    their kinds.
     """
 
     files: Mapping[str, File] = field(default_factory=dict)

@@ -1,25 +1,25 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can go wrong, each with a sentence that names the link, the cause and the way out."""
+"""The errors of the engine. The text of each is a whole message: `<object>: <what is wrong>. <how to fix it>`."""
 
 from __future__ import annotations
 
 
 class NetdevError(Exception):
-    """Base of all errors that a user may see; its text is the whole message."""
+    """Base of all errors that a user sees."""
 
 
 class InvalidValue(NetdevError):
-    """A value that was written cannot be meant."""
+    """An option has a value that is not valid, or that contradicts another."""
 
 
 class Refused(NetdevError):
-    """The kernel would refuse it, or accept it and do harm: nothing was changed."""
+    """The kernel would reject the change, or apply it with harmful effects; nothing was changed."""
 
 
 class NeedsRecreate(Refused):
-    """A living link does not take a change; `changes` names the link and the change, without advice."""
+    """The kernel makes a change only when it creates a link; `changes` names the link and the change, without advice."""
 
     def __init__(self, changes: str, advice: str) -> None:
         super().__init__(f"{changes}: {advice}")
@@ -27,17 +27,17 @@ class NeedsRecreate(Refused):
 
 
 class Missing(Refused):
-    """Something that a link needs is not there: it may come later."""
+    """An object that another one needs does not exist yet."""
 
 
 class MissingLibrary(NetdevError):
-    """pyroute2 cannot be imported by this interpreter; `__cause__` is what the import raised."""
+    """This interpreter cannot import pyroute2; `__cause__` is the error of the import."""
 
 
 class RequestFailed(NetdevError):
-    """The kernel refused one request.
+    """The kernel rejected a request.
 
-    errno is positive; text is the kernel's own sentence (its extended acknowledgement) or, without one, that of the errno.
+    errno: positive. text: the kernel's own message (extended acknowledgement), or else the one of the errno.
     """
 
     def __init__(self, message: str, errno: int, text: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""IP addresses and networks as texts in one spelling, that of inet_ntop: `str(ipaddress)` differs between releases of Python."""
+"""IP addresses and networks as texts, spelled as inet_ntop does: `str(ipaddress)` differs between releases of Python."""
 
 from __future__ import annotations
 

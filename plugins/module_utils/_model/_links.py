@@ -13,12 +13,12 @@ HERE = ""  # the network namespace that the task runs in, wherever a namespace i
 
 PHYSICAL = "physical"  # the kind of a link for which the kernel names none
 
-Attributes = Mapping[str, Any]  # option name -> normal form; a missing name is not managed (wanted) or not known (observed)
+Attributes = Mapping[str, Any]  # option name -> normal form; a missing name: not managed (desired) or not known (current)
 
 
 @dataclass(frozen=True, order=True)
 class LinkKey:
-    """What makes a link itself: where it is, and its name."""
+    """The identity of a link: its namespace and its name."""
 
     netns: str
     name: str
@@ -29,7 +29,7 @@ class LinkKey:
 
 @dataclass(frozen=True, order=True)
 class NetnsKey:
-    """What makes a named network namespace itself."""
+    """The identity of a named network namespace."""
 
     name: str
 
@@ -37,14 +37,15 @@ class NetnsKey:
         return f"netns {self.name}"
 
 
-LEFT_BEHIND = "an empty file"  # what stays of a namespace after a crash, when only its mount is gone
+LEFT_BEHIND = "an empty file"  # what remains of a namespace whose mount is gone, after a crash
 
 
 @dataclass(frozen=True)
 class Netns:
-    """A named network namespace; processes: the ids of those that live in it.
+    """A named network namespace; processes: the ids of those that run in it.
 
-    instead: what is in its place, if that is no namespace: LEFT_BEHIND, or in words what nobody but its owner may take away.
+    instead: what has its name in /run/netns, if that is no namespace: LEFT_BEHIND, or a description of what only its owner may
+    delete.
     """
 
     key: NetnsKey
@@ -57,12 +58,11 @@ class Netns:
 
 @dataclass(frozen=True)
 class Address:
-    """An IP address on a link; family 4 or 6, `flags` are IFA_F_*, lifetimes in seconds (None: for ever).
+    """An IP address on a link. family: 4 or 6. flags: IFA_F_*. preferred, valid: lifetimes in seconds (None: forever).
 
-    A wanted one has None for what was not written, and "" or 0 for what it is not to have; one that the kernel reports has None
-    for what it does not say.
-    client: a DHCP client that serves the link, where its address looks like a static one.
-    unset: of a wanted one, the flags that it must not have.
+    A desired address has None for an omitted suboption, and "" or 0 for what it must not have; a current one has None for what
+    the kernel does not report.
+    client: a DHCP client of the link whose address looks like a static one. unset: flags that a desired address must not have.
     """
 
     ip: str
@@ -82,7 +82,7 @@ class Address:
 
     @property
     def settled(self) -> bool:
-        """Whether duplicate address detection has passed it."""
+        """Whether duplicate address detection is over, without a duplicate."""
         return not self.flags & 0x48  # tentative, or found to be a duplicate (linux/if_addr.h)
 
     def __str__(self) -> str:
@@ -164,10 +164,10 @@ def _typed(type_: type[_Value], value: object) -> _Value | None:
 
 @dataclass(frozen=True)
 class Link(LinkAttributes):
-    """A link as observed, or as predicted; `attributes` by option name, in normal form, None or missing when not known.
+    """A link of the current state, observed or predicted; `attributes` by option name, in normal form.
 
-    index is None for a link that is only predicted. `ethernet` is false for a loopback or a device without Ethernet
-    headers. carrier is None when it is not known. oper_state is the kernel's (RFC 2863, lower case).
+    index: None for a link that is only predicted. ethernet: false for a loopback, or a device without Ethernet headers.
+    carrier: None when it is not known. oper_state: the kernel's operational state (RFC 2863), in lower case.
     """
 
     key: LinkKey
@@ -179,5 +179,5 @@ class Link(LinkAttributes):
     oper_state: str | None = None
 
     def with_attributes(self, changes: Attributes) -> Link:
-        """The same link after these attributes changed."""
+        """The same link with these attributes changed."""
         return replace(self, attributes={**self.attributes, **changes})
