@@ -57,13 +57,13 @@ def result_of_info(
     links = [
         {
             **_described(link),
-            "addresses": [_observed_address(address) for address in link.get("addresses") or ()],
+            "addresses": [_observed_address(address) for address in link.addresses],
             "children": [{"name": upper.key.name, "netns": upper.key.netns or None} for upper in state.links_on(link.key)],
             "dhcp4": _observed_client(state.clients.get(ClientKey(link.key)), boot),
             "persist": None if declared is None else declared.get(link.key, "none"),
         }
         for link in sorted(state, key=lambda link: (namespaces.index(link.key.netns), link.index or 0))
-        if name in (None, link.key.name, *(link.get("altnames") or ())) and kind in (None, link.kind)
+        if name in (None, link.key.name, *link.altnames) and kind in (None, link.kind)
     ]
     route_keys = sorted(state.routes, key=lambda key: (namespaces.index(key.netns), key))
     rule_keys = sorted(state.rules, key=lambda key: (namespaces.index(key.netns), key))
@@ -136,7 +136,7 @@ def _described_routing(routing: Route | Rule) -> dict[str, Any]:
 
 def _described(link: Link, item: Desired | None = None) -> dict[str, Any]:
     """A link in the words of the options; what is not known (in check mode: what the kernel will choose) is null."""
-    lower = link.get("lower_device")
+    lower = link.lower_device
     described: dict[str, Any] = {
         "name": link.key.name,
         "netns": link.key.netns or None,
@@ -164,15 +164,15 @@ def _described(link: Link, item: Desired | None = None) -> dict[str, Any]:
 
 def _libvirt_interface(link: Link) -> str | None:
     """The interface element that lets a libvirt domain use this link without creating or deleting it."""
-    if not link.get("address"):
+    if not link.address:
         return None
-    address, name = (quoteattr(text) for text in (link.get("address"), link.key.name))
+    address, name = (quoteattr(text) for text in (link.address, link.key.name))
     return f"<interface type='ethernet'><mac address={address}/><target dev={name} managed='no'/></interface>"
 
 
 def _declared(addresses: tuple[Address, ...], item: Desired | None) -> tuple[Address, ...]:
     """The addresses of a link. Those that the task names are static, even if a DHCP client of the link might have added them."""
-    named = {identity(address) for address in (item.attributes.get("addresses") if item else None) or ()}
+    named = {identity(address) for address in (item.addresses if isinstance(item, DesiredLink) else ())}
     return tuple(replace(address, client=None) if identity(address) in named else address for address in addresses)
 
 

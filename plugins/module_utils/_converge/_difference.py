@@ -57,7 +57,7 @@ def _lost_contents(before: State, now: State) -> Iterator[Operation]:
 def _misplaced_addresses(before: State, now: State) -> Iterator[Operation]:
     """Addresses that are present, but no longer in their order."""
     for link in before:
-        addresses = misplaced(link.get("addresses") or (), now.contents_of(link.key).addresses)
+        addresses = misplaced(link.addresses, now.contents_of(link.key).addresses)
         if addresses:
             yield RestoreContents(link.key, readd=tuple(addresses))
 

@@ -31,9 +31,9 @@ def initial_scope(desired: Sequence[Desired], links_with_client: Collection[Link
     desired_links = [item for item in desired if isinstance(item, DesiredLink)]
     links = {item.key for item in desired_links}
     links |= {item.attributes[name] for item in desired_links for name in ("lower_device", "peer") if item.attributes.get(name)}
-    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in desired_links if item.attributes.get("sysctls")}
+    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in desired_links if item.sysctls}
     for item in desired_links:
-        if any(address.family == 6 for address in item.attributes.get("addresses") or ()):
+        if any(address.family == 6 for address in item.addresses):
             sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}
     namespaces = frozenset(item.key.name for item in desired if isinstance(item, DesiredNetns))  # none of them has to exist
     traffic = {item.key.netns for item in desired if not isinstance(item, DesiredNetns) and _is_about_traffic(item)}

@@ -19,13 +19,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[LinkKey, Link]:
     """The other links that the kernel changes when these attributes of one link are set."""
     found: dict[LinkKey, Link] = {}
-    lower = state.get(link.get("lower_device"))
+    lower = state.get(link.lower_device)
     shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
     if lower is not None and shared:
         for sibling in state.links_on(lower.key):
             if sibling.key != link.key:
                 found[sibling.key] = sibling.with_attributes(shared)
-    if lower is not None and link.get("mode") == PASSTHRU and "address" in changed:
+    if lower is not None and link.mode == PASSTHRU and "address" in changed:
         found[lower.key] = lower.with_attributes({"address": changed["address"]})
     if {"controller", "mtu", "address"} & set(changed):  # a bridge without a MAC and an MTU of its own takes those of its ports
         former = (state.get(link.key) or link).get("controller")
@@ -38,17 +38,17 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
                 found[port.key] = port.with_attributes({"backup_port": ""})
     for upper in state.links_on(link.key):
         mtu = changed.get("mtu")
-        if mtu and (upper.get("mtu") or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
+        if mtu and (upper.mtu or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
             found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
             found.update(cascaded_changes(upper, {"mtu": mtu}, state))
     if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
-        peer = state.get(link.get("peer"))
+        peer = state.get(link.peer)
         for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
             # The kernel decides which operational state follows, so that it is unknown here.
             after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
-            if kind_of(now.kind).follows_state and now.get("lower_device") == link.key and "admin_state" in changed:
+            if kind_of(now.kind).follows_state and now.lower_device == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
             if "admin_state" in after:

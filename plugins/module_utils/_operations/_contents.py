@@ -48,7 +48,7 @@ class RestoreContents(Operation):
         link = state.get(self.key)
         if link is None:
             return {}
-        addresses = {identity(address): address for address in link.get("addresses") or ()}
+        addresses = {identity(address): address for address in link.addresses}
         addresses.update({identity(address): made_anew(address) for address in self.addresses})
         return {self.key: link.with_attributes({"addresses": tuple(addresses.values())})}
 

@@ -34,7 +34,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
     exception is nopromisc on a passthru link that comes up: the kernel accounts for it correctly only while the link is up.
     """
     kind = kind_of(link.kind)
-    mode = after.get("mode", link.get("mode"))
+    mode = after.get("mode", link.mode)
 
     def stored_in(*stores: Store) -> dict[str, Any]:
         rows = kind.rows(after)
@@ -59,7 +59,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
         parts.insert(0, {"stp_state": message.pop("stp_state")})
     requests: list[Request] = [SetLink(link.key, link.kind, part) for part in parts if part]
     if "altnames" in after:
-        old = link.get("altnames") or ()
+        old = link.altnames
         requests += [RemoveAltname(link.key, name) for name in old if name not in after["altnames"]]
         requests += [AddAltname(link.key, name) for name in after["altnames"] if name not in old]
     requests += [WriteSysctl(link.key, name, value) for name, value in after.get("sysctls", {}).items()]
@@ -73,7 +73,7 @@ def _address_requests(link: Link, after: Attributes) -> list[Request]:
     """New addresses first: a link that loses its last IPv4 address loses all its IPv4 routes."""
     if "addresses" not in after:
         return []
-    before = link.get("addresses") or ()
+    before = link.addresses
     if loses_ipv6_addresses(link, after):
         before = tuple(address for address in before if address.family == 4)
     difference = steps(before, after["addresses"])

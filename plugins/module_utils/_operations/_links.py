@@ -82,7 +82,7 @@ class CreateLink(Operation):
         inherited = initial_attributes(self.kind, lower)
         if lower is not None:
             if not draws_address(kind, self.attributes):
-                inherited["address"] = lower.get("address")
+                inherited["address"] = lower.address
             for row in kind.attributes:
                 if row.per_lower_device:
                     inherited[row.name] = next((sibling.get(row.name) for sibling in state.links_on(lower.key)), row.initial)
@@ -185,13 +185,13 @@ class UpdateLink(Operation):
     def inverse(self) -> tuple[Operation, ...]:
         """Set every changed attribute back to what it was, as far as that is known."""
         names, settings = set(self.after), set(self.after.get("sysctls", {}))
-        if "controller" in self.after and self.link.get("controller"):  # the former attachment starts with the defaults again
+        if "controller" in self.after and self.link.controller:  # the former attachment starts with the defaults again
             names |= set(chosen_attributes(self.link, kind_of(self.link.kind).port))
-        if loses_ipv6_settings(self.link, self.after) and has_ipv6(self.link.get("mtu")):  # so they are set back after the MTU
+        if loses_ipv6_settings(self.link, self.after) and has_ipv6(self.link.mtu):  # so they are set back after the MTU
             names |= {"address_generation_mode", "sysctls"}
-            settings |= {name for name in self.link.get("sysctls") or {} if name.startswith("ipv6.")}
+            settings |= {name for name in self.link.sysctls if name.startswith("ipv6.")}
         before = {row.name: self.link.get(row.name) for row in kind_of(self.link.kind).rows(dict.fromkeys(names))}
-        known = before.get("sysctls") or {}
+        known = self.link.sysctls
         before["sysctls"] = {name: known[name] for name in known if name in settings and known[name] is not None}
         before = {name: value for name, value in before.items() if value not in (None, {})}
         lost = without_ipv6_settings(self.link) if loses_ipv6_settings(self.link, self.after) else {}
@@ -210,7 +210,7 @@ class UpdateLink(Operation):
 
     def affects_links_above(self) -> bool:
         """A smaller MTU is that of the links above as well, and stays when the MTU grows again."""
-        return (self.after.get("mtu") or 0) < (self.link.get("mtu") or 0) and "mtu" in self.after
+        return (self.after.get("mtu") or 0) < (self.link.mtu or 0) and "mtu" in self.after
 
 
 @dataclass(frozen=True)
@@ -238,16 +238,16 @@ class DeleteLink(Operation):
     def predict(self, state: State) -> Changes:
         """The link is gone, with its peer and all links above both; the lower device of a passthru link has its own MAC again."""
         changes: dict[LinkKey, Link | None] = {link.key: None for link in [self.link, *all_links_above(self.key, state)]}
-        peer = state.get(self.link.get("peer"))
+        peer = state.get(self.link.peer)
         if peer is not None:
             changes.update({link.key: None for link in [peer, *all_links_above(peer.key, state)]})
-        lower = state.get(self.link.get("lower_device"))
-        if lower is not None and self.link.get("mode") == PASSTHRU:
+        lower = state.get(self.link.lower_device)
+        if lower is not None and self.link.mode == PASSTHRU:
             changes[lower.key] = lower.with_attributes({"address": None})
         for port in state.attached_to(self.key):
             if port.key not in changes:
                 changes[port.key] = port.with_attributes({"controller": "", **port_defaults(kind_of(port.kind), False)})
-        bridge = state.get(LinkKey(self.key.netns, self.link.get("controller") or ""))
+        bridge = state.get(LinkKey(self.key.netns, self.link.controller or ""))
         if bridge is not None:
             changes.update({key: after for key, after in changes_of_bridge(bridge, state).items() if key not in changes})
         return changes
@@ -259,12 +259,12 @@ class DeleteLink(Operation):
             attributes = chosen_attributes(link, kind_of(link.kind).attributes)
             if contents.sysctls:
                 attributes["sysctls"] = dict(contents.sysctls)
-            if link.get("peer") == self.key:  # it is created together with its peer
+            if link.peer == self.key:  # it is created together with its peer
                 at_creation = peer_creation_attributes(link.kind, link.attributes)
                 rest = {name: value for name, value in attributes.items() if name != "peer" and name not in at_creation}
                 operations += [UpdateLink(Link(link.key, link.kind, {"altnames": (), **at_creation}), rest)] if rest else []
             else:
-                peer = next((other for other, _contents in self.cascaded if other.get("peer") == link.key), None)
+                peer = next((other for other, _contents in self.cascaded if other.peer == link.key), None)
                 operations.append(
                     CreateLink(
                         link.key,
@@ -308,14 +308,14 @@ class Rename(Operation):
         new = replace(self.key, name=self.name)
         link = state.get(self.key) or self.link
         changes: dict[Any, Any] = {self.key: None, new: replace(link, key=new)}
-        peer = state.get(link.get("peer"))
+        peer = state.get(link.peer)
         if peer is not None:
             changes[peer.key] = peer.with_attributes({"peer": new})
         for upper in state.links_on(self.key):
             changes[upper.key] = upper.with_attributes({"lower_device": new})
         for port in state.attached_to(self.key):
             changes[port.key] = port.with_attributes({"controller": self.name})
-        for port in state.attached_to(LinkKey(self.key.netns, link.get("controller") or "")):
+        for port in state.attached_to(LinkKey(self.key.netns, link.controller or "")):
             if port.get("backup_port") == self.key.name:
                 changes[port.key] = port.with_attributes({"backup_port": self.name})
         for route in state.routes_through(self.key):
@@ -351,16 +351,15 @@ def _loses_contents(before: Link | None, after: Link) -> bool:
     """Whether a link that the kernel changes along with another one goes down, or loses IPv6."""
     if before is None:
         return False
-    goes_down = "down" == after.get("admin_state") != before.get("admin_state")
-    return goes_down or (has_ipv6(before.get("mtu")) and not has_ipv6(after.get("mtu")))
+    goes_down = "down" == after.get("admin_state") != before.admin_state
+    return goes_down or (has_ipv6(before.mtu) and not has_ipv6(after.get("mtu")))
 
 
 def _with_ipv4_addresses(link: Link) -> Link:
     """The link without its IPv6 addresses, as far as its addresses are known."""
-    addresses = link.get("addresses")
-    if addresses is None:
+    if link.get("addresses") is None:  # not known
         return link
-    return link.with_attributes({"addresses": tuple(address for address in addresses if address.family == 4)})
+    return link.with_attributes({"addresses": tuple(address for address in link.addresses if address.family == 4)})
 
 
 def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
@@ -370,7 +369,7 @@ def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
 def initial_attributes(kind: str, lower: Link | None) -> dict[str, Any]:
     """The attributes that every new link of a kind has on this lower device, as far as they are known."""
     initial = {row.name: row.initial for row in kind_of(kind).attributes if row.initial is not None}
-    return {**initial, "mtu": lower.get("mtu") if lower is not None else None}
+    return {**initial, "mtu": lower.mtu if lower is not None else None}
 
 
 def chosen_attributes(link: Link, rows: Iterable[Attribute], with_initial: bool = False) -> dict[str, Any]:

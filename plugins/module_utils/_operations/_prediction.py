@@ -42,7 +42,7 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     difference = steps(before, after)
     removed = {identity(address) for address in difference.gone}
     kept = [address for address in before + difference.add if identity(address) not in removed]
-    was_up, is_up = (link is not None and link.get("admin_state") == "up" for link in (old, new))
+    was_up, is_up = (link is not None and link.admin_state == "up" for link in (old, new))
     connected_before = _connected_routes(old, before, state) if old and was_up else {}
     connected_after = _connected_routes(new, after, state) if new and is_up else {}
     # A link that loses its last IPv4 address loses all its IPv4 routes. One single address that is replaced is such a case:
@@ -94,7 +94,7 @@ def _remove_routes_by_source(changes: dict[RouteKey, tuple[Route, ...]], state: 
 
 def _table_of(link: Link, state: State) -> int:
     """The routing table that a link uses: the main table, or that of its VRF."""
-    vrf = state.get(LinkKey(link.key.netns, link.get("controller") or ""))
+    vrf = state.get(LinkKey(link.key.netns, link.controller or ""))
     return int(vrf.get("table")) if vrf is not None and vrf.kind == "vrf" else MAIN_TABLE
 
 

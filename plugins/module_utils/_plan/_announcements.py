@@ -27,11 +27,11 @@ def announce_addresses(item: DesiredLink, before: Link | None, state: State) -> 
     """
     link = state.get(item.key)
     announces = item.policy.announce and link is not None and link.ethernet  # without Ethernet nobody resolves addresses
-    if link is None or link.get("admin_state") != "up" or not (announces or item.policy.wait_dad):
+    if link is None or link.admin_state != "up" or not (announces or item.policy.wait_dad):
         return
     all_new = before is None or any(before.get(name) != link.get(name) for name in ("admin_state", "address"))
-    old = () if all_new or before is None else before.get("addresses") or ()
-    difference = steps(old, tuple(address for address in link.get("addresses") or () if owner(address) == STATIC))
+    old = () if all_new or before is None else before.addresses
+    difference = steps(old, tuple(address for address in link.addresses if owner(address) == STATIC))
     new = [*difference.add, *(after for _before, after in difference.again)]
     checked = tuple(address.ip for address in new if address.family == 6 and not address.flags & NODAD)
     if checked:

@@ -39,7 +39,7 @@ def check(case: Situation) -> None:
 def warnings(case: Situation) -> Iterator[str]:
     """What the kernel will do, although it may not be what is meant."""
     lower = case.lower
-    if lower is not None and lower.get("admin_state") == "down":
+    if lower is not None and lower.admin_state == "down":
         yield (
             f"{case.key}: lower device {lower.key} is down, so no frames pass. Set lower_device_state: up to bring it up as well"
         )
@@ -68,11 +68,11 @@ def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
 
 def check_itself(item: DesiredLink) -> None:
     """Raise Refused if a link refers to itself."""
-    if item.attributes.get("lower_device") == item.key:
+    if item.lower_device == item.key:
         raise Refused(f"{item.key}: a link cannot be its own lower device. Set another lower_device")
-    if item.attributes.get("controller") == item.key.name:
+    if item.controller == item.key.name:
         raise Refused(f"{item.key}: a link cannot be attached to itself. Set another controller")
-    if item.attributes.get("peer") == item.key:
+    if item.peer == item.key:
         raise Refused(f"{item.key}: both ends of the pair have this name and namespace. Set another name or netns for the peer")
 
 

@@ -20,7 +20,7 @@ def delete(link: Link, context: Context, recreated: str = "") -> DeleteLink:
     state = context.predicted
     deletion = DeleteLink(link)
     cascaded = [state.get(key) for key, after in deletion.predict(state).items() if after is None and key != link.key]
-    expected = {*context.removed, link.get("peer")}
+    expected = {*context.removed, link.peer}
     others = sorted(str(other.key) for other in cascaded if other is not None and other.key not in expected)
     if others:
         action = "recreated" if recreated else "deleted"

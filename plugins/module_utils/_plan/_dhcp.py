@@ -161,9 +161,9 @@ def held(item: DesiredLink, state: State) -> Lease | None:
 def _keeps_its_mac(item: DesiredLink, link: Link) -> bool:
     """Whether a link has the same MAC address after a task: one in mode passthru has that of its lower device."""
     if item.attributes.get("address") is not None:
-        return bool(item.attributes["address"] == link.get("address"))
+        return bool(item.attributes["address"] == link.address)
     changed = [item.attributes.get(name) not in (None, link.get(name)) for name in ("mode", "lower_device")]
-    return PASSTHRU not in (link.get("mode"), item.attributes.get("mode")) or not any(changed)
+    return PASSTHRU not in (link.mode, item.mode) or not any(changed)
 
 
 def _known(client: Client) -> tuple[Lease, ...]:
@@ -175,7 +175,7 @@ def leased_address(item: DesiredLink, observed: State, state: State) -> Iterator
     client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
     if client is None or link is None or lease is None or client.options.client == NETWORKD:
         return
-    before: tuple[Address, ...] = link.get("addresses") or ()
+    before: tuple[Address, ...] = link.addresses
     new = address_of(lease, client.seconds_left)
     if identity(new) not in {identity(one) for one in before}:
         yield UpdateLink(link, {"addresses": (*before, new)})
@@ -189,7 +189,7 @@ def former_addresses(item: DesiredLink, observed: State, state: State) -> Iterat
     lease = held(item, observed)
     old = {identity(address_of(one, 0)) for one in _known(client)}
     old -= {identity(address_of(lease, 0))} if lease else set()
-    before: tuple[Address, ...] = link.get("addresses") or ()
+    before: tuple[Address, ...] = link.addresses
     after = tuple(one for one in before if identity(one) not in old or owner(one) != DHCP)
     if after != before:
         yield UpdateLink(link, {"addresses": after})
@@ -206,12 +206,12 @@ def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operat
     if options is None or not options.enabled or link is None:
         return
     check_link(link, state)
-    if options.client == NETWORKD and (item.attributes.get("sysctls") or {}).get("ipv6.accept_ra"):
+    if options.client == NETWORKD and item.sysctls.get("ipv6.accept_ra"):
         raise Refused(
             f"{item.key}: dhcp4: systemd-networkd takes router advertisements itself, and sets ipv6.accept_ra to 0. "
             "Leave the setting out, or write client: udhcpc"
         )
-    moved = before is not None and link.get("address") != before.get("address")
+    moved = before is not None and link.address != before.address
     if there is None or not there.is_serving or there.options != options or moved:
         lease, known = held(item, observed), observed.clients.get(key)
         started = Client(key, options, lease, known.seconds_left) if lease and known else Client(key, options, settled=False)
@@ -250,7 +250,7 @@ def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
         if client is None or client.options.client not in RENEW_ELSEWHERE:
             continue
         around = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
-        if any(link.get("admin_state") == "up" for link in around):
+        if any(link.admin_state == "up" for link in around):
             yield (
                 f"{item.key}: dhcp4: {client.options.client} sends its renewals as the main table leads to the server: "
                 "they leave with the MAC address and the IP address of another link, which a switch that goes by MAC addresses "
@@ -260,7 +260,7 @@ def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
 
 def check_link(link: Link, state: State) -> None:
     """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
-    controller = state.get(LinkKey(link.key.netns, link.get("controller") or ""))
+    controller = state.get(LinkKey(link.key.netns, link.controller or ""))
     if controller is not None and controller.kind == "bridge":
         raise Refused(
             f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
@@ -273,5 +273,5 @@ def check_link(link: Link, state: State) -> None:
             f"{link.key}: dhcp4: {link.get('served_by')} serves it already, and two clients would give it two addresses. "
             "End that one first"
         )
-    if link.get("admin_state") == "down":
+    if link.admin_state == "down":
         raise Missing(f"{link.key}: dhcp4: it is down, and nothing can be asked by a link that is down. Write admin_state: up")

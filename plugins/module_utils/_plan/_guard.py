@@ -102,9 +102,9 @@ def management_links(state: State, ends: Iterable[LinkKey]) -> frozenset[LinkKey
 
 
 def _links_below(link: Link) -> Iterator[LinkKey]:
-    yield from (key for key in (link.get("lower_device"), link.get("peer")) if key is not None)
-    if link.get("controller"):
-        yield LinkKey(link.key.netns, link.get("controller"))
+    yield from (key for key in (link.lower_device, link.peer) if key is not None)
+    if link.controller:
+        yield LinkKey(link.key.netns, link.controller)
 
 
 def _reachable(state: State, ends: Iterable[LinkKey], neighbors: Callable[[Link], Iterable[LinkKey]]) -> frozenset[LinkKey]:
@@ -123,7 +123,7 @@ def _guest_likelihood(port: Link, state: State) -> int:
     """How likely it is that a port leads to a guest of this machine, and not to the wire."""
     if port.kind not in ("veth", "tun"):
         return 0
-    return 1 if port.kind == "veth" and state.get(port.get("peer")) is None else 2
+    return 1 if port.kind == "veth" and state.get(port.peer) is None else 2
 
 
 def _is_bridge(link: Link | None) -> bool:
@@ -200,14 +200,14 @@ def _reason_of_link(key: LinkKey, before: Link | None, after: Link | None, path:
     if key in path.links and before is not None:
         if after is None:
             return f"{key} is deleted"
-        if before.get("admin_state") != "down" and after.get("admin_state") == "down":
+        if before.admin_state != "down" and after.get("admin_state") == "down":
             return f"{key} goes down"
-        if after.get("address") and before.get("address") and after.get("address") != before.get("address"):
+        if after.get("address") and before.address and after.get("address") != before.address:
             return f"the MAC of {key} changes"
-        if before.get("controller") != after.get("controller"):
+        if before.controller != after.get("controller"):
             return f"{key} is {'attached to ' + after.get('controller') if after.get('controller') else 'detached'}"
         minimum = IPV6_MINIMUM_MTU if path.ipv6 else IPV4_MINIMUM_MTU
-        if (after.get("mtu") or minimum) < minimum and before.get("mtu") != after.get("mtu"):
+        if (after.get("mtu") or minimum) < minimum and before.mtu != after.get("mtu"):
             return f"an MTU of {after.get('mtu')} on {key} is too small for {'IPv6' if path.ipv6 else 'IPv4'}"
         if key in path.ends and path.ipv6 and _becomes(before, after, "ipv6.disable_ipv6", 1):
             return f"{key} loses its IPv6 addresses"
@@ -249,7 +249,7 @@ def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: Manage
 
 def _becomes(before: Link, after: Link, setting: str, value: int) -> bool:
     """Whether a change gives a setting this value."""
-    return (after.get("sysctls") or {}).get(setting) == value != (before.get("sysctls") or {}).get(setting)
+    return (after.get("sysctls") or {}).get(setting) == value != before.sysctls.get(setting)
 
 
 def _receives_nothing(port: Link) -> bool:
@@ -258,8 +258,8 @@ def _receives_nothing(port: Link) -> bool:
 
 
 def _is_passthru(link: Link) -> bool:
-    return bool(link.get("mode") == PASSTHRU)
+    return bool(link.mode == PASSTHRU)
 
 
 def _takes_frames(link: Link) -> bool:
-    return bool(link.get("mode") == SOURCE and link.get("nodst"))
+    return bool(link.mode == SOURCE and link.get("nodst"))

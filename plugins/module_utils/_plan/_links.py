@@ -56,7 +56,7 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
         return
     item = _with_lower_device(item, current, state)
     lower = _lower_device(item, current, state)
-    if lower is not None and lower.get("admin_state") == "down":
+    if lower is not None and lower.admin_state == "down":
         if item.policy.lower_device_state == "require":
             raise Refused(
                 f"{item.key}: its lower device {lower.key} is down, but lower_device_state is require. "
@@ -110,7 +110,7 @@ def _with_lower_device(item: DesiredLink, current: Link | None, state: State) ->
     if current is None and missing:
         option = "peer.name" if missing[0] == "peer" else missing[0]
         raise Refused(f"{item.key}: the link does not exist, and {option} is required to create it. Set {option}")
-    lower = item.attributes.get("lower_device")
+    lower = item.lower_device
     if lower is None:
         return item
     if state.get(lower) is None:
@@ -120,7 +120,7 @@ def _with_lower_device(item: DesiredLink, current: Link | None, state: State) ->
 
 
 def _lower_device(item: DesiredLink, current: Link | None, state: State) -> Link | None:
-    return state.get(item.attributes.get("lower_device") or (current.get("lower_device") if current else None))
+    return state.get(item.lower_device or (current.lower_device if current else None))
 
 
 def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, An
 def _create(case: Situation, context: Context) -> Iterator[Operation]:
     check(case)
     item, kind = case.desired, case.kind_name
-    peer = context.desired[item.attributes["peer"]] if item.attributes.get("peer") else None
+    peer = context.desired[item.attributes["peer"]] if item.peer else None
     # One request creates both ends; the attributes of the other end that it cannot set follow when that end is planned.
     peer_attributes = None if peer is None else peer_creation_attributes(kind, peer.attributes)
     yield CreateLink(item.key, kind, item.attributes, peer_attributes=peer_attributes)
@@ -165,12 +165,12 @@ def _change(case: Situation, current: Link) -> Iterator[Operation]:
 
 def _rename_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
     """A veth pair is found by either end: if one end has its desired name and the other has not, that is renamed."""
-    peer = item.attributes.get("peer")
+    peer = item.peer
     if not peer:
         return
     for found, missing in ((item.key, peer), (peer, item.key)):
         link = state.get(found)
-        other = state.get(link.get("peer")) if link is not None and link.kind == "veth" else None
+        other = state.get(link.peer) if link is not None and link.kind == "veth" else None
         if other is not None and other.key != missing and other.key.netns == missing.netns and state.get(missing) is None:
             check_name(missing, state)
             yield from renamed(other.key, missing, [Rename(other, missing.name)], state)

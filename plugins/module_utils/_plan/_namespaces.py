@@ -48,7 +48,7 @@ def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
             if link is not None and link.kind != PHYSICAL:  # the kernel moves physical links back to the first namespace
                 yield delete(link, context)
     loopback = state.get(LinkKey(item.key.name, "lo"))
-    yield DeleteNetns(item.key, loopback is not None and loopback.get("admin_state") == "up")
+    yield DeleteNetns(item.key, loopback is not None and loopback.admin_state == "up")
 
 
 def _delete_file(namespace: Netns) -> DeleteNetns:

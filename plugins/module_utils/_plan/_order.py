@@ -22,10 +22,10 @@ def ordered_links(items: Sequence[DesiredLink], state: State) -> list[DesiredLin
     for key, item in desired.items():
         check_itself(item)
         current = state.get(key)
-        references = [item.attributes.get("lower_device") or (current.get("lower_device") if current else None)]
-        if item.attributes.get("controller"):
+        references = [item.lower_device or (current.lower_device if current else None)]
+        if item.controller:
             references.append(LinkKey(key.netns, item.attributes["controller"]))
-        if item.attributes.get("peer") and item.is_primary_end:  # it is created together with its peer
+        if item.peer and item.is_primary_end:  # it is created together with its peer
             sorter.add(item.attributes["peer"], key)
         sorter.add(key, *(other for other in references if other is not None and other in desired))
     try:

@@ -46,7 +46,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 def recreate(case: Situation, current: Link, fixed: Iterable[str], context: Context) -> Iterator[Operation]:
     """Delete a link and create it again; a warning names what it loses. fixed: the changes that need that, as sentences."""
     item, state = case.desired, context.predicted
-    peer = state.get(current.get("peer"))
+    peer = state.get(current.peer)
     former, former_peer = FormerLink.of(current, state), None if peer is None else FormerLink.of(peer, state)
     ports = state.attached_to(current.key)
     deletion = delete(current, context, recreated=", ".join(fixed))
@@ -131,7 +131,7 @@ def _successor(item: DesiredLink, former: FormerLink, state: State) -> Successor
         _select_addresses(new)
     sysctls = {**former.restorable.sysctls, **item.attributes.get("sysctls", {})}
     lower = state.get(new.attributes.get("lower_device"))
-    mtu = new.attributes.get("mtu") or (lower.get("mtu") if lower else None)
+    mtu = new.attributes.get("mtu") or (lower.mtu if lower else None)
     if not has_ipv6(mtu):
         sysctls = _drop_ipv6(new, sysctls, mtu)
     if sysctls:
@@ -145,20 +145,20 @@ def _successor(item: DesiredLink, former: FormerLink, state: State) -> Successor
 def _keep_attributes(new: Successor, before: Link, state: State) -> None:
     """The desired attributes, and of the others those that were chosen for the link and still make sense."""
     desired = new.item.attributes
-    lower = state.get(desired.get("lower_device") or before.get("lower_device"))
-    mode = desired.get("mode", before.get("mode"))
-    moves = "lower_device" in desired and desired["lower_device"] != before.get("lower_device")
+    lower = state.get(new.item.lower_device or before.lower_device)
+    mode = desired.get("mode", before.mode)
+    moves = "lower_device" in desired and desired["lower_device"] != before.lower_device
     for row in kind_of(before.kind).attributes:
         value = before.get(row.name)
         if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in desired:
             continue
-        if row.name == "address" and PASSTHRU in (mode, before.get("mode")):
+        if row.name == "address" and PASSTHRU in (mode, before.mode):
             continue  # the MAC of a passthru link is that of its lower device
         if row.name == "source_addresses" and mode != SOURCE:
             continue
         if row.per_lower_device and moves:
             continue
-        if row.name == "mtu" and lower is not None and (lower.get("mtu") or value) < value:
+        if row.name == "mtu" and lower is not None and (lower.mtu or value) < value:
             new.lost.append(f"mtu {value} (the lower device {lower.key} has {lower.get('mtu')})")
             continue
         new.attributes[row.name] = value

@@ -28,7 +28,7 @@ def restorable_contents(key: LinkKey, state: State) -> LinkContents:
 
 def interrupted_routes(routes: Sequence[Route], link: Link | None, state: State) -> tuple[Route, ...]:
     """The routes that were removed because an address was replaced, and that the kernel would accept again."""
-    addresses = (link.get("addresses") or ()) if link is not None and link.get("admin_state") == "up" else ()
+    addresses = link.addresses if link is not None and link.admin_state == "up" else ()
     families = {address.family for address in addresses}
     removed = [
         route

@@ -236,9 +236,7 @@ def source_is_usable(route: Route, state: State) -> Iterator[Operation]:
     ip = route.get("source")
     for holder in state.links_with_ip(route.key.netns, ip):
         link = state.get(holder)
-        fresh = [
-            address for address in (link.get("addresses") if link else None) or () if address.ip == ip and not address.settled
-        ]
+        fresh = [address for address in (link.addresses if link else ()) if address.ip == ip and not address.settled]
         if fresh:
             yield WaitForAddresses(holder, (ip,), DAD_SECONDS)
 

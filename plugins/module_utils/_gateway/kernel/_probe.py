@@ -58,7 +58,7 @@ _FILTER = (
 def ask(gateway: KernelGateway, key: LinkKey, ips: Sequence[str], seconds: float, count: int) -> dict[str, list[str]]:
     """The MAC addresses that answer for each address; each is asked for `count` times, and given these seconds each time."""
     link = _with_carrier(gateway, key, seconds)
-    sources = [one.ip for one in link.get("addresses") or () if is_link_local(one.ip) and one.settled]
+    sources = [one.ip for one in link.addresses if is_link_local(one.ip) and one.settled]
     try:
         with gateway.packet_socket(key) as packets:
             _name, _protocol, _way, hardware, mac = packets.getsockname()
@@ -89,7 +89,7 @@ def _with_carrier(gateway: KernelGateway, key: LinkKey, seconds: float) -> Link:
         link = gateway.observe(Scope(links=frozenset({key}), traffic=frozenset({key.netns}))).get(key)
         if link is None:
             raise Refused(f"There is no link {key}: nobody can be asked there. Correct the name")
-        if link.get("admin_state") != "up":
+        if link.admin_state != "up":
             raise Refused(f"{key} is down: nobody can be asked there. Set it up first (admin_state: up)")
         if link.oper_state not in _NO_CARRIER:
             return link
