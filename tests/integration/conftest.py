@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Throw-away hosts for the tests on the real kernel, which run in tests/sandbox and nowhere else."""
+"""Temporary hosts for the tests on the real kernel, which run only in tests/sandbox."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _numbers = itertools.count()
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to touch a machine's own network."""
+    """Refuse to run on the network of the machine itself."""
     if not in_sandbox():
         pytest.exit("These tests change links: run them as tests/sandbox pytest tests/integration", returncode=2)
 
 
 @contextlib.contextmanager
 def made_host() -> Iterator[Host]:
-    """A host with eth0 and eth1, each with a cable to a switch's namespace, and an empty namespace guest."""
+    """Create a host with eth0 and eth1, whose peers are in the namespace of a switch, and an empty namespace guest."""
     name = f"host{next(_numbers)}"
     wire = f"{name}-wire"
     try:
@@ -56,14 +56,14 @@ def host() -> Iterator[Host]:
 
 @pytest.fixture
 def nodes(host: Host) -> Iterator[None]:
-    """For tests that make macvtaps, see own_nodes."""
+    """For tests that create macvtaps, see own_nodes."""
     with own_nodes(host.netns, "guest"):
         yield
 
 
 @pytest.fixture
 def untouched(host: Host) -> Iterator[None]:
-    """Around a test in which nothing may change: full dumps before and after are equal."""
+    """Verify that a test changes nothing: full dumps before and after it are equal."""
     before = dump([host.netns, "guest"])
     yield
     assert dump([host.netns, "guest"]) == before

@@ -1,9 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network that old hosts move in, and what it sees of them: who answers for an address, and from which MAC address.
+"""The network that old hosts are moved in, and what it sees of them.
 
-A switch with a DHCP server and a router, a client on it, and another one behind the router.
+It has a switch with a DHCP server and a router, a client on the switch, and a client behind the router. The functions verify
+which MAC addresses reply for an address, and which MAC addresses the replies have.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ANNOUNCEMENT = f"""enable-ra
 ra-param=br0,4,1800
 dhcp-range={NETWORK6}:,ra-only,64,10m
 """
-# a frame as tcpdump shows it: its MAC address, the address that it speaks for, whom it tells, and what
+# a frame in the output of tcpdump: MAC address, source address, destination, and content
 _ADDRESS = r"(\d+\.\d+\.\d+\.\d+|[0-9a-f]*:[0-9a-f:]*)"
 FRAME = (
     rf"^\S+ (\S+) > \S+ ethertype \S+ [^:]*: (?:Request who-has .* tell |Reply )?{_ADDRESS}(?:\.\d+)?"
@@ -44,22 +45,22 @@ FRAME = (
 
 
 def mac(number: int) -> str:
-    """The MAC address of an old host."""
+    """Return the MAC address of an old host."""
     return f"00:16:3e:11:11:{number:02x}"
 
 
 def ip(number: int) -> str:
-    """The IPv4 address of an old host, which the DHCP server gives to its MAC address."""
+    """Return the IPv4 address of an old host, which the DHCP server assigns to its MAC address."""
     return f"192.0.2.{100 + number}"
 
 
 def ip6(number: int) -> str:
-    """The one of IPv6 that an old host made of the router's announcement and its MAC address."""
+    """Return the IPv6 address of an old host, derived from the prefix of the router advertisement and its MAC address."""
     return f"{NETWORK6}:216:3eff:fe11:11{number:02x}".replace("::", ":0:", 1)
 
 
 def old(number: int, **more: Any) -> dict[str, Any]:
-    """An entry of the list."""
+    """Return an entry of the list of old hosts."""
     return {"host": f"old{number}", "name": f"link{number}", "lower_device": "eth0", "address": mac(number), **more}
 
 
@@ -68,7 +69,7 @@ OLD_HOSTS = {ip(number): mac(number) for number in range(1, MANY + 1)}
 
 
 def at(place: str, *command: str, check: bool = True, seconds: float = 60) -> str:
-    """What a command says on a host."""
+    """Return the output of a command on a host."""
     words = [str(CLONE / "tests/hosts/host"), "enter", place, *command]
     done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
     assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
@@ -76,15 +77,15 @@ def at(place: str, *command: str, check: bool = True, seconds: float = 60) -> st
 
 
 def sh(place: str, script: str, check: bool = True) -> str:
-    """The same for a shell."""
+    """Return the output of a shell command on a host."""
     return at(place, "sh", "-euc", script, check=check)
 
 
 @contextlib.contextmanager
 def network(announced: bool = True) -> Iterator[None]:
-    """Makes everything but the new host, around a switch that is there and has the router's address, and is left as it was.
+    """Create the network except the new host, on an existing switch with the address of the router.
 
-    announced: whether the router announces a network of IPv6.
+    announced: whether the router advertises an IPv6 prefix.
     """
     hosts("start", "client", "remote")
     hosts("cable", "switch", "client", f"{CLIENT}/24")
@@ -115,44 +116,47 @@ def network(announced: bool = True) -> Iterator[None]:
 
 
 def wait_for_service(place: str, into: str = "") -> None:
-    """Until what SERVICE says listens; into: the words that lead into its namespace."""
+    """Wait until the service listens.
+
+    into: the command that enters its namespace.
+    """
     sh(place, f"until {into} ss --listening --tcp --numeric | grep -q :{PORT}; do sleep 0.05; done")
 
 
 def leased(since: float) -> dict[str, str]:
-    """The MAC addresses that the DHCP server has given an address to since then, by address."""
+    """Return the MAC addresses that the DHCP server assigned an address to since then, by address."""
     lines = [line.split() for line in sh("switch", "cat /run/dnsmasq.leases").splitlines()]
     return {words[2]: words[1] for words in lines if words[1:] and int(words[0]) >= int(since) + LEASE_SECONDS}
 
 
 @dataclass(frozen=True)
 class Played:
-    """How a run of the playbook ended."""
+    """The result of a run of the playbook."""
 
     status: int
     said: str
 
     @property
     def recap(self) -> dict[str, int]:
-        """What is counted for the new host."""
+        """Return the counts for the new host."""
         words = self.said.rpartition(" : ok=")[2].partition("\n")[0].split()
         return {name: int(count) for name, _equals, count in (word.partition("=") for word in words) if count}
 
     @property
     def changed(self) -> list[str]:
-        """The tasks that changed something."""
+        """Return the tasks that made changes."""
         tasks = re.split(r"(?m)^(?:TASK|RUNNING HANDLER) ", self.said)[1:]
         return [re.split(r"[\]:] ?", task)[1].strip("] ") for task in tasks if re.search(r"(?m)^changed: ", task)]
 
     @property
     def why(self) -> str:
-        """The message of a failure."""
+        """Return the message of a failure."""
         found = re.search(r'"msg": "((?:[^"\\]|\\.)*)"', self.said.partition("fatal: ")[2])
         assert found, self.said
         return str(json.loads(f'"{found[1]}"'))
 
 
-# A service on all addresses of both families that says which one was called, and one by UDP.
+# A service on all addresses of both families that returns the address that was called, by TCP and by UDP.
 SERVICE = f"""
 import socket
 datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -174,7 +178,7 @@ assert not silent, silent
 
 
 def assert_answered(owners: Mapping[str, str]) -> None:
-    """Each address by its MAC address and by no other, as the client hears it."""
+    """Verify from the client that each address is answered by its own MAC address only."""
     said = sh("client", f"for each in {' '.join(owners)}; do arping -b -w 1 -I eth0 $each & done; wait")
     heard: dict[str, set[str]] = {}
     for address, mac_ in re.findall(r"reply from (\S+) \[(\S+)\]", said):
@@ -183,12 +187,12 @@ def assert_answered(owners: Mapping[str, str]) -> None:
 
 
 def assert_replies(owners: Mapping[str, str], *clients: str, port: str = "newhost") -> None:
-    """What is sent from each address, to a client on the network and to one behind the router, leaves with its MAC alone.
+    """Verify that packets from each address leave with its MAC address only.
 
-    port: that of the new host on the switch.
-    The clients call a service and ping; all else that is sent meanwhile is looked at as well.
+    The clients on the network and behind the router call a service and ping. All other frames that are sent meanwhile are checked
+    as well. port: the port of the switch that the new host is connected to.
     """
-    # in this mode each frame takes as much of the buffer as the longest could: with whole frames a busy machine loses some
+    # each frame takes the buffer space of the longest one: with whole frames, a busy machine would lose frames
     sh(
         "switch",
         f"""tcpdump -Z root --interface {port} --direction in --immediate-mode -s 256 -B 8192 -U -w /run/frames \\
@@ -197,11 +201,11 @@ def assert_replies(owners: Mapping[str, str], *clients: str, port: str = "newhos
     for place in ("client", "remote"):
         said = at(place, "/usr/bin/python3", "-c", CALL, *owners)
         assert dict(line.split() for line in said.splitlines()) == {address: address for address in owners}, said
-    kinds = ("Flags", "ICMP6" if ":" in next(iter(owners)) else "ICMP")  # a segment of TCP, an answer to ping
+    kinds = ("Flags", "ICMP6" if ":" in next(iter(owners)) else "ICMP")  # a TCP segment or a reply to a ping
     wanted = {(*owner, client, what) for owner in owners.items() for client in clients or (CLIENT, REMOTE) for what in kinds}
     end = time.monotonic() + 5
     while wanted - {frame for frame, _line in captured()} and time.monotonic() < end:
-        time.sleep(0.1)  # tcpdump may be behind
+        time.sleep(0.1)  # tcpdump may be late
     sh("switch", "kill $(cat /run/tcpdump.pid); while kill -0 $(cat /run/tcpdump.pid) 2>/dev/null; do sleep 0.01; done")
     frames = captured()
     wrong = [line for (source, mac_, *_rest), line in frames if mac_ != owners.get(source, mac_)]
@@ -211,6 +215,6 @@ def assert_replies(owners: Mapping[str, str], *clients: str, port: str = "newhos
 
 
 def captured() -> list[tuple[tuple[str, ...], str]]:
-    """The frames: the address that each speaks for, its MAC address, whom it tells, and what; and as tcpdump shows it."""
-    shown = sh("switch", "tcpdump -e -n -r /run/frames 2>/dev/null", check=False).splitlines()  # it may still be written
+    """Return the captured frames (source address, MAC address, destination, content) and the output of tcpdump."""
+    shown = sh("switch", "tcpdump -e -n -r /run/frames 2>/dev/null", check=False).splitlines()  # the file may still be written
     return [((found[2], found[1], found[3], found[4]), line) for line in shown if (found := re.search(FRAME, line))]

@@ -1,10 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a gateway said to the kernel and heard from it, written down with one release of pyroute2 and read with another.
+"""Record the messages between a gateway and the kernel with one release of pyroute2, and replay them with another one.
 
-The library only makes bytes of messages and messages of bytes. Where a release makes the same bytes of what was said, and reads
-the same out of what was heard, the kernel and the engine cannot tell it from the release that the tests ran with.
+The library only encodes and decodes messages. If a release encodes the same bytes and decodes the same values, the kernel and the
+engine cannot distinguish it from the release that the tests ran with.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Heard = tuple[str, bytes]
 
 
 class Conversation:
-    """Each different message once: the bytes of what was said, and what was read out of the bytes that were heard."""
+    """The distinct messages: the bytes that were sent, and the values that were decoded from received bytes."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
+        """Create an empty conversation."""
         self.said: dict[Said, bytes] = {}
         self.heard: dict[Heard, str] = {}
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Write down what goes through any codec meanwhile."""
+        """Record the messages of all codecs in this context."""
         encode, decode = Codec.encode, Codec.decode
 
         def listen_to_encode(codec: Codec, message_class: Any, *rest: Any) -> bytes:
@@ -57,18 +57,18 @@ class Conversation:
             yield
 
     def write(self, path: Path) -> None:
-        """All of it, for read."""
+        """Save the conversation for read."""
         path.write_bytes(pickle.dumps((self.said, self.heard)))
 
     @classmethod
     def read(cls, path: Path) -> Conversation:
-        """What was written."""
+        """Load a saved conversation."""
         found = cls()
         found.said, found.heard = pickle.loads(path.read_bytes())
         return found
 
     def misunderstood(self, codec: Codec) -> Iterator[str]:
-        """Every message that this codec writes or reads differently."""
+        """Return the messages that this codec encodes or decodes differently."""
         for (name, pickled), data in self.said.items():
             rest = pickle.loads(pickled)
             written = codec.encode(getattr(codec, name), *rest)
@@ -85,7 +85,7 @@ def _name(codec: Codec, message_class: Any) -> str:
 
 
 def meaning(name: str, message: Decoded) -> str:
-    """All that the gateway reads out of a message."""
+    """Return all values that the gateway reads from a message."""
     if name == "link":
         return repr(messages.read_link(message))
     if name == "address":
@@ -96,7 +96,7 @@ def meaning(name: str, message: Decoded) -> str:
 
 
 def main(path: str) -> None:
-    """Say what the pyroute2 that was asked for makes of a conversation."""
+    """Print the differences of the requested pyroute2 release."""
     codec = Codec()
     place, expected = str(sys.modules[codec.link.__module__].__file__), os.environ["EXPECTED_PYROUTE2"]
     if not place.startswith(expected):

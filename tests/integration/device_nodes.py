@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""/dev/tapN, the device nodes of macvtaps: the kernel makes them in the one /dev that all sandboxes of a machine share."""
+"""Device nodes of macvtaps (/dev/tapN), which the kernel creates in the /dev that all sandboxes of a machine share."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ansible_collections.patchbay.netdev.tests.integration.host import ip
 
 @contextlib.contextmanager
 def own_nodes(*namespaces: str) -> Iterator[None]:
-    """Nobody else's macvtap has the number of a link that is made here: for every test that makes one.
+    """Give new links numbers that no other macvtap uses, for each test that creates macvtaps.
 
-    One test of the machine at a time makes macvtaps, and in these namespaces new links get numbers above those of the nodes that
-    are there.
+    Only one test of the machine creates macvtaps at a time, and the index of new links in these namespaces is larger than the
+    number of each existing node.
     """
     folder = os.open("/dev", os.O_RDONLY)
     try:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Real DHCP servers on a switch, with leases of seconds where they give such, and what a capture there shows."""
+"""Real DHCP servers on a switch, with leases of seconds if they support it, and captures of their traffic."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, hosts
 
 ROUTER, RESOLVER = "192.0.2.1", "192.0.2.53"
-# What every dnsmasq here is told: it serves its switch, knows nothing of this machine, and asks nobody before it leases.
+# Options of all dnsmasq servers: serve only the switch, ignore the configuration of the machine, and lease without a ping.
 DNSMASQ = """\
 port=0
 interface=br0
@@ -46,7 +46,7 @@ def _kea(known: Mapping[str, str], seconds: int) -> tuple[str, str]:
         "reservations": [{"hw-address": mac, "ip-address": ip} for mac, ip in known.items()],
     }
     text = {
-        "interfaces-config": {  # a bridge has no carrier before the first host is plugged in and up
+        "interfaces-config": {  # a bridge has no carrier until a host is connected and up
             "interfaces": ["br0"],
             "service-sockets-max-retries": 1000,
             "service-sockets-retry-wait-time": 200,
@@ -82,7 +82,7 @@ SERVERS = tuple(_WAYS)
 
 @dataclass
 class DhcpServer:
-    """One, on a switch of its own; known: addresses by MAC; seconds: of its leases."""
+    """A DHCP server on its own switch. known: addresses by MAC address; seconds: lifetime of the leases."""
 
     name: str
     switch: str
@@ -91,7 +91,7 @@ class DhcpServer:
 
     @property
     def root(self) -> Path:
-        """The files of the switch."""
+        """Return the root folder of the switch."""
         return Path(f"/proc/{(CLONE / f'.work/hosts/running/{self.switch}/process').read_text().strip()}/root")
 
     def sh(self, command: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -99,43 +99,43 @@ class DhcpServer:
         return hosts("enter", self.switch, "sh", "-euc", command, given=given)
 
     def start(self) -> None:
-        """With the leases that it has given before."""
+        """Start the server with the leases that it granted before."""
         text, command = _WAYS[self.name](self.known, self.seconds)
         self.sh("cat >/run/server.conf", given=text)
         self.sh(f"({command}) >>/run/server.log 2>&1 & echo $! >/run/server.pid; sleep 0.5; kill -0 $(cat /run/server.pid)")
 
     def stop(self) -> None:
-        """As if it had lost its power."""
+        """Stop the server without a notice to its clients."""
         self.sh("kill -KILL $(cat /run/server.pid); while kill -0 $(cat /run/server.pid) 2>/dev/null; do sleep 0.01; done")
 
     def pause(self) -> None:
-        """Until it goes on."""
+        """Pause the server until it is resumed."""
         self.sh("kill -STOP $(cat /run/server.pid)")
 
     def go_on(self) -> None:
-        """And answer what was asked meanwhile."""
+        """Resume the server, which then replies to earlier requests."""
         self.sh("kill -CONT $(cat /run/server.pid)")
 
     def log(self) -> str:
-        """What it has said."""
+        """Return the log of the server."""
         return (self.root / "run/server.log").read_text(errors="replace")
 
     def listen(self) -> None:
-        """Capture what is asked on the switch."""
+        """Capture the requests on the switch."""
         self.sh("[ ! -e /run/tcpdump.pid ] || kill $(cat /run/tcpdump.pid) || :; rm -f /run/tcpdump")
         capture = "tcpdump -Z root --immediate-mode -U -i br0 -w /run/wire 'udp dst port 67' >/run/tcpdump 2>&1"
         self.sh(f"{capture} & echo $! >/run/tcpdump.pid; while ! grep -q listening /run/tcpdump; do sleep 0.05; done")
 
     def heard(self) -> list[Request]:
-        """What was asked since."""
+        """Return the requests since listen."""
         return list(_requests((self.root / "run/wire").read_bytes()))
 
 
 @dataclass(frozen=True)
 class Request:
-    """A message of a client: its frame's and its packet's source, the MAC that it speaks for, and its options by number.
+    """A message of a client: source addresses of frame and packet, client MAC address, and options by number.
 
-    to: who is asked. A lease is renewed by asking its server alone, and by a broadcast when that has not answered.
+    to: the destination. A lease is renewed by unicast to its server, and by broadcast if the server did not reply.
     """
 
     mac: str
@@ -146,12 +146,12 @@ class Request:
 
     @property
     def is_renewal(self) -> bool:
-        """The first kind."""
+        """Return whether the request renews a lease by unicast."""
         return self.to == ROUTER
 
 
 def _requests(capture: bytes) -> Iterator[Request]:
-    place = 24  # behind the header of the file
+    place = 24  # after the header of the file
     while place + 16 <= len(capture):
         (size,) = struct.unpack_from("=I", capture, place + 8)
         frame = capture[place + 16 : place + 16 + size]

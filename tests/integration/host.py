@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host to try modules on: a network namespace of its own, a cable, and the means to look at it that are not ours (ip)."""
+"""A host for module tests: a network namespace with a cable, and independent ways to read its state (ip)."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 
 CAP_NET_ADMIN = 12
 CLONE = Path(__file__).resolve().parents[2]
 _libc = ctypes.CDLL(None, use_errno=True)
-Codec()  # loads the library once, not in every child
+Codec()  # load the library once, not in each child process
 
-# What the kernel brings about by itself, at its own time: counters, timers, the carrier and what follows from it, and what a
-# bridge remembers of the ports that it had.
+# Values that the kernel changes without a request: counters, timers, the carrier and what depends on it, and what a
+# bridge remembers of its former ports.
 _VOLATILE = {
     "stats",
     "stats64",
@@ -80,7 +80,7 @@ _VOLATILE = {
     "gc_timer",
     "hello_timer",
     "tso_max_size",
-    "link_netnsid",  # the number by which one namespace calls another: assigned anew to one that comes again
+    "link_netnsid",  # the ID that one namespace has for another one, which is assigned anew to a new namespace
     "forward_delay_timer",
     "hold_timer",
     "message_age_timer",
@@ -91,7 +91,7 @@ _VOLATILE_FLAGS = ("LOWER_UP", "NO-CARRIER", "M-DOWN", "linkdown", "dead")
 
 
 def hosts(*words: str, given: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
-    """tests/hosts/host, which ends soon whatever happens."""
+    """Run tests/hosts/host with a short timeout."""
     command = [str(CLONE / "tests/hosts/host"), *words]
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=60, check=False)
     assert not check or done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
@@ -99,7 +99,7 @@ def hosts(*words: str, given: str = "", check: bool = True) -> subprocess.Comple
 
 
 def ip(*words: str, netns: str | None = None) -> str:
-    """What ip prints; CalledProcessError with its own words when it fails."""
+    """Return the output of ip. Raise CalledProcessError with its error message if it fails."""
     command = ["ip", *(["-n", netns] if netns else []), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
@@ -107,7 +107,7 @@ def ip(*words: str, netns: str | None = None) -> str:
 
 
 def ip_batch(*commands: str, netns: str | None = None, options: Sequence[str] = ()) -> str:
-    """What one ip prints that runs many commands, which are lines: a process for each takes most of the time of a test."""
+    """Run many ip commands, one per line, in one process, which is faster than one process per command. Return the output."""
     command = ["ip", *(["-n", netns] if netns else []), *options, "-batch", "-"]
     done = subprocess.run(command, input="\n".join(commands) + "\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
@@ -115,7 +115,7 @@ def ip_batch(*commands: str, netns: str | None = None, options: Sequence[str] = 
 
 
 def make_netns(*names: str) -> None:
-    """Namespaces with a loopback device, and without duplicate address detection: an address is what it will be at once."""
+    """Create namespaces with a loopback link and without duplicate address detection, so that addresses are usable at once."""
     ip_batch(*(f"netns add {name}" for name in names))
     for name in names:
         prepare = "echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad && exec ip link set lo up"
@@ -123,12 +123,12 @@ def make_netns(*names: str) -> None:
 
 
 def remove_netns(*names: str) -> None:
-    """All of them."""
+    """Delete all namespaces."""
     ip_batch(*(f"netns del {name}" for name in names))
 
 
 def plug_in(netns: str, wire: str, *ports: str) -> None:
-    """Give a namespace Ethernet links, each with a cable to a link of that name in `wire`; all of them are set up."""
+    """Give a namespace Ethernet links, each connected to a link of the same name in `wire`, and set all of them up."""
     ip_batch(*(f"link add {port} type veth peer name {port} netns {wire}" for port in ports), netns=netns)
     for place in (wire, netns):
         ip_batch(*(f"link set {port} up" for port in ports), netns=place)
@@ -141,7 +141,7 @@ def bring_up(name: str, netns: str) -> None:
 
 
 def settle(name: str, netns: str) -> None:
-    """Wait until the kernel has done all that follows when a link is set up: its link-local address comes last."""
+    """Wait until the kernel has finished setting a link up. Its link-local address comes last."""
     end = time.monotonic() + 10
     while not re.search(r" state UP .*inet6 fe80:", shown := _shown(name, netns), re.DOTALL) or "tentative" in shown:
         assert time.monotonic() < end, f"{name} in {netns} did not come up: {shown}"
@@ -163,36 +163,36 @@ class Host:
         return ip(*words, netns=self.netns)
 
     def link(self, name: str, netns: str | None = None) -> dict[str, Any]:
-        """A link as `ip -d -j` shows it; empty when it is not there."""
+        """Return a link as `ip -d -j` shows it, empty if it does not exist."""
         command = ["ip", "-n", netns or self.netns, "-d", "-j", "link", "show", "dev", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return json.loads(done.stdout)[0] if done.returncode == 0 else {}
 
     def kind_data(self, name: str, netns: str | None = None) -> dict[str, Any]:
-        """The data of its kind: mode and the like."""
+        """Return the kind-specific data, such as the mode."""
         return self.link(name, netns).get("linkinfo", {}).get("info_data", {})
 
     def setting(self, path: str, netns: str | None = None) -> str:
-        """A file below /proc/sys/net."""
+        """Return the value of a sysctl file below /proc/sys/net."""
         command = ["ip", "netns", "exec", netns or self.netns, "cat", f"/proc/sys/net/{path}"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def run(self, module: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
-        """The result of a module that runs in a process of its own, in this namespace.
+        """Return the result of a module that runs in its own process in this namespace.
 
-        check: in check mode, and so that writing would fail: without CAP_NET_ADMIN, with a read-only /proc/sys.
+        check: run in check mode, without CAP_NET_ADMIN and with a read-only /proc/sys, so that any write fails.
         """
         return run_in_child(self.netns, module, params, check)
 
     def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
-        """Run a module that has to succeed."""
+        """Run a module that must succeed."""
         result = self.run(module, **params)
         assert not result.get("failed"), result
         return result
 
 
 def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str, Any], check: bool) -> dict[str, Any]:
-    """Fork, enter the place (a namespace, or what takes one there), run the module's main, and read what it prints."""
+    """Fork, enter the namespace or host, run the main function of the module, and read its output."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -200,7 +200,7 @@ def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str
             os.close(reader)
             sys.stdout = os.fdopen(writer, "w")
             settings = {"_ansible_check_mode": check, "_ansible_diff": True, "_ansible_no_log": False}
-            with patch_module_args({**params, **settings}):  # first, for it imports what a place may make unreadable
+            with patch_module_args({**params, **settings}):  # first, because it imports files that the host may make unreadable
                 if isinstance(place, str):
                     enter(place)
                 else:
@@ -214,7 +214,7 @@ def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str
         except BaseException:
             traceback.print_exc()
             os._exit(70)
-        os._exit(71)  # a module always leaves by exit_json or fail_json
+        os._exit(71)  # a module always ends with exit_json or fail_json
     os.close(writer)
     with os.fdopen(reader) as output:
         text = output.read()
@@ -225,33 +225,33 @@ def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str
 
 
 def enter(netns: str) -> None:
-    """Move this thread into a named namespace."""
+    """Move this thread to a named namespace."""
     descriptor = os.open(f"/run/netns/{netns}", os.O_RDONLY)
     _checked(_libc.setns(descriptor, CLONE_NEWNET))
     os.close(descriptor)
 
 
 def see_own_sysfs() -> None:
-    """Have /sys show the namespace that this process is in."""
+    """Mount /sys for the namespace of this process."""
     _checked(_libc.unshare(CLONE_NEWNS))
     _mount(b"none", b"/", MS_REC | MS_PRIVATE)
     _checked(_libc.mount(b"sysfs", b"/sys", b"sysfs", 0, None))
 
 
 def enter_process(process: int) -> None:
-    """Go on, in a new process, where another one is: in its network, with its files and names, and among its processes."""
+    """Continue in a new process in all namespaces of another process: network, mounts, names and processes."""
     descriptors = [os.open(f"/proc/{process}/ns/{kind}", os.O_RDONLY) for kind in ("net", "uts", "ipc", "pid", "mnt")]
     for descriptor in descriptors:
         _checked(_libc.setns(descriptor, 0))
         os.close(descriptor)
     os.chdir("/")
-    child = os.fork()  # which is the first of us among those processes: this one stays outside, and ends as it does
+    child = os.fork()  # the first of our processes in that process namespace: this one stays outside, and ends as it does
     if child:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
 def lose_the_means_to_write() -> None:
-    """Give up CAP_NET_ADMIN, and see /proc/sys read-only: root may write most settings without the capability."""
+    """Drop CAP_NET_ADMIN and make /proc/sys read-only, because root may write most sysctls without the capability."""
     _checked(_libc.unshare(CLONE_NEWNS))
     _mount(b"none", b"/", MS_REC | MS_PRIVATE)
     _mount(b"/proc/sys", b"/proc/sys", MS_BIND)
@@ -275,7 +275,7 @@ def _checked(code: int) -> None:
 
 
 def dump(namespaces: Iterable[str]) -> dict[str, Any]:
-    """Everything that ip shows of these namespaces, and all settings of their links, without what changes by itself."""
+    """Return the output of ip for these namespaces and the sysctls of their links, without values that change by themselves."""
     found = {}
     for place in namespaces:
         commands = ("link", "address", "route show table all", "rule")
@@ -285,7 +285,7 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
         assert len(lines) == len(commands), lines
         for command, line in zip(commands, lines):
             shown = json.loads(line)
-            # the kernel makes the multicast route of a link when its carrier comes, at its own time
+            # the kernel creates the multicast route of a link when the link gets its carrier
             shown = [item for item in shown if item.get("type") != "multicast"]
             found[f"{place} {command}"] = sorted(_without(shown, _VOLATILE), key=_by_name)
         shown = subprocess.run(
@@ -300,7 +300,7 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
 
 
 def lasting(shown: Any, *names: str) -> Any:
-    """What ip shows, without what changes by itself, and without these."""
+    """Return output of ip without the values that change without a request, and without the given keys."""
     return _without(shown, _VOLATILE | set(names))
 
 
@@ -317,7 +317,7 @@ def _without(value: Any, names: set[str]) -> Any:
 
 
 def assert_equal(now: dict[str, Any], before: dict[str, Any], why: object = "") -> None:
-    """Two dumps are equal, or the assertion shows only what differs."""
+    """Verify that two dumps are equal. The assertion shows only the differences."""
     differing = {
         name: {"before": _rest(before[name], now[name]), "now": _rest(now[name], before[name])}
         for name in before
@@ -327,7 +327,7 @@ def assert_equal(now: dict[str, Any], before: dict[str, Any], why: object = "") 
 
 
 def _rest(some: Any, others: Any) -> Any:
-    """What of one dump is not in the other."""
+    """Return the parts of one dump that the other one does not have."""
     if isinstance(some, dict) and isinstance(others, dict):
         return {name: _rest(value, others.get(name)) for name, value in some.items() if others.get(name) != value}
     if isinstance(some, list) and isinstance(others, list) and len(some) == len(others):
@@ -338,5 +338,5 @@ def _rest(some: Any, others: Any) -> Any:
 
 
 def in_sandbox() -> bool:
-    """Whether tests/sandbox made what this process sees: nothing of the machine can be touched then."""
+    """Return whether this process runs in tests/sandbox, where the network of the machine cannot be changed."""
     return any(line.startswith("sandbox /run/netns tmpfs ") for line in Path("/proc/mounts").read_text().splitlines())

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ladder that every option of every module climbs: check, apply, check, apply. And the oracles that look at the kernel."""
+"""The ladder of each option of each module (check, apply, check, apply), and the functions that verify the kernel state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from typing import Any
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter
 
 Oracle = Callable[[Host], Any]
-Rung = tuple[Any, Oracle, Any]  # a value, how to look at it, what has to be seen
+Rung = tuple[Any, Oracle, Any]  # a value, the function that reads it, and the expected reading
 RTM_GETLINK, NLM_F_REQUEST, IFLA_IFNAME, IFLA_LINKINFO = 18, 1, 3, 18
 INFO_DATA, INFO_SLAVE_DATA = 2, 5
 
 
 def climb(host: Host, module: str, /, **params: Any) -> dict[str, Any]:
-    """The four rungs of a change; the result of applying it."""
+    """Verify the four runs of a change, and return the result of the first real run."""
     namespaces = [host.netns, "guest"]
     before = dump(namespaces)
     told = host.run(module, check=True, **params)
@@ -44,7 +44,7 @@ def climb(host: Host, module: str, /, **params: Any) -> dict[str, Any]:
 
 
 def stay(host: Host, module: str, /, **params: Any) -> None:
-    """The last two rungs: nothing more to do."""
+    """Verify the last two runs, which have nothing to change."""
     for check in (True, False):
         again = host.run(module, check=check, **params)
         assert not again.get("failed"), again
@@ -60,7 +60,7 @@ def _same_where_known(promised: Any, found: Any) -> None:
 
 @dataclass(frozen=True)
 class Case:
-    """What a user writes, what he is told, and what was there before: ip commands, and tasks (a module, its options)."""
+    """Options of a task, the expected message, and the state before: ip commands, and tasks (a module and its options)."""
 
     params: dict[str, Any]
     told: str
@@ -69,7 +69,7 @@ class Case:
 
 
 def refuse(host: Host, module: str, case: Case, others: Sequence[str] = ()) -> None:
-    """The whole sentence, in check mode (unless only the kernel knows) and for real; the full dumps are equal."""
+    """Verify the whole error message, in check mode (unless only the kernel refuses) and in a real run: nothing may change."""
     for command in case.ip:
         host.ip(*command.split())
     for name, params in case.tasks:
@@ -85,7 +85,7 @@ def refuse(host: Host, module: str, case: Case, others: Sequence[str] = ()) -> N
 
 
 def shown(name: str, *path: str, netns: str | None = None) -> Oracle:
-    """An oracle: what `ip -d -j link show` has of this link at this place."""
+    """Return a function that reads a value from the output of `ip -d -j link show`."""
 
     def read(host: Host) -> Any:
         found: Any = host.link(name, netns)
@@ -97,28 +97,28 @@ def shown(name: str, *path: str, netns: str | None = None) -> Oracle:
 
 
 def data(name: str, attribute: str) -> Oracle:
-    """An oracle: an attribute of the kind."""
+    """Return a function that reads an attribute of the kind."""
     return shown(name, "linkinfo", "info_data", attribute)
 
 
 def flag(name: str, word: str, netns: str | None = None) -> Oracle:
-    """An oracle: a flag of the link."""
+    """Return a function that reads a flag of the link."""
     return lambda host: word in host.link(name, netns)["flags"]
 
 
 def setting(path: str, netns: str | None = None) -> Oracle:
-    """An oracle: a per-link setting."""
+    """Return a function that reads a sysctl of the link."""
     return lambda host: int(host.setting(path, netns))
 
 
 def sysfs(host: Host, path: str, netns: str | None = None) -> str:
-    """A file below /sys/class/net; ip netns exec gives a process the sysfs of the namespace."""
+    """Read a file below /sys/class/net. ip netns exec mounts the sysfs of the namespace."""
     command = ["ip", "netns", "exec", netns or host.netns, "cat", f"/sys/class/net/{path}"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def bridge_link(host: Host, port: str) -> dict[str, Any]:
-    """A port as `bridge -d -j link` shows it; empty when it is none."""
+    """Return a bridge port as `bridge -d -j link` shows it, empty if the link is not a port."""
     command = ["bridge", "-n", host.netns, "-d", "-j", "link", "show", "dev", port]
     done = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = json.loads(done or "[]")
@@ -126,7 +126,7 @@ def bridge_link(host: Host, port: str) -> dict[str, Any]:
 
 
 def nested(host: Host, link: str, *path: int) -> int | None:
-    """An oracle by hand, for what no iproute2 of a Debian release shows: a number inside IFLA_LINKINFO."""
+    """Return a function that reads a number inside IFLA_LINKINFO, which no iproute2 of a Debian release shows."""
     found = _attribute(_link_message(host, link), IFLA_LINKINFO, *path)
     return None if found is None else int.from_bytes(found, "little", signed=True)
 
@@ -164,7 +164,7 @@ def _attribute(payload: bytes, *path: int) -> bytes | None:
 
 
 def common_ladders(name: str, netns: str | None = None) -> dict[str, list[Rung]]:
-    """The options that every link has, for a link of this name: values in turn, and what the kernel has to show for each."""
+    """Return the options of every link: values to set in turn, and what the kernel must show for each of them."""
 
     def look(*path: str) -> Oracle:
         return shown(name, *path, netns=netns)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host with a disk of its own, which loses all that its kernel had: what survives is what is on the disk."""
+"""A host with its own disk, whose kernel state is lost at a reboot, so that only the files on its disk are restored."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ FOLDER = "/etc/patchbay/replay.d"
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
 COMMAND = f"/usr/bin/python3 -I {ENGINE}"
 CARDS = ("eth0", "eth1")
-NUMBERS = ("ifindex", "link_index")  # the kernel counts anew
-numbers = itertools.count(1)  # for the names of hosts and cables
+NUMBERS = ("ifindex", "link_index")  # the kernel starts counting again
+numbers = itertools.count(1)  # for unique names of hosts and cables
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A host with two cards, which can lose its power."""
+    """A host with two network cards that can lose its power."""
 
     name: str
 
     @property
     def process(self) -> int:
-        """The first process."""
+        """Return the first process of the host."""
         return int((CLONE / f".work/hosts/running/{self.name}/process").read_text())
 
     def path(self, path: str) -> Path:
-        """A file of the host."""
+        """Return the path of a file of the host."""
         return Path(f"/proc/{self.process}/root{path}")
 
     def sh(self, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -54,7 +54,7 @@ class Machine:
         return hosts("enter", self.name, "sh", "-euc", command, check=check)
 
     def plug(self, *cards: str) -> None:
-        """Give it cards; what is at the other end of a cable is another host's."""
+        """Connect network cards. The other end of each cable belongs to another host."""
         self.sh("echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad")
         wire = int((CLONE / ".work/hosts/running/wire/process").read_text())
         for card in cards:
@@ -62,26 +62,26 @@ class Machine:
             ip_batch(f"link add {card} netns {self.process} address {mac} type veth peer name p{next(numbers)} netns {wire}")
             self.sh(
                 f"ip link set {card} up; ip link set {card} down"
-            )  # or its first start changed its queueing discipline for good
+            )  # its first start would change its queueing discipline permanently
         hosts("enter", "wire", "sh", "-c", "for link in /sys/class/net/p*; do ip link set ${link##*/} up; done")
 
     def reboot(self, *cards: str) -> None:
-        """All that the kernel had is gone, and what is on the disk is there; the cards are found again."""
+        """Delete the kernel state, keep the disk, and connect the network cards again."""
         hosts("restart", self.name)
         self.plug(*(cards or CARDS))
 
     def replay(self, *words: str) -> tuple[int, list[str]]:
-        """What the boot program ends with, and says."""
+        """Run the boot program, and return its exit status and output."""
         done = self.sh(f"{COMMAND} {' '.join(words)}", check=False)
         assert done.stdout == ""
         return done.returncode, done.stderr.splitlines()
 
     def check(self) -> tuple[int, list[str]]:
-        """What the boot program says of the state, without the means to change it."""
+        """Run the boot program with --check and without write access."""
         return self.sealed(f"{COMMAND} --check")
 
     def sealed(self, command: str) -> tuple[int, list[str]]:
-        """Run a command without CAP_NET_ADMIN and with a disk and a /proc/sys that take no writing."""
+        """Run a command without CAP_NET_ADMIN, and with a read-only disk and a read-only /proc/sys."""
         readonly = "mount --make-rprivate / && mount -o remount,bind,ro / && mount -o remount,bind,ro /proc/sys/net"
         script = f"{readonly} && exec setpriv --bounding-set -net_admin --inh-caps -net_admin -- {command}"
         done = self.sh(f"unshare --mount sh -euc '{script}'", check=False)
@@ -90,7 +90,7 @@ class Machine:
     def run(
         self, module: str, /, check: bool = False, inside: Callable[[], None] = lambda: None, **params: Any
     ) -> dict[str, Any]:
-        """The result of a module that runs here; inside: what its process does before."""
+        """Return the result of a module that runs on this host. inside: a function that its process calls before."""
 
         def enter() -> None:
             enter_process(self.process)
@@ -99,20 +99,20 @@ class Machine:
         return run_in_child(enter, module, params, check)
 
     def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
-        """Run a module that has to succeed."""
+        """Run a module that must succeed."""
         result = self.run(module, **params)
         assert not result.get("failed"), result
         return result
 
     def kernel(self) -> dict[str, Any]:
-        """Everything that ip shows, here and in every namespace, without numbers that the kernel gives anew."""
+        """Return all output of ip for all namespaces, without numbers that the kernel assigns anew."""
         names = self.sh("ls /run/netns 2>/dev/null || :").stdout.split()
         shows = [
             (name, words)
             for name in ["", *names]
             for words in ("link", "address", "-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule")
         ]
-        # all in one shell, whose way into the host takes longer than what it does there; a line each, also where ip prints none
+        # all in one shell, because entering the host takes longer than the commands; one line each, also if ip prints nothing
         commands = [f'shown=$(ip {f"-n {name}" if name else ""} -d -j {words}); echo "$shown"' for name, words in shows]
         lines = self.sh("\n".join(commands)).stdout.split("\n")[:-1]
         assert len(lines) == len(shows), lines
@@ -123,7 +123,7 @@ class Machine:
         return found
 
     def settled(self) -> dict[str, Any]:
-        """As it is when nothing changes by itself any more: twice the same."""
+        """Return the kernel state when two consecutive readings are equal."""
         end = time.monotonic() + 10
         now = self.kernel()
         while time.monotonic() < end:
@@ -134,7 +134,7 @@ class Machine:
         raise AssertionError("it does not come to rest")
 
     def disk(self) -> dict[str, Any]:
-        """Every file below /etc and /usr/local: what it is, whose, and what is in it."""
+        """Return type, owner and content of each file below /etc and /usr/local."""
         found = {}
         for top in ("/etc", "/usr/local"):
             for folder, folders, files in os.walk(self.path(top)):
@@ -152,10 +152,10 @@ class Machine:
         return found
 
     def declared(self) -> list[str]:
-        """The names of the declarations."""
+        """Return the names of the declarations."""
         return sorted(path.stem for path in self.path(FOLDER).glob("*"))
 
 
 def mac(number: int) -> str:
-    """A MAC for tests."""
+    """Return a MAC address for tests."""
     return f"02:00:00:00:02:{number:02x}"

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host to run playbooks on as users do, with the example inventory of each: files of its own, a cable to a switch, reboots."""
+"""A host for playbooks as users run them, with the example inventories: its own files, a cable to a switch, and reboots."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ansible_collections.patchbay.netdev.tests.integration.machine import Machin
 
 INVENTORIES = CLONE / "playbooks/inventories"
 PYTHON = CLONE / ".venv/bin/python"
-LAN = "192.0.2.1"  # the switch, which is a machine of that network too
+LAN = "192.0.2.1"  # the switch, which is a host of that network too
 
 
 def start_switch() -> None:
-    """What the cards of a site are plugged into."""
+    """Start the switch that the network cards of a site are connected to."""
     hosts("switch", "wire", f"{LAN}/24")
     hosts("enter", "wire", "sh", "-euc", "echo 0 >/proc/sys/net/ipv6/conf/br0/accept_dad; ip address add 2001:db8::1/64 dev br0")
 
 
 def command_line(playbook: str, *words: str, **variables: Any) -> list[str]:
-    """What a user types, on the host itself."""
+    """Return the command line that a user types on the host itself."""
     given = {"ansible_connection": "local", "ansible_python_interpreter": str(PYTHON), **variables}
     command = [str(PYTHON), "-m", "ansible", "playbook", f"patchbay.netdev.{playbook}"]
     return [*command, "--inventory", str(INVENTORIES / f"{playbook}.yml"), "--extra-vars", json.dumps(given), *words]
 
 
 def changes(printed: str) -> int:
-    """How many tasks changed something."""
+    """Return the number of tasks that made changes."""
     recap = printed.rpartition("PLAY RECAP")[2]
     return sum(int(word.partition("=")[2]) for word in recap.split() if word.startswith("changed="))
 
@@ -40,7 +40,7 @@ class Site(Machine):
     """The host that a playbook runs on."""
 
     def plug(self, *cards: str) -> None:
-        """Give it cards that are up, and plugged into the switch where there is one."""
+        """Connect network cards, set them up, and connect them to the switch if there is one."""
         super().plug(*cards)
         into = "[ ! -e /sys/class/net/br0 ] || for link in /sys/class/net/p*; do ip link set ${link##*/} master br0; done"
         hosts("enter", "wire", "sh", "-euc", into)
@@ -51,17 +51,17 @@ class Site(Machine):
             time.sleep(0.1)
 
     def ran(self, playbook: str, *words: str, check: bool = True, **variables: Any) -> str:
-        """What ansible-playbook prints."""
+        """Return the output of ansible-playbook."""
         done = hosts("enter", self.name, *command_line(playbook, *words, **variables), check=check)
         assert check or done.returncode == 2, done.stdout + done.stderr
         return done.stdout
 
     def play(self, playbook: str, *words: str, **variables: Any) -> int:
-        """How many tasks of a playbook changed something."""
+        """Return the number of tasks of a playbook that made changes."""
         return changes(self.ran(playbook, *words, **variables))
 
     def climb(self, playbook: str, **variables: Any) -> None:
-        """Check mode tells of changes and makes none; the playbook makes as many; and then there is none to make."""
+        """Verify that check mode predicts the changes without making them, and that the second real run makes no changes."""
         disk, kernel = self.disk(), self.settled()
         told = self.play(playbook, "--check", "--diff", **variables)
         assert told > 0
@@ -71,6 +71,6 @@ class Site(Machine):
         assert self.play(playbook, **variables) == 0
 
     def hears(self, address: str, netns: str = "", seconds: int = 5) -> bool:
-        """Whether an address answers pings from here, or from a namespace here."""
+        """Return whether an address replies to pings from the host or from one of its namespaces."""
         into = f"ip netns exec {netns} " if netns else ""
         return self.sh(f"{into}ping -n -c 1 -i 0.2 -w {seconds} {address}", check=False).returncode == 0

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who answers for an address: nobody, one host, two hosts; and that nobody learns anything from the question."""
+"""address_probe: replies of no host, one host and two hosts, and neighbor tables that stay unchanged."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ OLD, SECOND = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
 
 @dataclass(frozen=True)
 class Lan:
-    """A switch that eth0 of the host is plugged into, and the machines there."""
+    """The switch that eth0 of the host is connected to, and the machines on it."""
 
     host: Host
     machines: tuple[str, ...] = ("old", "second")
 
     def turn_on(self, name: str, mac: str, *addresses: str) -> None:
-        """Have a machine there, with these addresses."""
+        """Start a machine with these addresses."""
         make_netns(name)
         switch = f"{self.host.netns}-wire"
         ip_batch(f"link add {name} master br0 up type veth peer name eth0 address {mac} netns {name}", netns=switch)
@@ -46,7 +46,7 @@ class Lan:
         settle("eth0", name)
 
     def ask(self, *addresses: str, link: str = "eth0", check: bool = False, **more: object) -> dict[str, list[str]]:
-        """What the module returns, which never is a change."""
+        """Return the result of the module, which never reports a change."""
         given = {"link": link, "addresses": list(addresses), "timeout": 0.4, "count": 2, **more}
         result = self.host.run("address_probe", check=check, **given)
         assert not result.get("failed"), result
@@ -56,7 +56,7 @@ class Lan:
 
 @pytest.fixture
 def lan(host: Host) -> Iterator[Lan]:
-    """Without any machine."""
+    """Create the network without machines."""
     switch = f"{host.netns}-wire"
     ip_batch("link add br0 type bridge", "link set eth0 master br0", "link set br0 up", netns=switch)
     settle("br0", switch)
@@ -66,29 +66,29 @@ def lan(host: Host) -> Iterator[Lan]:
     remove_netns(*(name for name in made.machines if name in names))
 
 
-def test_nobody(lan: Lan) -> None:
-    """An entry for each address, in the order in which they were asked for, and once."""
+def test_unused_addresses(lan: Lan) -> None:
+    """The result has one entry for each address, in the order of the input, without repetitions."""
     lan.turn_on("old", OLD, "192.0.2.77/24")
     assert list(lan.ask(V6, V4, "192.0.2.77", f"{V4}/24").items()) == [(V6, []), (V4, []), ("192.0.2.77", [OLD])]
 
 
-def test_one(lan: Lan) -> None:
-    """By both families, in check mode too, and with an address that is written as a link has it."""
+def test_one_host(lan: Lan) -> None:
+    """One host replies in both families, in check mode too, and for an address with a prefix length."""
     lan.turn_on("old", OLD, f"{V4}/24", f"{V6}/64")
     for check in (False, True):
         assert lan.ask(V4, V6, check=check) == {V4: [OLD], V6: [OLD]}
     assert lan.ask(f"{V4}/24", "2001:DB8:0::25/64") == {V4: [OLD], V6: [OLD]}
 
 
-def test_two(lan: Lan) -> None:
-    """A conflict: both of them, sorted."""
+def test_two_hosts(lan: Lan) -> None:
+    """The result of a duplicate address lists both MAC addresses, sorted."""
     lan.turn_on("second", SECOND, f"{V4}/24", f"{V6}/64")
     lan.turn_on("old", OLD, f"{V4}/24", f"{V6}/64")
     assert lan.ask(V4, V6) == {V4: [OLD, SECOND], V6: [OLD, SECOND]}
 
 
 def test_nothing_is_learned(lan: Lan) -> None:
-    """No cache of anybody holds the address that was asked for, or one of ours, and links and settings stay as they are."""
+    """No neighbor table contains the probed address or an own address, and links and sysctls are unchanged."""
     lan.turn_on("old", OLD, f"{V4}/24", f"{V6}/64")
     places = (lan.host.netns, "old")
     before = [dump(places), *(_neighbours(place, 4) for place in places), _neighbours(places[0], 6)]
@@ -101,8 +101,8 @@ def _neighbours(netns: str, family: int) -> set[tuple[str, str]]:
     return {(entry["dst"], entry.get("lladdr", "")) for entry in found}
 
 
-def test_twin(lan: Lan) -> None:
-    """The old host lives, and the new one has its MAC and address already: the lower device hears it, the macvlan does not."""
+def test_old_host_with_the_same_mac(lan: Lan) -> None:
+    """If the old host still runs, the lower device receives its reply, the macvlan with its MAC address does not."""
     lan.turn_on("old", OLD, f"{V4}/24")
     moved = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": OLD, "addresses": [f"{V4}/24"]}
     lan.host.apply("macvlan", **moved, admin_state="up")
@@ -113,7 +113,7 @@ def test_twin(lan: Lan) -> None:
 
 
 def test_port_of_a_bridge(lan: Lan) -> None:
-    """The bridge takes the frames of its ports, and still they are heard."""
+    """Replies are received on a bridge port, although the bridge takes the frames of its ports."""
     lan.turn_on("old", OLD, f"{V4}/24", f"{V6}/64")
     lan.host.ip("link", "add", "br0", "type", "bridge")
     lan.host.ip("link", "set", "eth0", "master", "br0")
@@ -124,14 +124,14 @@ def test_port_of_a_bridge(lan: Lan) -> None:
 
 
 def test_without_ipv6_on_the_link(lan: Lan) -> None:
-    """Without a link-local address the question comes from none, and the answer goes to all."""
+    """Without a link-local address, the probe has no source address, and the reply goes to all nodes."""
     lan.turn_on("old", OLD, f"{V4}/24", f"{V6}/64")
     lan.host.apply("link", name="eth0", sysctls={"ipv6.disable_ipv6": 1})
     assert lan.ask(V4, V6) == {V4: [OLD], V6: [OLD]}
 
 
 def test_in_another_namespace(lan: Lan) -> None:
-    """The link there is asked."""
+    """The probe is sent on the link of the given namespace."""
     lan.turn_on("old", OLD, f"{V4}/24")
     lan.turn_on("second", SECOND, "192.0.2.1/24")
     assert lan.ask(V4, netns="second") == {V4: [OLD]}
@@ -155,7 +155,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refused(host: Host, name: str) -> None:
-    """In words."""
+    """Invalid options fail with a complete message."""
     given, told = REFUSALS[name]
     host.ip("link", "set", "eth1", "down")
     if name == "no carrier":
@@ -166,7 +166,7 @@ def test_refused(host: Host, name: str) -> None:
 
 
 def _pull_out(host: Host) -> str:
-    """The other end of the cable of eth0, which is down now; the kernel tells so at its own time."""
+    """Set the peer of eth0 down. The kernel reports the lost carrier some time later."""
     far = f"{host.netns}-wire"
     ip("link", "set", "eth0", "down", netns=far)
     end = time.monotonic() + 5
@@ -177,7 +177,7 @@ def _pull_out(host: Host) -> str:
 
 
 def test_carrier_that_comes(host: Host) -> None:
-    """A link whose other end comes up a moment later is waited for, as long as an answer is."""
+    """The module waits for the carrier of a link for as long as it waits for a reply."""
     far = _pull_out(host)
     with subprocess.Popen(["sh", "-c", f"sleep 0.3; exec ip -n {far} link set eth0 up"]) as later:
         result = host.run("address_probe", link="eth0", addresses=[V4], timeout=5, count=1)
@@ -186,14 +186,14 @@ def test_carrier_that_comes(host: Host) -> None:
 
 
 def test_carrier_that_goes(host: Host) -> None:
-    """Silence is no answer then."""
+    """A lost carrier is an error, not a missing reply."""
     with subprocess.Popen(["sh", "-c", f"sleep 0.5; exec ip -n {host.netns}-wire link set eth0 down"]):
         result = host.run("address_probe", link="eth0", addresses=[V4], timeout=3, count=1)
     assert result.get("msg") == REFUSALS["no carrier"][1]
 
 
-def test_without_the_rights(host: Host) -> None:
-    """It says which, and what to write."""
+def test_without_privileges(host: Host) -> None:
+    """The message names the missing privilege and how to get it."""
 
     def come_as_nobody() -> None:
         enter(host.netns)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The static addresses of links: the ladder, what is never touched, the order of things, and what goes along."""
+"""Static addresses of links: the ladder, addresses that are never removed, the order of changes, and dependent routes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": MAC, 
 
 
 def addresses(host: Host, link: str, netns: str | None = None) -> list[str]:
-    """The global addresses of a link, as ip shows them, in its order."""
+    """Return the global addresses of a link in the order of ip."""
     return [f"{item['local']}/{item['prefixlen']}" for item in shown(host, link, netns)]
 
 
 def shown(host: Host, link: str, netns: str | None = None) -> list[dict[str, Any]]:
-    """The addresses of a link but for link-local ones, as `ip -j address` shows them."""
+    """Return the addresses of a link except link-local ones, as `ip -j address` shows them."""
     (found,) = json.loads(ip("-j", "address", "show", "dev", link, netns=netns or host.netns))
     return [item for item in found["addr_info"] if item["scope"] != "link" or item["family"] == "inet"]
 
@@ -31,7 +31,7 @@ def shown(host: Host, link: str, netns: str | None = None) -> list[dict[str, Any
 RUNGS: list[tuple[Any, list[str]]] = [
     (["192.0.2.1/24"], ["192.0.2.1/24"]),
     (["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"], ["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/64"]),
-    (["192.0.2.2/24", "2001:db8::1/64"], ["192.0.2.2/24", "2001:db8::1/64"]),  # the primary goes, its secondary stays
+    (["192.0.2.2/24", "2001:db8::1/64"], ["192.0.2.2/24", "2001:db8::1/64"]),  # remove the primary
     (["192.0.2.2/25", "2001:db8::1/48"], ["192.0.2.2/25", "2001:db8::1/48"]),
     (["198.51.100.7/32", "2001:DB8:0::8/128"], ["198.51.100.7/32", "2001:db8::8/128"]),
     ([], []),
@@ -41,7 +41,7 @@ RUNGS: list[tuple[Any, list[str]]] = [
 @pytest.mark.usefixtures("nodes")
 @pytest.mark.parametrize("module", ["macvlan", "macvtap", "link", "veth", "bridge"])
 def test_ladder(host: Host, module: str) -> None:
-    """Each list in turn, on a link of each sort."""
+    """Each list is applied in turn to a link of each kind."""
     host.ip("link", "add", "mv0", "link", "eth0", "type", "macvlan") if module == "link" else None
     name = {"macvlan": MV0, "macvtap": MV0, "veth": {"name": "mv0", "peer": {"name": "mv1"}}}.get(module, {"name": "mv0"})
     for wanted, seen in RUNGS:
@@ -50,10 +50,10 @@ def test_ladder(host: Host, module: str) -> None:
         assert sorted(addresses(host, "mv0")) == sorted(seen)
 
 
-KEEP = object()  # of an option that is not written any more: it stays as it was
+KEEP = object()  # an omitted key keeps its value
 V4, V6 = "192.0.2.1/24", "2001:db8::1/64"
 
-# Of each option of an item: values in turn, and what ip shows of the address (or of the route that comes with it) for each.
+# The keys of an item: values to set in turn, and what ip shows of the address (or of its connected route) for each value.
 OPTIONS: dict[str, tuple[str, str, list[tuple[Any, Any]]]] = {
     "label": (V4, "label", [("mv0:web", "mv0:web"), ("mv0:db", "mv0:db"), (KEEP, "mv0:db"), ("mv0", "mv0")]),
     "metric, IPv4": (V4, "metric", [(50, 50), ("60", 60), (KEEP, 60), (0, None)]),
@@ -82,7 +82,7 @@ OPTIONS: dict[str, tuple[str, str, list[tuple[Any, Any]]]] = {
 @pytest.mark.parametrize("created", [True, False], ids=["with the link", "later"])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_option(host: Host, name: str, created: bool) -> None:
-    """Each option of an item: created with the address, changed, left alone, taken back. The connected route goes along."""
+    """Each key of an item is set at creation, changed, kept if omitted, and removed. The connected route follows."""
     ip_, word, rungs = OPTIONS[name]
     option = name.partition(",")[0].partition(" ")[0]
     if not created:
@@ -109,13 +109,13 @@ def test_option(host: Host, name: str, created: bool) -> None:
 
 
 def connected(host: Host, family: str) -> list[dict[str, Any]]:
-    """The routes that the kernel made along with the addresses of mv0."""
+    """Return the routes that the kernel created for the addresses of mv0."""
     routes = json.loads(host.ip(family, "-j", "route", "show", "dev", "mv0", "proto", "kernel") or "[]")
     return [route for route in routes if not route["dst"].startswith(("fe80:", "ff00:"))]
 
 
-def test_options_of_a_link_that_comes_again(host: Host) -> None:
-    """What was not written of an address outlives a recreation of its link."""
+def test_options_survive_recreation(host: Host) -> None:
+    """Omitted keys of an address are restored when its link is recreated."""
     items = [{"ip": "192.0.2.1/32", "peer_ip": "192.0.2.9", "label": "mv0:web"}, {"ip": V6, "metric": 50, "nodad": True}]
     host.apply("macvlan", **MV0, addresses=items)
     before = shown(host, "mv0")
@@ -172,13 +172,13 @@ BAD: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input(host: Host, name: str) -> None:
-    """The whole sentence, before anything is read or done."""
+    """Invalid values fail with the whole message before any reading or change."""
     item, told = BAD[name]
     refuse(host, "macvlan", Case({**MV0, "addresses": [item]}, f"addresses: {told}"))
 
 
-def test_written_twice(host: Host) -> None:
-    """Once is enough, and two that contradict each other are none."""
+def test_repeated_address(host: Host) -> None:
+    """A repeated address counts once, and two contradicting entries are refused."""
     climb(host, "macvlan", **MV0, addresses=[V4, {"ip": V4}, V4])
     assert addresses(host, "mv0") == [V4]
     told = "addresses: 192.0.2.1/24 stands there twice, differently. Write it once"
@@ -207,8 +207,8 @@ NOT_THERE: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", NOT_THERE)
 @pytest.mark.parametrize("created", [True, False], ids=["with the link", "later"])
-def test_what_the_link_cannot_have(host: Host, name: str, created: bool) -> None:
-    """What depends on the link: told too when nobody writes it in this task."""
+def test_unsupported_by_the_link(host: Host, name: str, created: bool) -> None:
+    """Values that the link does not support are refused, also if another task set the cause."""
     params, told = NOT_THERE[name]
     if created:
         refuse(host, "macvlan", Case({**MV0, **params}, f"mv0: {told}"))
@@ -221,8 +221,8 @@ def test_what_the_link_cannot_have(host: Host, name: str, created: bool) -> None
     )
 
 
-def test_small_mtu_with_the_address_there(host: Host) -> None:
-    """An MTU that takes IPv6 off the link contradicts the address that is there."""
+def test_small_mtu_with_existing_address(host: Host) -> None:
+    """An MTU that disables IPv6 is refused if the link has an IPv6 address."""
     case = Case(
         {**MV0, "addresses": [V6], "mtu": 1200},
         "mv0: 2001:db8::1 needs IPv6, which the kernel removes from a link with an MTU below 1280; it is 1200. "
@@ -233,7 +233,7 @@ def test_small_mtu_with_the_address_there(host: Host) -> None:
 
 
 def test_same_address_on_another_link(host: Host) -> None:
-    """Done, and warned of."""
+    """The address is added, with a warning."""
     host.ip("address", "add", V4, "dev", "eth0")
     told = (
         "mv0: address 192.0.2.1 is also set on eth0 in the same namespace, and either may answer for it. "
@@ -248,14 +248,14 @@ def test_same_address_on_another_link(host: Host) -> None:
 
 
 def test_order(host: Host) -> None:
-    """The first of a subnet is its primary, which packets are sent from; the others, in the order of writing, are secondaries."""
+    """The first address of a subnet is primary. Packets are sent from it. The others are secondary, in the order of the list."""
     wanted = ["192.0.2.7/24", "192.0.2.3/24", "192.0.2.5/24", "198.51.100.9/24", "198.51.100.1/24"]
     climb(host, "macvlan", **MV0, addresses=wanted)
     found = [(f"{item['local']}/{item['prefixlen']}", bool(item.get("secondary"))) for item in shown(host, "mv0")]
     assert [one for one, secondary in found if not secondary] == ["192.0.2.7/24", "198.51.100.9/24"]
     assert [one for one, secondary in found if secondary] == ["192.0.2.3/24", "192.0.2.5/24", "198.51.100.1/24"]
     assert "src 192.0.2.7 " in host.ip("route", "get", "192.0.2.200")
-    # the order is no wish of its own: an address that is there is not taken off to be put back elsewhere
+    # the order alone causes no change: an existing address is not removed and added again
     stay(host, "macvlan", **MV0, addresses=wanted[::-1])
     climb(host, "macvlan", **MV0, addresses=wanted[1:])
     assert "src 192.0.2.3 " in host.ip("route", "get", "192.0.2.200")
@@ -263,8 +263,11 @@ def test_order(host: Host) -> None:
     assert host.setting("ipv4/conf/mv0/promote_secondaries") == "0", "it was set for the removal alone"
 
 
-def test_primary_that_goes_and_comes(host: Host) -> None:
-    """The kernel changes no label of a living address: the primary is the primary again, and routes from a secondary stay."""
+def test_readded_primary(host: Host) -> None:
+    """A changed label requires the primary address to be added again:
+
+    it is primary again, and routes with a secondary source stay.
+    """
     host.apply("macvlan", **MV0, addresses=["192.0.2.1/24", "192.0.2.2/24"])
     host.ip("route", "add", "203.0.113.0/24", "via", "192.0.2.254", "src", "192.0.2.2")
     before = host.ip("-j", "route", "show", "table", "all")
@@ -276,8 +279,8 @@ def test_primary_that_goes_and_comes(host: Host) -> None:
     assert sorted(json.loads(host.ip("-j", "route", "show", "table", "all")), key=str) == sorted(json.loads(before), key=str)
 
 
-def test_routes_outlive_the_change_of_a_primary(host: Host) -> None:
-    """New before old: a route by the subnet is there throughout, and no IPv4 route goes with the last address."""
+def test_routes_survive_a_new_primary(host: Host) -> None:
+    """New addresses are added before old ones are removed, so routes through the subnet and other IPv4 routes stay."""
     host.apply("macvlan", **MV0, addresses=["192.0.2.1/24"])
     host.ip("route", "add", "203.0.113.0/24", "via", "192.0.2.254")
     host.ip("route", "add", "10.0.0.0/8", "dev", "mv0", "table", "77")
@@ -288,7 +291,7 @@ def test_routes_outlive_the_change_of_a_primary(host: Host) -> None:
 
 
 def test_both_ends_of_a_pair(host: Host) -> None:
-    """Each end has its own, in its own namespace."""
+    """Each end has its own addresses in its own namespace."""
     name = {"name": "v0", "admin_state": "up"}
 
     def ends(here: list[Any], there: list[Any]) -> dict[str, Any]:
@@ -311,7 +314,7 @@ def test_both_ends_of_a_pair(host: Host) -> None:
 
 
 def test_loopback(host: Host) -> None:
-    """An address for a service, on lo: what belongs to the loopback stays."""
+    """A service address is added to lo, and the loopback addresses stay."""
     own = ["127.0.0.1/8", "::1/128"]
     for wanted in (["192.0.2.1/32", "2001:db8::1/128"], ["192.0.2.2/32", "127.0.0.5/8"], []):
         done = climb(host, "link", name="lo", addresses=wanted)
@@ -319,8 +322,8 @@ def test_loopback(host: Host) -> None:
         assert sorted(item["ip"] for item in done["link"]["addresses"]) == sorted(wanted)
 
 
-def test_undone(host: Host) -> None:
-    """What the kernel refuses in the end takes back what had been done before: the primary is the primary again."""
+def test_rolled_back(host: Host) -> None:
+    """If the kernel refuses the last change, the changes before it are rolled back, and the primary address is primary again."""
     wanted = [{"ip": "198.51.100.1/24", "label": "mv0:web"}, "192.0.2.1/24", "192.0.2.2/24", "192.0.2.3/24", V6]
     host.apply("macvlan", **MV0, addresses=wanted)
     host.ip("route", "add", "203.0.113.0/24", "via", "192.0.2.254", "src", "192.0.2.2")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Announcements: which frames are on the wire, and that a neighbour's kernel believes them."""
+"""Announcements: the frames on the wire, and the neighbor table of another kernel."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BOTH = [f"{V4}/24", f"{V6}/64"]
 
 
 class Wire:
-    """What arrives at the other end of the cable."""
+    """Captures the frames that arrive at the other end of the cable."""
 
     def __init__(self, opened: socket.socket) -> None:
         self._socket = opened
 
     def announced(self) -> list[tuple[str, str]]:
-        """(MAC, address) of the announcements that came since it was asked last; a claim of any other form fails the test."""
+        """Return (MAC, address) of the announcements since the last call. A malformed announcement fails the test."""
         found = []
         time.sleep(0.05)
         with contextlib.suppress(BlockingIOError):
@@ -46,7 +46,7 @@ class Wire:
 
 
 def _arp(frame: bytes) -> tuple[str, str] | None:
-    """A gratuitous ARP request, byte by byte (RFC 826, RFC 5227): to all, from and about the one who sends it."""
+    """Return a gratuitous ARP request, byte by byte (RFC 826, RFC 5227): broadcast, with the same sender and target address."""
     if frame[12:14] != b"\x08\x06" or frame[28:32] != frame[38:42]:
         return None
     mac, own = frame[6:12], frame[28:32]
@@ -55,7 +55,7 @@ def _arp(frame: bytes) -> tuple[str, str] | None:
 
 
 def _advertisement(frame: bytes) -> tuple[str, str] | None:
-    """An unsolicited neighbour advertisement, byte by byte (RFC 4861): to all nodes, not solicited, overriding."""
+    """Return an unsolicited neighbor advertisement, byte by byte (RFC 4861): to all nodes, not solicited, overriding."""
     if frame[12:14] != b"\x86\xdd" or frame[20] != 58 or frame[54] != 136:
         return None
     mac, source, target = frame[6:12], frame[22:38], frame[62:78]
@@ -73,14 +73,14 @@ def _advertisement(frame: bytes) -> tuple[str, str] | None:
 
 @pytest.fixture
 def wire(host: Host) -> Iterator[Wire]:
-    """A socket in the namespace at the other end, which has addresses in the same subnets."""
+    """Open a socket in the namespace at the other end, which has addresses in the same subnets."""
     far = f"{host.netns}-wire"
     for address in ("192.0.2.254/24", "2001:db8::fe/64"):
         ip("address", "add", address, "dev", "eth0", netns=far)
     made: list[socket.socket] = []
 
     def open_there() -> None:
-        enter(far)  # which moves this thread alone
+        enter(far)  # this moves only the current thread
         made.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
         made[0].bind(("eth0", ETH_P_ALL))
 
@@ -92,20 +92,20 @@ def wire(host: Host) -> Iterator[Wire]:
 
 
 def believed(host: Host, address: str) -> str | None:
-    """The MAC that the neighbour at the other end has for an address."""
+    """Return the MAC address that the neighbor at the other end has for an address."""
     found = json.loads(ip("-j", "neigh", "show", address, "dev", "eth0", netns=f"{host.netns}-wire") or "[]")
     return found[0].get("lladdr") if found else None
 
 
 def mistaken(host: Host) -> None:
-    """Let the neighbour believe that another MAC has the addresses, as before a takeover."""
+    """Give the neighbor entries with another MAC address, as before a takeover."""
     for address in (V4, V6):
         entry = ("neigh", "replace", address, "lladdr", STRANGER, "nud", "stale", "dev", "eth0")
         ip(*entry, netns=f"{host.netns}-wire")
 
 
 def assert_believed(host: Host, mac: str) -> None:
-    """The neighbour has this MAC for both addresses."""
+    """Verify that the neighbor has this MAC address for both addresses."""
     end = time.monotonic() + 2
     while (now := [believed(host, V4), believed(host, V6)]) != [mac, mac]:
         assert time.monotonic() < end, now
@@ -113,7 +113,7 @@ def assert_believed(host: Host, mac: str) -> None:
 
 
 def test_new_link(host: Host, wire: Wire) -> None:
-    """A new link with addresses: each is announced once, from its MAC, and believed."""
+    """Each address of a new link is announced once from its MAC address, and the neighbor accepts it."""
     mistaken(host)
     wire.announced()
     wanted = {**MV0, "addresses": BOTH, "announce": True}
@@ -131,8 +131,8 @@ def test_new_link(host: Host, wire: Wire) -> None:
     assert wire.announced() == []
 
 
-def test_without_being_asked(host: Host, wire: Wire) -> None:
-    """Nothing is announced that nobody asked for: the kernel itself says nothing, and neighbours believe what they believed."""
+def test_not_requested(host: Host, wire: Wire) -> None:
+    """Without the option nothing is announced, and neighbors keep their entries, because the kernel announces nothing itself."""
     mistaken(host)
     wire.announced()
     host.apply("macvlan", **MV0, addresses=BOTH)
@@ -141,7 +141,7 @@ def test_without_being_asked(host: Host, wire: Wire) -> None:
 
 
 def test_new_address(host: Host, wire: Wire) -> None:
-    """Of a living link, only what is new."""
+    """Only the new addresses of an existing link are announced."""
     host.apply("macvlan", **MV0, addresses=["192.0.2.7/24", "2001:db8::7/64"])
     mistaken(host)
     wire.announced()
@@ -153,7 +153,7 @@ def test_new_address(host: Host, wire: Wire) -> None:
 
 
 def test_new_mac(host: Host, wire: Wire) -> None:
-    """All addresses, also those that the task does not name, come from a new MAC."""
+    """All addresses of a link with a new MAC address are announced, also those that the task omits."""
     mistaken(host)
     host.apply("macvlan", **MV0, addresses=BOTH, announce=True)
     assert_believed(host, MAC)
@@ -166,8 +166,8 @@ def test_new_mac(host: Host, wire: Wire) -> None:
     assert wire.announced() == []
 
 
-def test_link_that_comes_up(host: Host, wire: Wire) -> None:
-    """While it is down nothing can be said; all is said when it comes up."""
+def test_link_set_up(host: Host, wire: Wire) -> None:
+    """Nothing is announced while the link is down. All addresses are announced when it is set up."""
     down = {**MV0, "admin_state": "down", "addresses": BOTH, "announce": True}
     assert len(host.apply("macvlan", **down)["operations"]) == 1
     mistaken(host)
@@ -178,7 +178,7 @@ def test_link_that_comes_up(host: Host, wire: Wire) -> None:
 
 
 def test_recreated(host: Host, wire: Wire) -> None:
-    """A link that comes again says so."""
+    """A recreated link announces its addresses."""
     host.apply("macvlan", **MV0, addresses=BOTH, announce=True)
     mistaken(host)
     wire.announced()
@@ -190,7 +190,7 @@ def test_recreated(host: Host, wire: Wire) -> None:
 
 
 def test_in_another_namespace(host: Host, wire: Wire) -> None:
-    """The frames leave by the link, wherever it is."""
+    """The frames leave through the link in its namespace."""
     mistaken(host)
     wire.announced()
     wanted: dict[str, Any] = {**MV0, "netns": "guest", "addresses": BOTH, "announce": True}
@@ -200,7 +200,7 @@ def test_in_another_namespace(host: Host, wire: Wire) -> None:
 
 
 def test_bridge(host: Host, wire: Wire) -> None:
-    """Out of all its ports, from its own MAC."""
+    """A bridge announces through all ports, from its own MAC address."""
     entries = {"bridge": [{"name": "br0", "address": MAC, "admin_state": "up", "addresses": BOTH, "announce": True}]}
     host.apply(
         "topology", bridge_port=[{"port": "eth0", "bridge": "br0"}], bridge=[{"name": "br0", "address": MAC, "admin_state": "up"}]
@@ -212,7 +212,7 @@ def test_bridge(host: Host, wire: Wire) -> None:
     assert_believed(host, MAC)
 
 
-def test_loopback_has_no_neighbours(host: Host) -> None:
-    """Nobody to tell: no frame, and no error."""
+def test_loopback(host: Host) -> None:
+    """On lo, no frame is sent, and the task succeeds."""
     done = host.apply("link", name="lo", addresses=["192.0.2.77/32", "2001:db8::77/128"], announce=True)
     assert len(done["operations"]) == 1

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every option of bridge on the real kernel, its deletion with ports, and what it refuses."""
+"""Options of bridge on the real kernel, its deletion with ports, and its errors."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LADDERS: dict[str, list[Rung]] = {
 @pytest.mark.parametrize("others", ["down", "up"])
 @pytest.mark.parametrize("option", LADDERS)
 def test_option(host: Host, option: str, others: str) -> None:
-    """Create with the first value, change to each other one, delete, delete again."""
+    """The option is set at creation, changed to each other value, and the bridge is deleted twice."""
     common = {"name": "br0", "address": MAC, **({"admin_state": "up"} if others == "up" else {})}
     for value, read, expected in LADDERS[option]:
         climb(host, "bridge", **{**common, option: value})
@@ -60,7 +60,7 @@ def test_option(host: Host, option: str, others: str) -> None:
 
 @pytest.mark.parametrize("option", ["num_tx_queues", "num_rx_queues"])
 def test_queues(host: Host, option: str) -> None:
-    """Taken at creation only: a change needs the bridge to be created again."""
+    """Queues can be set only at creation. A change requires the bridge to be recreated."""
     climb(host, "bridge", name="br0", **{option: 3})
     assert host.link("br0")[option] == 3
     refused = host.run("bridge", name="br0", **{option: 2})
@@ -75,7 +75,7 @@ def test_queues(host: Host, option: str) -> None:
 
 @pytest.mark.parametrize("netns", [None, "guest"])
 def test_everything_at_once(host: Host, netns: str | None) -> None:
-    """All options in one task, here and straight in another namespace."""
+    """All options are set in one task, in this and in another namespace."""
     climb(
         host,
         "bridge",
@@ -127,7 +127,7 @@ def test_everything_at_once(host: Host, netns: str | None) -> None:
 
 
 def test_mac_is_in_the_creating_request(host: Host) -> None:
-    """The kernel notes a written MAC as set by somebody (3): udev leaves it alone, and so do the ports."""
+    """The kernel records a given MAC address as set by a user (3), so neither udev nor the ports change it."""
     host.apply("topology", bridge=[{"name": "br0", "address": MAC}, {"name": "br1"}])
     assert [sysfs(host, f"{name}/addr_assign_type") for name in ("br0", "br1")] == ["3", "1"]
     host.ip("link", "set", "eth0", "master", "br0")
@@ -135,7 +135,7 @@ def test_mac_is_in_the_creating_request(host: Host) -> None:
 
 
 def test_stp_raises_the_delay(host: Host) -> None:
-    """Bringing STP to a bridge whose delay the kernel would raise: the delay has to be written along with it."""
+    """If STP is enabled, the kernel may raise the delay, so the task must set the delay too."""
     host.apply("bridge", name="br0", forward_delay=0)
     refused = host.run("bridge", name="br0", stp_state=True)
     assert (
@@ -150,7 +150,7 @@ def test_stp_raises_the_delay(host: Host) -> None:
 
 @pytest.mark.parametrize("bridge_state", ["down", "up"])
 def test_deletion_leaves_the_ports(host: Host, bridge_state: str) -> None:
-    """The ports stay, with all that they are, attached to nothing."""
+    """The ports keep their attributes and are detached."""
     host.apply("bridge", name="br0", admin_state=bridge_state)
     host.ip("link", "set", "eth1", "alias", "a port")
     before = {port: host.link(port) for port in ("eth0", "eth1")}
@@ -167,7 +167,7 @@ def test_deletion_leaves_the_ports(host: Host, bridge_state: str) -> None:
 
 
 def test_recreated_with_its_ports(host: Host) -> None:
-    """A bridge that is created again gets its ports back, or says that it does not."""
+    """A recreated bridge gets its ports back, or a warning names those that it lost."""
     host.apply("bridge", name="br0", address=MAC, alias="kept", forward_delay=4, admin_state="up", num_tx_queues=2)
     host.apply("bridge_port", port="eth1", bridge="br0", isolated=True)
     host.ip("address", "add", "192.0.2.1/24", "dev", "br0")
@@ -183,7 +183,7 @@ def test_recreated_with_its_ports(host: Host) -> None:
 
 
 def test_idempotent_with_a_bridge_made_by_ip(host: Host) -> None:
-    """What somebody else made is found as it is."""
+    """A bridge that ip created requires no change."""
     host.ip("link", "add", "br0", "type", "bridge", "forward_delay", "400", "stp_state", "1", "group_fwd_mask", "8")
     stay(host, "bridge", name="br0", forward_delay=4, stp_state=True, group_fwd_mask=8, multicast_snooping=True)
     climb(host, "bridge", name="br0", forward_delay=5)
@@ -277,7 +277,10 @@ _NO_VLANS = "This kernel has no VLAN filtering on bridges (CONFIG_BRIDGE_VLAN_FI
 @pytest.mark.parametrize(("option", "value", "said"), [("vlan_filtering", True, "true"), ("vlan_default_pvid", 5, "5")])
 @pytest.mark.parametrize("there", [False, True], ids=["new", "living"])
 def test_vlans_on_a_kernel_without(host: Host, option: str, value: object, said: str, there: bool) -> None:
-    """A sentence says which part of the kernel is missing, and nothing was changed; a kernel that has it does it."""
+    """On a kernel without VLAN filtering the error names the missing part and nothing changes.
+
+    Other kernels apply the options.
+    """
     host.ip("link", "add", "probe", "type", "bridge")
     has = _filters_vlans(host)
     host.ip("link", "del", "probe")
@@ -297,7 +300,7 @@ def test_vlans_on_a_kernel_without(host: Host, option: str, value: object, said:
         assert result["msg"] == (
             "br0: vlan_default_pvid needs VLAN filtering on bridges, which this kernel has not (CONFIG_BRIDGE_VLAN_FILTERING)"
         )
-    else:  # only the verification sees it: the kernel acknowledges it and does nothing
+    else:  # only the verification detects it: the kernel acknowledges the request without applying it
         assert result["msg"] == (
             "the kernel acknowledged all requests but did not apply this: br0: vlan_default_pvid needs VLAN "
             "filtering on bridges, which this kernel has not (CONFIG_BRIDGE_VLAN_FILTERING). "

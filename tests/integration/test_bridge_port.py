@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every setting of a bridge's port on the real kernel, attaching and detaching, bridge_hairpin, and what they refuse."""
+"""Settings of bridge ports on the real kernel, attaching and detaching, bridge_hairpin, and their errors."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ BRPORT_MAX_GROUPS, BRPORT_NEIGH_VLAN_SUPPRESS, BRPORT_MAB = 42, 43, 40
 
 
 def port(name: str) -> Oracle:
-    """An oracle: what `ip -d link` shows of eth1 as a port."""
+    """Return a function that reads a value of eth1 from `ip -d link`."""
     return shown("eth1", "linkinfo", "info_slave_data", name)
 
 
 def at_bridge(name: str) -> Oracle:
-    """An oracle: what `bridge -d link` shows of eth1."""
+    """Return a function that reads a value of eth1 from `bridge -d link`."""
     return lambda host: bridge_link(host, "eth1")[name]
 
 
 def by_number(attribute: int) -> Oracle:
-    """An oracle by hand."""
+    """Return a function that reads a netlink attribute by its number."""
     return lambda host: nested(host, "eth1", INFO_SLAVE_DATA, attribute)
 
 
@@ -91,26 +91,26 @@ _NEEDED: dict[str, dict[str, Any]] = {"mab": {"locked": True}}
 
 
 def bridges(host: Host, *ports: str) -> None:
-    """Two bridges, and these ports on the first."""
+    """Create two bridges, and attach these ports to the first one."""
     for number, name in enumerate(("br0", "br1")):
         host.ip("link", "add", name, "address", f"02:00:00:00:00:b{number}", "type", "bridge")
     for name in ports:
         host.ip("link", "set", name, "master", "br0")
 
 
-# the kernel takes the state of STP only while the port is up: see test_refused
+# the kernel accepts the STP state only while the port is up: see test_refused
 CLIMBS = [(option, state) for option in LADDERS for state in ("down", "up") if (option, state) != ("stp_state", "down")]
 
 
 @pytest.mark.parametrize(("option", "state"), CLIMBS)
 def test_setting(host: Host, option: str, state: str) -> None:
-    """A port gets each value in turn, then is none any more, and that again; the link itself stays what it is."""
+    """The port gets each value in turn and is then detached twice. The link itself does not change."""
     bridges(host, "eth1", *(["eth0"] if option == "backup_port" else []))
     host.ip("link", "set", "eth1", state)
     link = host.link("eth1")
     for value, read, expected in LADDERS[option]:
         params = {"port": "eth1", **_NEEDED.get(option, {}), option: value}
-        if read(host) == expected:  # the same value once more, to look at it by other means
+        if read(host) == expected:  # the same value again, read independently
             stay(host, "bridge_port", **params)
         else:
             climb(host, "bridge_port", **params)
@@ -130,7 +130,7 @@ def _is_the_same(host: Host, link: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("option", [name for name in LADDERS if name != "backup_port"])
 def test_attached_with_a_setting(host: Host, option: str) -> None:
-    """A link that was no port becomes one, with the setting, in one task; on another bridge it has it again."""
+    """A link is attached with the setting in one task, and again when it is moved to another bridge."""
     bridges(host)
     value, read, expected = LADDERS[option][0]
     params = {"port": "eth1", **_NEEDED.get(option, {}), option: value}
@@ -145,7 +145,7 @@ def test_attached_with_a_setting(host: Host, option: str) -> None:
 
 @pytest.mark.parametrize("state", ["down", "up"])
 def test_everything_at_once(host: Host, state: str) -> None:
-    """Attached with every setting at once; then moved with half of them written: the others are back at their defaults."""
+    """The port is attached with all settings. Moved with half of them, the omitted settings have their defaults."""
     bridges(host, "eth0")
     bring_up("br0", host.netns)
     host.ip("link", "set", "eth1", state)
@@ -171,8 +171,8 @@ def _default(option: str) -> Rung:
     return rungs[-1]
 
 
-def test_what_is_not_written_stays(host: Host) -> None:
-    """A setting by somebody else stays when another one is written, and when the same bridge is named again."""
+def test_omitted_settings_stay(host: Host) -> None:
+    """A setting of another program stays when another setting changes and when the same bridge is given again."""
     bridges(host, "eth1")
     host.ip("link", "set", "eth1", "type", "bridge_slave", "isolated", "on", "priority", "7", "cost", "55")
     climb(host, "bridge_port", port="eth1", bridge="br0", hairpin=True)
@@ -181,7 +181,7 @@ def test_what_is_not_written_stays(host: Host) -> None:
 
 
 def watched(host: Host, work: Callable[[], object]) -> list[str]:
-    """What `ip monitor link` says while something is done."""
+    """Return the output of `ip monitor link` during an action."""
     command = ["ip", "-n", host.netns, "-o", "monitor", "link"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as monitor:
         assert monitor.stdout is not None
@@ -200,7 +200,7 @@ def watched(host: Host, work: Callable[[], object]) -> list[str]:
 
 
 def test_no_flap(host: Host) -> None:
-    """No setting takes the port down, or off the bridge, for a moment."""
+    """No setting sets the port down or detaches it, not even temporarily."""
     bridges(host, "eth1", "eth0")
     host.ip("link", "set", "br0", "up")
     link = host.link("eth1")
@@ -221,7 +221,7 @@ def test_no_flap(host: Host) -> None:
 
 
 def test_aliases(host: Host) -> None:
-    """The names that iproute2 has for the same."""
+    """The names of iproute2 are accepted."""
     bridges(host, "eth1")
     names = {
         "reflective_relay": True,
@@ -243,7 +243,7 @@ def test_aliases(host: Host) -> None:
 
 
 def test_in_another_namespace(host: Host) -> None:
-    """The port and its bridge are elsewhere."""
+    """Port and bridge are in another namespace."""
     host.ip("link", "set", "eth1", "netns", "guest")
     host.apply("bridge", name="br0", netns="guest")
     climb(host, "bridge_port", port="eth1", netns="guest", bridge="br0", isolated=True)
@@ -253,7 +253,7 @@ def test_in_another_namespace(host: Host) -> None:
 
 
 def test_macvlan_as_a_port(host: Host) -> None:
-    """Any kind of link can be one."""
+    """A link of another kind can be a port."""
     host.apply("bridge", name="br0")
     host.apply("macvlan", name="mv0", lower_device="eth0", mode="bridge")
     climb(host, "bridge_port", port="mv0", bridge="br0", learning=False)
@@ -263,7 +263,7 @@ def test_macvlan_as_a_port(host: Host) -> None:
 
 
 def test_mab_and_locked_together(host: Host) -> None:
-    """The kernel wants locked before mab, and mab gone before locked: one task each way."""
+    """The kernel requires locked to be set before mab and unset after it. One task can do either."""
     bridges(host, "eth1")
     climb(host, "bridge_port", port="eth1", mab=True, locked=True, learning=True)
     climb(host, "bridge_port", port="eth1", mab=False, locked=False)
@@ -273,7 +273,7 @@ def test_mab_and_locked_together(host: Host) -> None:
 
 
 def test_moved_backup_port(host: Host) -> None:
-    """A backup port that leaves is one no more; the result says so as the kernel does."""
+    """A port that is moved is no longer a backup port, in the result as in the kernel."""
     bridges(host, "eth1", "eth0")
     climb(host, "bridge_port", port="eth1", backup_port="eth0")
     climb(host, "bridge_port", port="eth0", bridge="br1")
@@ -434,12 +434,12 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_refused(host: Host, case: Case) -> None:
-    """See refuse: a refused port has not left its bridge, and kept its settings."""
+    """See refuse. A refused port stays attached and keeps its settings."""
     refuse(host, "bridge_port", case)
 
 
 def test_in_sysfs_and_by_bridge(host: Host) -> None:
-    """bridge_hairpin: set, not set, under both names of the option, and seen by both means."""
+    """bridge_hairpin is set and unset under both names of the option, as sysfs and bridge show it."""
     bridges(host, "eth1")
     for name, bridge in (("hairpin", None), ("reflective_relay", "br0")):
         for value in (True, False):
@@ -449,7 +449,7 @@ def test_in_sysfs_and_by_bridge(host: Host) -> None:
 
 
 def test_hairpin_keeps_the_rest(host: Host) -> None:
-    """It is a setting of the port among others."""
+    """Other settings of the port are unchanged."""
     bridges(host, "eth1")
     host.apply("bridge_port", port="eth1", isolated=True, priority=5)
     before = bridge_link(host, "eth1")
@@ -489,7 +489,7 @@ def test_hairpin_refused(host: Host, case: Case) -> None:
 
 
 def test_merged_in_topology(host: Host) -> None:
-    """Entries that name the same link are merged."""
+    """Entries with the same link are merged."""
     done = host.apply(
         "topology",
         bridge=[{"name": "br0"}],

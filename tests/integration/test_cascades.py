@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel takes along with links and addresses: check mode foretells it, and the same run puts back what is to stay."""
+"""Objects that the kernel deletes together with links and addresses: check mode predicts them, and the run restores them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ MV0 = {
 
 
 def addresses(host: Host, link: str = "mv0") -> list[str]:
-    """The addresses of a link, as ip shows them, in its order."""
+    """Return the addresses of a link in the order of ip."""
     (found,) = json.loads(host.ip("-j", "address", "show", "dev", link))
     return [f"{item['local']}/{item['prefixlen']}" for item in found["addr_info"] if not item["local"].startswith("fe80:")]
 
 
 def routes(host: Host, link: str = "mv0") -> list[tuple[str, ...]]:
-    """Those by a link that the kernel did not make: table, destination, gateway, source, who made them."""
+    """Return the routes of a link that the kernel did not create: table, destination, gateway, source, protocol."""
     words = ("table", "dst", "gateway", "prefsrc", "protocol")
     shown = [
         route
@@ -43,7 +43,7 @@ def routes(host: Host, link: str = "mv0") -> list[tuple[str, ...]]:
 
 
 def furnished(host: Host, *more: str) -> None:
-    """mv0 with two addresses of a subnet in each family (and more), and routes of ours and of others through them."""
+    """Create mv0 with addresses of both families, two of them in one subnet, and routes of this collection and of others."""
     host.apply("macvlan", **MV0)
     for address in ("192.0.2.1/24", "192.0.2.2/24", *more):
         host.ip("address", "add", address, "dev", "mv0")
@@ -60,7 +60,7 @@ def furnished(host: Host, *more: str) -> None:
 
 
 def of_routes(result: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What a diff says of routes: which, and their states before and after."""
+    """Return the routes in a diff with their states before and after."""
     return sorted(
         (entry["before_header"], entry["before"]["state"], entry["after"]["state"])
         for entry in result["diff"]
@@ -69,7 +69,7 @@ def of_routes(result: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def test_link_down_and_up(host: Host) -> None:
-    """Down, the routes go, and the addresses of IPv6; the check says so. Up with what is wanted on it, all of that is there."""
+    """A link that is set down loses routes and IPv6 addresses, as check mode predicts. Set up, it has all declared ones."""
     furnished(host)
     done = climb(host, "link", name="mv0", admin_state="down")
     assert of_routes(done) == sorted(
@@ -102,7 +102,7 @@ def test_link_down_and_up(host: Host) -> None:
 
 
 def test_recreated(host: Host) -> None:
-    """Addresses and routes that the task does not write come back, in their order, whoever made them."""
+    """Addresses and routes that the task omits are restored in their order, whoever created them."""
     furnished(host)
     before = addresses(host), routes(host)
     climb(host, "macvlan", name="mv0", lower_device="eth1", recreate="when_required")
@@ -111,7 +111,7 @@ def test_recreated(host: Host) -> None:
 
 
 def test_recreated_with_other_addresses(host: Host) -> None:
-    """Of the static addresses only the wanted ones, and of the routes those that can still be; the others are named."""
+    """Only the declared static addresses and the routes that are still possible are restored. A warning names the others."""
     furnished(host)
     host.ip("address", "add", "192.0.2.7/24", "dev", "mv0", "valid_lft", "3000", "preferred_lft", "2000")
     anew = {"name": "mv0", "lower_device": "eth1", "recreate": "when_required"}
@@ -142,9 +142,9 @@ SUBNETS: dict[str, tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize("promote", [0, 1])
 @pytest.mark.parametrize("name", SUBNETS)
 def test_addresses_of_one_subnet(host: Host, name: str, promote: int) -> None:
-    """What is not to go stays, also where the kernel would take secondary addresses along, and so do the routes through it."""
+    """Secondary addresses and routes stay when their primary address is removed, also where the kernel would delete them."""
     furnished(host, "192.0.2.3/24")
-    host.ip("link", "add", "other", "link", "eth0", "type", "macvlan")  # another one, so that it is the link's own setting
+    host.ip("link", "add", "other", "link", "eth0", "type", "macvlan")  # a link without the sysctl
     host.apply("link", name="mv0", sysctls={"ipv4.promote_secondaries": promote})
     before = routes(host)
     wanted, seen = SUBNETS[name]
@@ -155,7 +155,7 @@ def test_addresses_of_one_subnet(host: Host, name: str, promote: int) -> None:
 
 
 def test_smaller_network_of_ipv6(host: Host) -> None:
-    """The kernel has to take the address off for that; the routes through it stay."""
+    """The address must be removed for a new prefix length. The routes through it stay."""
     furnished(host)
     before = routes(host)
     climb(host, "link", name="mv0", addresses=["192.0.2.1/24", "192.0.2.2/24", "2001:db8::1/80", "2001:db8::2/80"])
@@ -165,7 +165,7 @@ def test_smaller_network_of_ipv6(host: Host) -> None:
 
 @pytest.mark.parametrize("change", [{"label": "mv0:web"}, {"noprefixroute": True}, {"metric": 7}])
 def test_change_that_takes_the_only_address_off(host: Host, change: dict[str, Any]) -> None:
-    """With the last IPv4 address all IPv4 routes of the link go: they come again, also those of others."""
+    """With the last IPv4 address the kernel deletes all IPv4 routes of the link. All of them are restored."""
     host.apply("macvlan", **MV0)
     host.ip("address", "add", "192.0.2.1/24", "dev", "mv0")
     for words in (
@@ -178,7 +178,7 @@ def test_change_that_takes_the_only_address_off(host: Host, change: dict[str, An
         host.ip("route", "add", *words.split())
     before = routes(host)
     params = {"name": "mv0", "addresses": [{"ip": "192.0.2.1/24", **change}]}
-    if "noprefixroute" in change:  # then the gateway is in no network of the link: the routes by it cannot come again
+    if "noprefixroute" in change:  # then the gateway is in no network of the link, so its routes cannot be restored
         host.ip("route", "add", "192.0.2.0/25", "dev", "mv0")
         before = routes(host)
     climb(host, "link", **params)

@@ -1,9 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role host_consolidation, by its playbook and over ssh: what the network sees then, and what is refused before.
+"""The role host_consolidation, run by its playbook over ssh: the resulting network, and the refusals.
 
-A switch with a DHCP server and a router, a client that Ansible runs on, another one behind the router, and a new host.
+The network has a switch with a DHCP server and a router, a client that Ansible runs on, a client behind the router, and a new
+host.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ from ansible_collections.patchbay.netdev.tests.integration.host import CLONE, as
 from ansible_collections.patchbay.netdev.tests.integration.machine import Machine
 
 NEW, NEW_MAC = "192.0.2.10", "52:54:00:12:34:56"
-# where it is not the matter: to ask takes seconds
+# for tests about other things, because probing takes seconds
 UNASKED = {"probe": False}
 PLAYBOOK = [sys.executable, "-m", "ansible", "playbook", "patchbay.netdev.consolidate_hosts"]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def surroundings() -> Iterator[None]:
-    """Everything but the new host."""
+    """Create the network except the new host."""
     hosts("switch", "switch", "192.0.2.1/24")
     with network():
         yield
@@ -60,7 +61,7 @@ def surroundings() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class NewHost(Machine):
-    """The host that old ones move to."""
+    """The host that old hosts are moved to."""
 
     name: str = "newhost"
     inventory: dict[str, Any] = field(default_factory=dict)
@@ -83,33 +84,33 @@ class NewHost(Machine):
         return Played(done.returncode, done.stdout + done.stderr)
 
     def go(self, entries: list[dict[str, Any]], *words: str, **variables: Any) -> Played:
-        """Run it, and it succeeds."""
+        """Run the playbook, which must succeed."""
         played = self.play(entries, *words, **variables)
         assert played.status == 0, played.said
         return played
 
     def kernel(self) -> dict[str, Any]:
-        """Without what counts down until the next announcement of the router."""
+        """Return the kernel state without the lifetimes from router advertisements."""
         found: dict[str, Any] = lasting(super().kernel(), "expires")
         return found
 
     def clients(self) -> str:
-        """The DHCP clients that run."""
+        """Return the running DHCP clients."""
         return sh("newhost", "cat /proc/[0-9]*/comm | grep udhcpc || :")
 
     def everything(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Kernel and files."""
+        """Return kernel state and files."""
         return self.settled(), {path: file for path, file in self.disk().items() if "__pycache__" not in path}
 
     def untouched(self, before: tuple[dict[str, Any], dict[str, Any]]) -> None:
-        """It is as it was."""
+        """Verify that kernel state and files are unchanged."""
         for now, then in zip(self.everything(), before):
             assert_equal(now, then)
 
 
 @pytest.fixture
 def new() -> Iterator[NewHost]:
-    """One that nobody has moved to yet, with a service on every address of its own that tells who it is."""
+    """Create a new host without old hosts, with a service on all its addresses that returns its name."""
     hosts("start", "newhost")
     try:
         hosts("cable", "switch", "newhost", f"{NEW}/24", NEW_MAC)
@@ -125,7 +126,7 @@ def new() -> Iterator[NewHost]:
 
 
 def serve(place: str, netns: str = "") -> None:
-    """Start SERVICE."""
+    """Start the service."""
     hosts("enter", place, "sh", "-c", "cat >/run/service.py", given=SERVICE)
     into = f"ip netns exec {netns}" if netns else ""
     sh(place, f"{into} /usr/bin/python3 /run/service.py >/run/service{netns}.log 2>&1 &")
@@ -134,7 +135,7 @@ def serve(place: str, netns: str = "") -> None:
 
 @pytest.fixture
 def lives() -> Iterator[Any]:
-    """Turns an old host on, which nobody has told that it is to move."""
+    """Start an old host that is not shut down before the move."""
     made: list[str] = []
 
     def turn_on(number: int, address: str) -> None:
@@ -151,8 +152,11 @@ def lives() -> Iterator[Any]:
 # --- what the network sees ---
 
 
-def test_two(new: NewHost) -> None:
-    """By lease and static: told beforehand, done by one task, left alone the second time, and taken back without a trace."""
+def test_two_old_hosts(new: NewHost) -> None:
+    """One host with a lease and one with a static address:
+
+    predicted, moved in one task, unchanged in a second run, and removed without a trace.
+    """
     entries = [
         old(1, expected_address=ip(1)),
         old(3, addresses=[f"{ip(3)}/24", f"{NETWORK6}:3/64"], gateway=["192.0.2.1", ROUTER6]),
@@ -189,8 +193,8 @@ def test_two(new: NewHost) -> None:
     assert new.go(entries, state="absent").recap["changed"] == 0
 
 
-def test_twenty(new: NewHost) -> None:
-    """One task, twenty leases, and nobody answers for another one."""
+def test_twenty_old_hosts(new: NewHost) -> None:
+    """One task requests twenty leases, and each address is answered by its own MAC address only."""
     started = time.time()
     done = new.go(ENTRIES, **UNASKED)
     assert len(done.changed) == 1
@@ -202,7 +206,7 @@ def test_twenty(new: NewHost) -> None:
 
 
 def test_bound_to_the_device(new: NewHost) -> None:
-    """A datagram from a socket that says its link, and no address, reaches what is behind the router, from the old address."""
+    """A datagram from a socket that is bound only to the link passes the router with the old address."""
     new.go([old(1, expected_address=ip(1))], **UNASKED)
     script = """
 import socket, sys
@@ -226,14 +230,14 @@ else:
 
 
 def test_announced_address(new: NewHost) -> None:
-    """The old MAC address makes the old address of IPv6, and what it sends takes the way that was written."""
+    """The old MAC address results in the old IPv6 address, whose packets use the declared gateway."""
     new.go([old(2, expected_address=[ip(2), ip6(2)], gateway=ROUTER6)], **UNASKED)
     assert_replies({ip6(2): mac(2)}, "2001:db8:6::9")
     assert "dev link2" not in sh("newhost", "ip -6 route show default")
 
 
 def test_namespaces(new: NewHost) -> None:
-    """Each old host has all ports to itself; away, and nothing is left."""
+    """With namespaces, each old host has all ports for itself. After removal, nothing is left."""
     entries = [
         old(4, expected_address=ip(4)),
         old(5, addresses=[f"{ip(5)}/24"], gateway="192.0.2.1", services=["web"]),
@@ -265,15 +269,15 @@ def test_namespaces(new: NewHost) -> None:
     )
     new.go(entries, state="absent", **more)
     assert not drop_in.exists()
-    drop_in.parent.rmdir()  # it may have had files of others
+    drop_in.parent.rmdir()  # the folder may have contained files of others
     new.untouched(before)
 
 
 # --- what is refused ---
 
 
-def test_old_host_lives(new: NewHost, lives: Any) -> None:
-    """It answers, so nothing is changed, unless that is not asked; one that comes later is no reason to stop a second run."""
+def test_old_host_online(new: NewHost, lives: Any) -> None:
+    """If the old host replies, nothing changes unless the check is disabled. In a second run it is no reason to stop."""
     entries = [old(6, addresses=[f"{ip(6)}/24"]), old(7, addresses=[f"{ip(7)}/24"])]
     lives(6, ip(6))
     before = new.everything()
@@ -291,8 +295,8 @@ def test_old_host_lives(new: NewHost, lives: Any) -> None:
     assert new.go(entries).recap["changed"] == 0
 
 
-def test_taken_by_another(new: NewHost, lives: Any) -> None:
-    """Somebody else has the address: told with whose MAC address it is; afterwards the other host hears two."""
+def test_address_in_use(new: NewHost, lives: Any) -> None:
+    """If another host uses the address, the message names its MAC address. Afterwards the other host detects the duplicate."""
     lives(9, ip(8))
     played = new.play([old(8, addresses=[f"{ip(8)}/24"])])
     assert f"{ip(8)}, the address of old8, is answered by {mac(9)} on eth0. Who is that?" in played.why
@@ -303,7 +307,7 @@ def test_taken_by_another(new: NewHost, lives: Any) -> None:
 
 
 def test_duplicates(new: NewHost) -> None:
-    """On another new host of the inventory, which this run does not even reach."""
+    """A duplicate on a new host of the inventory that this run does not include is refused."""
     others = {"newer": {"host_consolidation_hosts": [old(1, name="web", host="web", address=mac(1).replace(":", "-").upper())]}}
     before = new.everything()
     played = new.play([old(1, expected_address=ip(1))], others=others)
@@ -315,8 +319,8 @@ def test_duplicates(new: NewHost) -> None:
     assert new.play([old(1)], "--check", others=others, compared_with=["newhost"]).status == 0
 
 
-def test_asker_that_nobody_knows(new: NewHost) -> None:
-    """Said before anything is done, not afterwards."""
+def test_unknown_probing_host(new: NewHost) -> None:
+    """An unknown probing host is reported before any change."""
     before = new.everything()
     played = new.play([old(1)], probe_from="clint")
     assert played.why == "host_consolidation_probe_from: clint is not in the inventory. Write the name of a host that is."
@@ -324,7 +328,7 @@ def test_asker_that_nobody_knows(new: NewHost) -> None:
 
 
 def test_another_lease(new: NewHost) -> None:
-    """The server has its own mind: the run fails with what came instead."""
+    """If the server leases another address, the run fails and names the address."""
     played = new.play([old(1, expected_address=ip(2))], **UNASKED)
     assert played.why == (
         f"link1 (old1): the DHCP server was to lease {ip(2)}, and leased {ip(1)}. Give {mac(1)} its reservation there, "
@@ -333,8 +337,8 @@ def test_another_lease(new: NewHost) -> None:
     )
 
 
-def test_unknown_beforehand(new: NewHost) -> None:
-    """Without an expected address nobody can be asked, and that is said; once."""
+def test_no_expected_address(new: NewHost) -> None:
+    """Without an expected address no host can be probed, which is reported once."""
     said = "so nobody could be asked whether they are off: old1. Write expected_address."
     assert said in new.go([old(1)]).said
     assert said not in new.go([old(1)]).said

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contract of the gateways on the real kernel: all of it with the pyroute2 of .venv, its messages with each other release."""
+"""The gateway contract on the real kernel, with the pyroute2 of .venv, and its messages with each other release."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from ansible_collections.patchbay.netdev.tests.unit.world import World
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = [line.split()[0] for line in (ROOT / "tests/pyroute2.txt").read_text().splitlines() if not line.startswith("#")]
 _numbers = itertools.count()
-pytestmark = pytest.mark.xdist_group("contract")  # one worker runs this file, and so hears all of it
+pytestmark = pytest.mark.xdist_group("contract")  # one worker runs this file, so that it records all messages
 
 
 @pytest.fixture(scope="module", autouse=True)
 def heard() -> Iterator[Conversation]:
-    """All that is said in this file, for the last test."""
+    """Record all messages of this file for the last test."""
     found = Conversation()
     with found.recorded():
         yield found
 
 
 class TestOnKernel(GatewayContract):
-    """Each test has namespaces of its own."""
+    """Each test has its own namespaces."""
 
     @pytest.fixture
     def world(self) -> Iterator[World]:
-        """Two cables to a third namespace, a bridge with a port, and an empty namespace."""
+        """Create two cables to a third namespace, a bridge with a port, and an empty namespace."""
         here, other, wire = (f"{word}{next(_numbers)}" for word in ("here", "other", "wire"))
         try:
             make_netns(here, other, wire)
@@ -62,15 +62,15 @@ class TestOnKernel(GatewayContract):
             remove_netns(here, other, wire)
 
 
-def test_it_is_the_release_that_was_asked_for() -> None:
-    """Or the tests of older releases would be tests of the newest."""
+def test_requested_release() -> None:
+    """The tests of older releases really use them."""
     expected = os.environ.get("EXPECTED_PYROUTE2")
     found = str(sys.modules[_codec.Codec().link.__module__].__file__)
     assert expected is None or found.startswith(expected)
 
 
 def run_with(release: str, *command: str) -> None:
-    """Run a Python module that has to succeed, where this release is the pyroute2."""
+    """Run a Python module, which must succeed, with the given release of pyroute2."""
     place = ROOT / ".work/pyroute2" / release
     assert place.is_dir(), f"{place} is not there: tests/environment test makes it"
     environment = {**os.environ, "PYTHONPATH": str(place), "EXPECTED_PYROUTE2": str(place)}
@@ -81,8 +81,8 @@ def run_with(release: str, *command: str) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_other_releases_say_and_read_the_same(heard: Conversation, tmp_path: Path, release: str) -> None:
-    """Every message of the tests above, with another release of pyroute2: running them again would show no more."""
+def test_other_releases_encode_and_decode_the_same(heard: Conversation, tmp_path: Path, release: str) -> None:
+    """Another release encodes and decodes every recorded message equally, so it needs no run of its own."""
     assert heard.said, "nothing was said yet: run this file as a whole"
     assert heard.heard
     heard.write(tmp_path / "conversation")
@@ -91,6 +91,6 @@ def test_other_releases_say_and_read_the_same(heard: Conversation, tmp_path: Pat
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_other_releases_on_the_kernel(release: str) -> None:
-    """A few tests of each sort of message, without what was recorded in between."""
+    """A few tests of each sort of message run on the kernel without recorded messages."""
     some = "asked_for or new_link_is_whole or new_pair or new_port or altnames or test_address or test_route"
     run_with(release, "pytest", "-q", "--no-header", str(Path(__file__).relative_to(ROOT)), "-k", some)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Static addresses on a link that a DHCP client or router advertisements serve too: what those own is never touched."""
+"""Static addresses on a link that also has a DHCP client or router advertisements, whose addresses are never changed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import D
 from ansible_collections.patchbay.netdev.tests.integration.test_guard import Managed, hosts
 
 SERVER = "lan"
-# dnsmasq has leases of two minutes at the least, of which a client asks for a new one after one: so T1 (option 58) says four
-# seconds, which dhclient believes. udhcpc renews when it is told to.
+# The shortest lease of dnsmasq is two minutes, and clients renew after one minute. T1 (option 58) is therefore four
+# seconds, which dhclient respects. udhcpc renews when it gets a signal.
 CONFIGURATION = f"""{DNSMASQ}log-dhcp
 log-facility=/run/dnsmasq.log
 pid-file=/run/dnsmasq.pid
@@ -38,10 +38,10 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    """A switch with a DHCP server and router advertisements."""
+    """Start a switch with a DHCP server and router advertisements."""
     hosts("switch", SERVER, "192.0.2.1/24")
     hosts("enter", SERVER, "ip", "address", "add", "2001:db8:5::1/64", "dev", "br0", "nodad")
-    # It says that it is a router whenever it is asked who it is, or its neighbours take their routes by it away.
+    # The server must identify as a router in neighbor advertisements, or its neighbors delete their routes through it.
     hosts("enter", SERVER, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
     hosts("enter", SERVER, "sh", "-c", "cat >/run/dnsmasq.conf", given=CONFIGURATION)
     hosts("enter", SERVER, "dnsmasq", "--conf-file=/run/dnsmasq.conf")
@@ -51,10 +51,10 @@ def server() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Served(Managed):
-    """A host whose eth0 is plugged into the server's switch."""
+    """A host whose eth0 is connected to the switch of the server."""
 
     def shown(self, family: str) -> list[dict[str, Any]]:
-        """The addresses of eth0 but for link-local ones, without what counts down."""
+        """Return the addresses of eth0 except link-local ones, without lifetimes."""
         (found,) = json.loads(self.here("ip -j -d address show dev eth0"))
         volatile = ("valid_life_time", "preferred_life_time", "tentative", "deprecated")
         return [
@@ -64,7 +64,7 @@ class Served(Managed):
         ]
 
     def routes(self, family: str, *more: str) -> list[Any]:
-        """The routes of the main table that leave by eth0, without what counts down."""
+        """Return the routes of the main table through eth0, without lifetimes."""
         found = json.loads(self.here(f"ip -{family} -j route show dev eth0 {' '.join(more)}"))
         return [{name: value for name, value in item.items() if name not in ("expires", "flags")} for item in found]
 
@@ -76,18 +76,18 @@ class Served(Managed):
             time.sleep(0.05)
 
     def owners(self) -> dict[str, str]:
-        """Who made each address of eth0, as link_info says."""
+        """Return the owner of each address of eth0 from link_info."""
         (link,) = self.local("link_info", name="eth0")["links"]
         return {item["ip"].partition("/")[0]: item["owner"] for item in link["addresses"]}
 
     def acknowledged(self) -> int:
-        """How many leases the server has given and prolonged."""
+        """Return the number of leases that the server granted and renewed."""
         return int(hosts("enter", SERVER, "grep", "-c", f"DHCPACK.* {self.mac}", "/run/dnsmasq.log", check=False).stdout)
 
     def renewed(self, command: str = ":") -> None:
-        """Wait until the server has prolonged the lease, and the client has taken note."""
+        """Wait until the server renewed the lease and the client processed the reply."""
         before = self.acknowledged()
-        # An answer within microseconds would come while udhcpc still has the socket open that it asked by, and be lost there.
+        # A reply within microseconds would be lost, because udhcpc still has its sending socket open.
         hosts("enter", SERVER, "sh", "-c", "kill -STOP $(cat /run/dnsmasq.pid)")
         self.here(command)
         time.sleep(0.5)
@@ -96,12 +96,12 @@ class Served(Managed):
         while self.acknowledged() == before:
             assert time.monotonic() < end, "the client asked for no renewal"
             time.sleep(0.05)
-        time.sleep(0.3)  # its script runs
+        time.sleep(0.3)  # the script of the client runs
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    """A host that nobody has given an address yet."""
+    """Create a host without addresses."""
     number = next(_numbers)
     made = Served(f"served{number}", "", f"02:00:00:00:02:{number:02x}")
     hosts("start", made.name)
@@ -114,7 +114,7 @@ def served() -> Iterator[Served]:
 
 
 CLIENTS = {
-    # how it is started, how it is told to renew
+    # the command that starts the client, and the one that makes it renew
     "udhcpc": ("udhcpc -i eth0 -p /run/client.pid >/run/client.log 2>&1", "kill -USR1 $(cat /run/client.pid)"),
     "dhclient": ("dhclient -4 -pf /run/client.pid -lf /run/client.leases eth0 >/run/client.log 2>&1", ":"),
 }
@@ -124,7 +124,7 @@ ADVERTISED = "ip -6 address show dev eth0 scope global -tentative | grep -q 2001
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_client(served: Served, client: str) -> None:
-    """Ten runs with a renewal in between: nothing of the client's is touched, nothing is reported as changed."""
+    """Ten runs with a renewal in between change and report nothing of the client."""
     start, renew = CLIENTS[client]
     served.here(start)
     served.until(LEASED, "no lease")
@@ -152,7 +152,7 @@ def test_client(served: Served, client: str) -> None:
         assert again["operations"] == []
         assert (served.shown("inet"), served.routes("4")) == with_static
     assert served.owners()[lease["local"]] == "dhcp"
-    # another list of static addresses: what is not told apart stays, and so does what the client has
+    # another list of static addresses: addresses of the client, and those that look like them, stay
     done = served.local("link", name="eth0", addresses=["192.0.2.21/24"])
     assert not done.get("failed"), done
     assert lease in served.shown("inet")
@@ -166,7 +166,7 @@ def test_client(served: Served, client: str) -> None:
 
 
 def test_client_that_ended(served: Served) -> None:
-    """Nobody says any more that the address is not static: it is managed as every other."""
+    """The address of a client that has ended is managed as a static address."""
     start, _renew = CLIENTS["udhcpc"]
     served.here(start)
     served.until(LEASED, "no lease")
@@ -181,7 +181,7 @@ def test_client_that_ended(served: Served) -> None:
 
 
 def test_client_on_another_link(served: Served) -> None:
-    """A client serves one link: the others are managed as always."""
+    """Other links than that of the client are managed as usual."""
     served.here("ip link add v0 type veth peer name v1; ip address add 198.51.100.9/24 dev v0; ip link set v0 up")
     start, _renew = CLIENTS["udhcpc"]
     served.here(start)
@@ -191,7 +191,7 @@ def test_client_on_another_link(served: Served) -> None:
 
 
 def test_router_advertisements(served: Served) -> None:
-    """The addresses, temporary ones too, and the routes of advertisements: never touched, never drift, and told apart."""
+    """Addresses, including temporary ones, and routes from advertisements are never changed and have their own owner."""
     served.here("echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr; ip link set eth0 down; ip link set eth0 up")
     served.until(ADVERTISED, "no advertisement")
     served.until("ip -6 address show dev eth0 temporary | grep -q 2001:db8:5:", "no temporary address")
@@ -207,7 +207,7 @@ def test_router_advertisements(served: Served) -> None:
     ]
     for run in range(RUNS):
         if run == RUNS // 2:
-            time.sleep(5)  # the router advertises every four seconds at the latest
+            time.sleep(5)  # the router sends an advertisement at least every four seconds
         again = served.local("link", **wanted, _ansible_check_mode=bool(run % 3 == 1))
         assert not again["changed"], again
         found = served.shown("inet6")
@@ -230,7 +230,7 @@ def test_router_advertisements(served: Served) -> None:
 
 
 def test_advertised_address_declared(served: Served) -> None:
-    """One that an advertisement gave is there, and may go with it: a warning says so, and nothing is changed."""
+    """A declared address from an advertisement may expire. The task warns and changes nothing."""
     served.until(ADVERTISED, "no advertisement")
     address = next(item for item in served.shown("inet6") if item["local"].startswith("2001:db8:5:"))["local"]
     done = served.local("link", name="eth0", addresses=[f"{address}/64"])

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option dhcp4: links that a real DHCP server gives real leases, on hosts without a service manager."""
+"""The option dhcp4 with a real DHCP server, on hosts without a service manager."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OLD = {"name": "old", "lower_device": "eth0", "mode": "bridge", "admin_state": "
 
 
 def serve(*lines: str) -> None:
-    """Start the server anew with these lines: its leases stay."""
+    """Restart the server with these options, and keep its leases."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid) && while pidof dnsmasq; do sleep 0.01; done", check=False)
     text = CONFIGURATION + "\n".join(lines) + "\n"
     hosts("enter", SERVER, "sh", "-c", "cat >/run/dnsmasq.conf; : >/run/dnsmasq.log", given=text)
@@ -44,13 +44,13 @@ def serve(*lines: str) -> None:
 
 
 def server_log() -> str:
-    """What the server has seen since it was started anew."""
+    """Return the log of the server since its last start."""
     return hosts("enter", SERVER, "cat", "/run/dnsmasq.log").stdout
 
 
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
-    """A switch with a DHCP server."""
+    """Start a switch with a DHCP server."""
     hosts("switch", SERVER, f"{ROUTER}/24")
     yield
     hosts("stop", SERVER)
@@ -58,12 +58,12 @@ def server() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Served(Machine):
-    """A host whose eth0 is plugged into the server's switch."""
+    """A host whose eth0 is connected to the switch of the server."""
 
     server: str = SERVER
 
     def plug(self, *cards: str) -> None:
-        """Give it cards that hang on the switch."""
+        """Connect network cards to the switch."""
         switch = int((CLONE / f".work/hosts/running/{self.server}/process").read_text())
         for card in cards:
             port = f"p{next(numbers)}"
@@ -74,43 +74,43 @@ class Served(Machine):
             self.sh(f"ip link set {card} up")
 
     def ip(self, words: str, netns: str = "") -> list[dict[str, Any]]:
-        """What ip shows."""
+        """Return the output of ip."""
         place = f"-n {netns}" if netns else ""
         found: list[dict[str, Any]] = json.loads(self.sh(f"ip {place} -j {words}", check=False).stdout or "[]")
         return found
 
     def addresses(self, link: str, netns: str = "") -> list[str]:
-        """Its IPv4 addresses."""
+        """Return the IPv4 addresses of the link."""
         shown = self.ip(f"-4 address show dev {link}", netns)
         return [f"{one['local']}/{one['prefixlen']}" for item in shown for one in item.get("addr_info", [])]
 
     def routes(self, table: int = TABLE, netns: str = "") -> list[dict[str, Any]]:
-        """Those of a table, without flags."""
+        """Return the routes of a table without flags."""
         shown = self.ip(f"-4 -d route show table {table}", netns)
         names = ("type", "dst", "gateway", "dev", "prefsrc", "metric")
         return [{name: one[name] for name in names if name in one} for one in shown]
 
     def rules(self, priority: int = RULE, netns: str = "") -> list[str]:
-        """The sources of the rules of a priority."""
+        """Return the sources of the rules with a priority."""
         return [one["src"] for one in self.ip("-4 rule show", netns) if one["priority"] == priority]
 
     def clients(self, name: str = "udhcpc") -> list[int]:
-        """The processes that are DHCP clients, but for the helpers of one."""
+        """Return the processes of DHCP clients, without helper processes."""
         words = f'cd /proc; for it in [0-9]*; do [ "$(cat $it/comm)" != {name} ] || echo $it; done 2>/dev/null'
         found = [int(word) for word in self.sh(words).stdout.split()]
         return [one for one in found if self.sh(f"grep ^PPid: /proc/{one}/status").stdout.split()[1] not in map(str, found)]
 
     def logs(self) -> str:
-        """What clients and hooks have said."""
+        """Return the logs of clients and hooks."""
         return self.sh("cat /run/patchbay/dhcp/*.log", check=False).stdout
 
     def watch_addresses(self) -> Callable[[], str]:
-        """From now on; what is returned tells what has changed."""
+        """Start to monitor addresses. The returned function returns the changes."""
         self.sh("ip -4 monitor address >/run/monitor 2>&1 & sleep 0.2")
         return lambda: self.sh("cat /run/monitor").stdout
 
     def until(self, what: Any, seconds: float = 10) -> None:
-        """Wait until something is so."""
+        """Wait until a condition is true."""
         end = time.monotonic() + seconds
         while not what():
             if time.monotonic() > end:
@@ -119,35 +119,35 @@ class Served(Machine):
             time.sleep(0.05)
 
     def renew(self, client: int | None = None) -> None:
-        """Have the client (the only one, or this) ask anew, and wait until the server has answered and the hook has run."""
+        """Make the client renew its lease, and wait until the server replied and the hook ended."""
         before, known = server_log().count("DHCPACK"), self.known()
-        # An answer within microseconds would come while udhcpc still has the socket open that it asked by, and be lost there.
+        # A reply within microseconds would be lost, because udhcpc still has its sending socket open.
         hosts("enter", SERVER, "sh", "-c", "kill -STOP $(cat /run/dnsmasq.pid)")
         (client,) = (client,) if client else self.clients()
         self.sh(f"kill -USR1 {client}")
         time.sleep(0.5)
         hosts("enter", SERVER, "sh", "-c", "kill -CONT $(cat /run/dnsmasq.pid)")
         self.until(lambda: server_log().count("DHCPACK") > before)
-        self.until(lambda: self.known() != known)  # on a busy machine the hook begins some time after that
+        self.until(lambda: self.known() != known)  # on a busy machine the hook starts some time later
         self.until(lambda: not self.hooks())
 
     def known(self) -> str:
-        """When what is known of clients was written last."""
+        """Return the modification times of the files about clients."""
         return self.sh("stat -c '%n %y' /run/patchbay/dhcp/*.json").stdout
 
     def hooks(self) -> str:
-        """Those that run, by a word of theirs."""
+        """Return the running hooks with this argument."""
         return self.sh("grep -lzx 'leas[e]' /proc/[0-9]*/cmdline 2>/dev/null || :", check=False).stdout
 
     def link(self, name: str) -> dict[str, Any]:
-        """As ip shows it."""
+        """Return a link as ip shows it."""
         (found,) = self.ip(f"-d link show dev {name}")
         return found
 
 
 @pytest.fixture
 def machine() -> Iterator[Served]:
-    """A new one."""
+    """Create a host."""
     made = Served(f"served{next(numbers)}")
     hosts("start", made.name)
     try:
@@ -159,7 +159,7 @@ def machine() -> Iterator[Served]:
 
 
 def leased(address: str, link: str = "old", router: str = ROUTER) -> list[dict[str, Any]]:
-    """What a table holds of a lease."""
+    """Return what a table contains from a lease."""
     source = address.partition("/")[0]
     return [
         {"type": "unicast", "dst": "default", "gateway": router, "dev": link, "prefsrc": source},
@@ -175,7 +175,7 @@ FULL = {"hostname": "oldhost", "table": str(TABLE), "rule_priority": RULE, "wait
 
 
 def test_ladder(machine: Served) -> None:
-    """Check mode tells and touches nothing; the second run has nothing to do; without it all is as it was."""
+    """Check mode predicts without changes, the second run has no changes, and removal restores the state before."""
     machine.apply("macvlan", **OLD)
     disk, kernel = machine.disk(), machine.settled()
     told = machine.run("macvlan", check=True, **OLD, dhcp4=FULL)
@@ -221,7 +221,7 @@ def test_ladder(machine: Served) -> None:
 
 
 def test_absent(machine: Served) -> None:
-    """With its link, in one task, and of a link that somebody else has deleted."""
+    """The client is removed with its link in one task, also if another program deleted the link."""
     disk, kernel = machine.disk(), machine.settled()
     for by_hand in (False, True):
         machine.apply("macvlan", **OLD, dhcp4=FULL)
@@ -234,7 +234,7 @@ def test_absent(machine: Served) -> None:
 
 
 def test_address_only(machine: Served) -> None:
-    """Without a table nothing but the address comes, and for as long as the lease holds."""
+    """Without a table only the address is added, with the lifetime of the lease."""
     done = machine.apply("macvlan", **OLD, dhcp4={"wait": 20})
     (shown,) = machine.ip("-4 address show dev old")[0]["addr_info"]
     assert shown["noprefixroute"] is True
@@ -248,7 +248,7 @@ def test_address_only(machine: Served) -> None:
     assert [one["priority"] for one in machine.ip("-4 rule show")] == [0, 32766, 32767]
 
 
-# --- what is said to the server ---
+# --- messages to the server ---
 
 
 @pytest.mark.parametrize(
@@ -259,8 +259,8 @@ def test_address_only(machine: Served) -> None:
         ({"vendor_class": "Polycom VVX"}, {"vendor class": "Polycom VVX"}),
     ],
 )
-def test_what_the_server_hears(machine: Served, suboptions: dict[str, Any], said: dict[str, Any]) -> None:
-    """What is written, and nothing else."""
+def test_sent_options(machine: Served, suboptions: dict[str, Any], said: dict[str, Any]) -> None:
+    """The server receives the given options and no others."""
     machine.apply("macvlan", **OLD, dhcp4={**suboptions, "wait": 20})
     log = server_log()
     for name, value in said.items():
@@ -273,7 +273,7 @@ def test_what_the_server_hears(machine: Served, suboptions: dict[str, Any], said
     [("none", None), ("mac", "01{mac}"), ("01:aa:bb:cc", "01aabbcc"), ("duid", "ff{tail}0004[0-9a-f]{{32}}")],
 )
 def test_client_id_on_the_wire(machine: Served, client_id: str, seen: str | None) -> None:
-    """As a capture shows it, in every message."""
+    """A capture shows the client identifier in each message."""
     machine.apply("macvlan", **OLD, address=mac(9))
     machine.sh("echo 0123456789abcdef0123456789abcdef >/etc/machine-id")
     capture = "tcpdump -Z root --immediate-mode -U -n -i old -w /run/wire 'udp port 67' >/run/tcpdump 2>&1"
@@ -294,7 +294,7 @@ def test_client_id_on_the_wire(machine: Served, client_id: str, seen: str | None
 
 
 def options_of(text: str) -> Iterator[tuple[int, str]]:
-    """(number, octets) of the options of a message."""
+    """Return (number, octets) of the options of a message."""
     while text and text[:2] != "ff":
         if text[:2] == "00":
             text = text[2:]
@@ -307,8 +307,8 @@ def options_of(text: str) -> Iterator[tuple[int, str]]:
 # --- leases that change ---
 
 
-def test_renewal_changes_nothing_but_the_time(machine: Served) -> None:
-    """And so needs no pyroute2: it is not even there."""
+def test_renewal_updates_only_the_lifetime(machine: Served) -> None:
+    """A renewal changes only the lifetime, and therefore works without pyroute2."""
     done = machine.apply("macvlan", **OLD, dhcp4=FULL)
     before = machine.settled()
     time.sleep(2)
@@ -324,14 +324,14 @@ def test_renewal_changes_nothing_but_the_time(machine: Served) -> None:
     assert again["link"]["dhcp4"]["lease"] == done["link"]["dhcp4"]["lease"]
 
 
-def test_renewal_that_is_planned_has_the_new_time(machine: Served) -> None:
-    """Another router, routes that went with the link, no way to the router at all: no address may end with the old time."""
+def test_planned_renewal_updates_the_lifetime(machine: Served) -> None:
+    """After a change of routers, lost routes or a missing way to the router, the address still gets its new lifetime."""
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     machine.apply("macvlan", **{**OLD, "name": "alone"}, dhcp4={"wait": 20})
     lasts, apart = (partial(_seconds_left, machine, link) for link in ("old", "alone"))
     client, other = (json.loads(machine.sh(f"cat /run/patchbay/dhcp/{link}.pid").stdout.split()[0]) for link in ("old", "alone"))
     time.sleep(3)
-    machine.renew(other)  # nothing leads to its router
+    machine.renew(other)  # no route leads to the router
     assert apart() > 118
     serve(f"dhcp-option=3,{OTHER_ROUTER}")
     machine.renew(client)
@@ -350,20 +350,20 @@ def _seconds_left(machine: Served, link: str) -> int:
 
 
 def test_renewal_leaves_by_its_own_link(machine: Served) -> None:
-    """With the MAC and the address of the old host, as a switch sees it."""
+    """Renewals leave with the MAC address and the IP address of the old host, as a switch sees them."""
     lease = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
     capture = "tcpdump -Z root --immediate-mode -l -e -n -i br0 'udp dst port 67' >/run/seen 2>/run/tcpdump"
     hosts("enter", SERVER, "sh", "-c", f"{capture} & echo $! >/run/tcpdump.pid; sleep 0.5")
     machine.renew()
     seen = hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/tcpdump.pid); cat /run/seen").stdout
     assert "BOOTP" in seen
-    for frame in filter(None, seen.splitlines()):  # it may ask twice
+    for frame in filter(None, seen.splitlines()):  # the client may send two requests
         assert f" {mac(9)} > " in frame
         assert f" {lease['address'].partition('/')[0]}.68 > {ROUTER}.67: " in frame
 
 
 def test_another_address_within_one_renewal(machine: Served) -> None:
-    """Address, routes and rule move; what is static stays."""
+    """Address, routes and rule change with the lease. Static addresses stay."""
     old = machine.apply("macvlan", **OLD, address=mac(9), addresses=["198.51.100.5/24"], dhcp4=FULL)["link"]["dhcp4"]["lease"]
     serve(f"dhcp-host={mac(9)},192.0.2.77", f"dhcp-option=3,{OTHER_ROUTER}")
     machine.renew()
@@ -379,7 +379,7 @@ def test_another_address_within_one_renewal(machine: Served) -> None:
 
 
 def test_classless_routes(machine: Served) -> None:
-    """Option 121 in place of the router, with one on the link."""
+    """The routes of option 121 replace the router, and one of them has no gateway."""
     serve(f"dhcp-option=121,0.0.0.0/0,{OTHER_ROUTER},203.0.113.0/25,0.0.0.0,198.51.100.0/24,192.0.2.9")
     lease = machine.apply("macvlan", **OLD, dhcp4={**FULL, "metric": 7})["link"]["dhcp4"]["lease"]
     source = {"dev": "old", "prefsrc": lease["address"].partition("/")[0], "metric": 7}
@@ -393,7 +393,7 @@ def test_classless_routes(machine: Served) -> None:
 
 
 def test_link_that_was_down(machine: Served) -> None:
-    """The kernel takes its routes away: the next run brings them again, and so does the next renewal."""
+    """The routes that the kernel deletes with a link that is set down are restored by the next run and by the next renewal."""
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     before = machine.settled()
     for mend in (lambda: machine.apply("macvlan", **OLD, dhcp4=FULL), machine.renew):
@@ -403,11 +403,11 @@ def test_link_that_was_down(machine: Served) -> None:
         assert_equal(machine.settled(), before)
 
 
-# --- clients that are found again ---
+# --- existing clients ---
 
 
 def test_client_that_died(machine: Served) -> None:
-    """The next run starts another one, and the address does not leave."""
+    """The next run starts a new client, and the address stays."""
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     before = machine.settled()
     (client,) = machine.clients()
@@ -424,7 +424,7 @@ def test_client_that_died(machine: Served) -> None:
 
 
 def test_client_of_another_release(machine: Served) -> None:
-    """Nothing can be read of it but that it runs: it ends, and another one takes its place."""
+    """A client of another release whose files are unreadable is replaced."""
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     (client,) = machine.clients()
     machine.sh("echo '{}' >/run/patchbay/dhcp/old.json")
@@ -433,8 +433,8 @@ def test_client_of_another_release(machine: Served) -> None:
     assert client not in machine.clients()
 
 
-def test_link_made_anew_by_hand(machine: Served) -> None:
-    """Its client hangs on the old one: the next run starts it anew, and all is there again."""
+def test_link_recreated_manually(machine: Served) -> None:
+    """The client of the deleted link is replaced by the next run, which restores everything."""
     machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)
     before = machine.settled()
     (client,) = machine.clients()
@@ -449,7 +449,7 @@ def test_link_made_anew_by_hand(machine: Served) -> None:
 
 
 def test_link_recreated_by_a_task(machine: Served) -> None:
-    """That says nothing of the client: it comes again with its link."""
+    """If the task omits the client, the client is restored with its link."""
     machine.plug("eth1")
     before = machine.apply("macvlan", **OLD, dhcp4=FULL)["link"]["dhcp4"]["lease"]
     done = machine.apply("macvlan", name="old", lower_device="eth1", recreate="when_required")
@@ -464,7 +464,7 @@ def test_link_recreated_by_a_task(machine: Served) -> None:
 
 
 def test_other_mac(machine: Served) -> None:
-    """Another host, as far as the server knows: another lease, in one task."""
+    """Another MAC address is another host for the server. One task requests the new lease."""
     one = machine.apply("macvlan", **OLD, address=mac(8), dhcp4=FULL)["link"]["dhcp4"]["lease"]
     other = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
     assert one["address"] != other["address"]
@@ -476,7 +476,7 @@ def test_other_mac(machine: Served) -> None:
 
 
 def test_other_name(machine: Served) -> None:
-    """The client goes along: nothing is left of the one under the old name."""
+    """The client is renamed with its link. Nothing is left under the old name."""
     machine.apply("veth", name="ve0", admin_state="up", peer={"name": "ve1", "admin_state": "up", "dhcp4": {}})
     before = machine.clients()
     changed = {"name": "ve0", "peer": {"name": "ve2"}}
@@ -490,7 +490,7 @@ def test_other_name(machine: Served) -> None:
 
 
 def test_no_server(machine: Served) -> None:
-    """The task fails after the time that it was given, and nothing of it is left."""
+    """The task fails after the given time, and its changes are rolled back."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
     disk, kernel = machine.disk(), machine.settled()
     result = machine.run("macvlan", **OLD, dhcp4={**FULL, "wait": 2})
@@ -502,8 +502,8 @@ def test_no_server(machine: Served) -> None:
     assert_equal(machine.settled(), kernel)
 
 
-def test_no_server_for_one_that_had_ended(machine: Served) -> None:
-    """It is restarted with other options and gets nothing: what is known of it is what was known before."""
+def test_no_server_for_an_ended_client(machine: Served) -> None:
+    """An ended client that gets no lease with new options keeps its earlier files."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
     machine.apply("macvlan", **OLD, dhcp4={**FULL, "wait": None})
     machine.sh(f"kill -KILL {machine.clients()[0]}")
@@ -516,7 +516,7 @@ def test_no_server_for_one_that_had_ended(machine: Served) -> None:
 
 
 def test_failure_after_the_lease(machine: Served) -> None:
-    """What it brought, which no plan knew of, goes with the rest."""
+    """If a later operation fails, the unplanned addresses and routes of the lease are removed too."""
     machine.sh("mkdir /etc/patchbay; mount -t tmpfs -o ro none /etc/patchbay")
     disk, kernel = machine.disk(), machine.settled()
     result = machine.run("macvlan", **OLD, dhcp4=FULL, persist="replay")
@@ -528,13 +528,13 @@ def test_failure_after_the_lease(machine: Served) -> None:
 
 
 def test_name_that_looks_like_an_option(machine: Served) -> None:
-    """dhclient would release its lease for it."""
+    """A link whose name looks like an option is refused, because dhclient would release its lease."""
     result = machine.run("macvlan", check=True, **{**OLD, "name": "-r"}, dhcp4={"client": "dhclient"})
     assert result["msg"] == "-r: dhcp4: dhclient takes -r for an option. Write client: udhcpc, or leave client out"
 
 
 def test_without_a_client(machine: Served) -> None:
-    """The sentence names the packages; nothing was done."""
+    """If no client is installed, the message names the packages, and nothing changes."""
     machine.sh("for program in udhcpc dhclient; do mount --bind /dev/null /usr/sbin/$program; done")
     for written in (None, "dhcpcd"):
         done = machine.run("macvlan", check=True, **OLD, dhcp4={"client": written} if written else {})
@@ -551,8 +551,8 @@ def test_without_a_client(machine: Served) -> None:
     )
 
 
-def test_client_that_does_not_run(machine: Served) -> None:
-    """One that cannot serve here is refused, and not replaced by another one."""
+def test_unusable_client(machine: Served) -> None:
+    """A given client that cannot serve the link is refused and not replaced by another one."""
     result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "networkd"})
     assert result["msg"] == (
         "old: dhcp4: systemd-networkd does not run on this host. Start it (systemctl enable --now systemd-networkd), or leave "
@@ -561,7 +561,7 @@ def test_client_that_does_not_run(machine: Served) -> None:
 
 
 def test_client_in_the_declaration(machine: Served) -> None:
-    """Only where it was written; what serves is in the result all the same."""
+    """The declaration names the client only if the task does. The result always names it."""
     written = Path(machine.path(f"{FOLDER}/link-old.json"))
     for suboptions in ({}, {"client": "udhcpc"}):
         done = machine.apply("macvlan", **OLD, dhcp4=suboptions, persist="replay")
@@ -571,18 +571,18 @@ def test_client_in_the_declaration(machine: Served) -> None:
 
 
 def test_another_client_serves(machine: Served) -> None:
-    """Two would quarrel."""
+    """A link that another program serves is refused."""
     machine.sh("udhcpc -i eth0 -p /run/client.pid -s /bin/true >/dev/null 2>&1")
     result = machine.run("link", name="eth0", dhcp4={})
     assert re.match(r"eth0: dhcp4: udhcpc \(process \d+\) serves it already, and two clients", result["msg"]), result
     assert machine.clients() != []
 
 
-# --- what is told of it ---
+# --- results ---
 
 
 def test_info(machine: Served) -> None:
-    """The lease, the client, and what brings the link back; who is not root learns nothing of that, and nothing wrong."""
+    """link_info returns lease, client and boot backend. Without root privileges they are null."""
     unserved = {"enabled": False, "client": None, "lease": None, "running": False}
 
     def told(name: str, **how: Any) -> tuple[Any, Any]:
@@ -610,7 +610,7 @@ def test_info(machine: Served) -> None:
 
 
 def test_resolver_of_a_namespace(machine: Served) -> None:
-    """Its own file, which `ip netns exec` shows, as long as there is the lease; one that is not ours is left alone."""
+    """The namespace has its own resolv.conf for the lifetime of the lease. A file of others is not changed."""
     topology: dict[str, Any] = {
         "netns": [{"name": "blue"}],
         "macvlan": [{**OLD, "netns": "blue", "dhcp4": {**FULL, "use_dns": True}}],
@@ -630,7 +630,7 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     assert machine.sh(shown).stdout == f"{mark}nameserver 192.0.2.53\n"
     assert not machine.apply("topology", **topology)["changed"]
     serve("dhcp-option=15,old.example")
-    for program in ("udhcpc", "dhclient", "dhcpcd"):  # what serves goes on, also where nothing could be started any more
+    for program in ("udhcpc", "dhclient", "dhcpcd"):  # a running client continues, even if no client could be started
         machine.sh(f"mount --bind /dev/null /usr/sbin/{program}")
     machine.renew()
     machine.until(lambda: machine.sh(shown).stdout == f"{mark}search old.example\nnameserver 192.0.2.53\n")
@@ -640,7 +640,7 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     assert machine.apply("topology", **topology)["changed"]
     assert machine.sh(shown).stdout == own
     topology["macvlan"][0]["dhcp4"] = {**FULL, "use_dns": True}
-    machine.apply("topology", **topology)  # with the lease that there is
+    machine.apply("topology", **topology)  # with the current lease
     assert "192.0.2.53" in machine.sh(shown).stdout
     machine.apply("topology", netns=[{"name": "blue", "state": "absent", "force": True}])
     assert machine.disk() == disk
@@ -648,7 +648,7 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
 
 
 def test_resolver_of_the_host(machine: Served) -> None:
-    """Through resolvconf, and back; without that it is refused."""
+    """The servers are added to and removed from resolvconf. Without resolvconf the option is refused."""
     machine.sh("rm -f /etc/resolv.conf; echo nameserver 192.0.2.2 | resolvconf -a eth0.static")
     before = machine.sh("cat /etc/resolv.conf").stdout
     assert "192.0.2.2" in before
@@ -666,11 +666,11 @@ def test_resolver_of_the_host(machine: Served) -> None:
     )
 
 
-# --- elsewhere ---
+# --- network namespaces ---
 
 
 def test_in_a_namespace(machine: Served) -> None:
-    """The client and its hook live where the link is."""
+    """Client and hook run in the namespace of the link."""
     topology = {
         "netns": [{"name": "blue"}],
         "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}],
@@ -696,7 +696,7 @@ def test_in_a_namespace(machine: Served) -> None:
 
 
 def test_namespace_that_others_deleted(machine: Served) -> None:
-    """Its client has it live on, until a task says that it is to be absent."""
+    """The client keeps a deleted namespace until a task with state absent."""
     disk = machine.disk()
     machine.apply("topology", netns=[{"name": "blue"}], macvlan=[{**OLD, "netns": "blue", "dhcp4": FULL}])
     machine.sh("ip netns del blue")
@@ -710,7 +710,7 @@ def test_namespace_that_others_deleted(machine: Served) -> None:
 
 
 def test_one_name_in_two_namespaces(machine: Served) -> None:
-    """Each has its own client, which knows nothing of the other; nor does the hook, for which each namespace is the first one."""
+    """Two links with one name have independent clients and hooks, although each hook sees only its own namespace."""
     topology = {
         "netns": [{"name": "blue"}],
         "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}, {**OLD, "dhcp4": {**FULL, "hostname": "other"}}],
@@ -722,7 +722,7 @@ def test_one_name_in_two_namespaces(machine: Served) -> None:
         assert machine.addresses("old", netns) == [address]
         assert machine.routes(netns=netns) == leased(address)
         assert machine.rules(netns=netns) == [address.partition("/")[0]]
-    machine.sh("ip -n blue link set old down; ip -n blue link set old up")  # so that its next renewal is planned
+    machine.sh("ip -n blue link set old down; ip -n blue link set old up")  # so that the next renewal is planned
     blue = int(machine.sh("cat /run/patchbay/dhcp/blue@old.pid").stdout.split()[0])
     machine.renew(blue)
     machine.until(lambda: machine.routes(netns="blue") == leased(there["dhcp4"]["lease"]["address"]))
@@ -731,8 +731,8 @@ def test_one_name_in_two_namespaces(machine: Served) -> None:
     assert not again["changed"], again["operations"]
 
 
-def test_twenty(machine: Served) -> None:
-    """On one lower device, in one task, each with its own lease, table and rule."""
+def test_twenty_clients(machine: Served) -> None:
+    """One task creates twenty links on one lower device, each with its own lease, table and rule."""
     links = [
         {**OLD, "name": f"old{number}", "dhcp4": {"table": str(200 + number), "rule_priority": 1200 + number, "wait": 30}}
         for number in range(20)
@@ -752,8 +752,8 @@ def test_twenty(machine: Served) -> None:
 # --- after a reboot ---
 
 
-def test_comes_back(machine: Served) -> None:
-    """Declared, the same lease is there after a reboot; taken away, nothing comes back."""
+def test_restored_at_boot(machine: Served) -> None:
+    """A saved client gets the same lease after a reboot. A removed one is not restored."""
     disk = machine.disk()
     machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
     before = machine.settled()
@@ -779,8 +779,8 @@ def test_comes_back(machine: Served) -> None:
     assert machine.clients() == []
 
 
-def test_without_persist_it_ends_with_the_boot(machine: Served) -> None:
-    """Nothing runs then; the next task starts it again."""
+def test_without_persist(machine: Served) -> None:
+    """No client runs after a reboot. The next task starts it."""
     disk = machine.disk()
     machine.apply("macvlan", **OLD, dhcp4=FULL)
     machine.reboot("eth0")
@@ -788,7 +788,7 @@ def test_without_persist_it_ends_with_the_boot(machine: Served) -> None:
     assert machine.replay()[0] == 0
     assert machine.clients() == []
     assert machine.disk() != disk
-    done = machine.apply("link", name="eth0", mtu=1500)  # whatever it is about
+    done = machine.apply("link", name="eth0", mtu=1500)  # for any lease
     assert done["operations"] == [
         "remove files that are no longer needed: delete /usr/local/lib/patchbay/replay.pyz, "
         "delete /usr/local/lib/patchbay/dhcp-hook"

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option dhcp4 with each client, against each server: what is on the wire, and what becomes of leases that go on and end."""
+"""The option dhcp4 with each client and each server: messages on the wire, and leases that are renewed or expire."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ansible_collections.patchbay.netdev.tests.integration.machine import mac, n
 from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4 import FULL, LAST, OLD, RULE, Served, leased
 
 CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
-# udhcpc takes every lease to last 122 seconds at least. What Kea answers to the renewals of dhclient goes to the MAC address that
-# they come from, where dhclient does not hear it: it is renewed only by its later broadcast.
+# udhcpc assumes that each lease lasts at least 122 seconds. Kea sends its replies to dhclient's renewals to their
+# MAC address, where dhclient does not receive them: only its later broadcast renews the lease.
 LEAST_SECONDS = {"udhcpc": 150, "dhclient": 24, "dhcpcd": 12, "networkd": 12}
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 
 
 def renewed(machine: Served, server: DhcpServer, client: str) -> None:
-    """Wait until each lease was renewed, which udhcpc can be asked to do."""
+    """Wait until each lease was renewed, on request if the client is udhcpc."""
     if client == "udhcpc":
-        server.pause()  # an answer within microseconds would come while udhcpc still has the socket open that it asked by
+        server.pause()  # a reply within microseconds would be lost, because udhcpc still has its sending socket open
         for process in machine.clients(client):
             machine.sh(f"kill -USR1 {process}")
         time.sleep(0.5)
@@ -40,7 +40,7 @@ def renewed(machine: Served, server: DhcpServer, client: str) -> None:
 
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
-    """Each, on a switch of its own."""
+    """Start each server on its own switch."""
     made = DhcpServer(request.param, f"switch{next(numbers)}")
     hosts("switch", made.switch, f"{ROUTER}/24")
     try:
@@ -51,13 +51,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
 
 @pytest.fixture(params=CLIENTS)
 def client(request: pytest.FixtureRequest) -> str:
-    """Each."""
+    """Return each client."""
     return str(request.param)
 
 
 @pytest.fixture
 def machine(server: DhcpServer, client: str) -> Iterator[Served]:
-    """A host whose eth0 is plugged into the switch of a server, whose leases are as short as the client can do with."""
+    """Create a host on the switch of a server whose leases are as short as the client supports."""
     server.seconds = LEAST_SECONDS[client]
     server.start()
     made = Served(f"client{next(numbers)}", server.switch)
@@ -74,7 +74,7 @@ only_kea = pytest.mark.parametrize("server", ["kea"], indirect=True)
 
 
 def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -> None:
-    """Each client id as it was asked for, and nothing said that was not; the renewals too, whose sender is as is warned of."""
+    """Messages contain the given identifier and nothing else. The source of renewals matches the warning."""
     said: list[dict[str, Any]] = [
         {},
         {"client_id": "mac", "hostname": "old-1.example.org"},
@@ -96,7 +96,7 @@ def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -
     leases = {mac(30 + number): link["dhcp4"]["lease"]["address"] for number, link in enumerate(done["links"])}
     assert len(set(leases.values())) == 4
     first = len(server.heard())
-    if server.name != "dnsmasq":  # whose leases are too long to wait for that
+    if server.name != "dnsmasq":  # whose leases are too long for a test
         renewed(machine, server, client)
         assert not machine.apply("topology", macvlan=links)["changed"], machine.logs()
         assert {one.speaks_for for one in server.heard()[first:] if one.is_renewal} == set(leases), "not each was renewed"
@@ -120,7 +120,7 @@ def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -
 @pytest.mark.minutes
 @only_kea
 def test_renewals_in_a_namespace_of_its_own(machine: Served, server: DhcpServer, client: str) -> None:
-    """Leave as they should, whichever client it is; and so nothing is warned of."""
+    """Renewals of every client leave with the right addresses, so there is no warning."""
     server.listen()
     suboptions = {**FULL, "client": client}
     topology = {"netns": [{"name": "blue"}], "macvlan": [{**OLD, "netns": "blue", "address": mac(30), "dhcp4": suboptions}]}
@@ -138,7 +138,7 @@ def test_renewals_in_a_namespace_of_its_own(machine: Served, server: DhcpServer,
 @pytest.mark.minutes
 @only_kea
 def test_life(machine: Served, server: DhcpServer, client: str) -> None:
-    """The ladder; another client takes the lease over; and nothing stays."""
+    """The ladder, another client that takes over the lease, and removal without a trace."""
     machine.apply("macvlan", **OLD)
     disk, kernel = machine.disk(), machine.settled()
     task = {**OLD, "dhcp4": {**FULL, "client": client}}
@@ -179,7 +179,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
 @pytest.mark.minutes
 @only_kea
 def test_another_address_within_one_renewal(machine: Served, server: DhcpServer, client: str) -> None:
-    """Address, routes and rule move."""
+    """Address, routes and rule change with the lease."""
     machine.apply("macvlan", **OLD, address=mac(9), dhcp4={**FULL, "client": client})
     server.stop()
     server.known[mac(9)] = "192.0.2.77"
@@ -194,7 +194,7 @@ def test_another_address_within_one_renewal(machine: Served, server: DhcpServer,
 @pytest.mark.minutes
 @only_kea
 def test_server_that_goes_away(machine: Served, server: DhcpServer, client: str) -> None:
-    """The lease ends, and all with it but the unreachable default; with the server, it comes again."""
+    """When the lease expires, only the unreachable default route stays. When the server is back, the lease is too."""
     task = {**OLD, "dhcp4": {**FULL, "client": client}}
     machine.apply("macvlan", **task)
     before = machine.settled()
@@ -211,7 +211,7 @@ def test_server_that_goes_away(machine: Served, server: DhcpServer, client: str)
 
 @only_kea
 def test_one_name_in_two_namespaces(machine: Served, server: DhcpServer, client: str) -> None:
-    """Neither knows of the other's files."""
+    """Two links with one name have separate files."""
     suboptions = {**FULL, "client": client}
     topology = {
         "netns": [{"name": "blue"}],

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Duplicate address detection: what waits for it, and what is told when another host on the wire has the address."""
+"""Duplicate address detection: what waits for it, and the error if another host on the network has the address."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ DUPLICATE = (
 
 @pytest.fixture(autouse=True)
 def detection(host: Host) -> None:
-    """New links detect duplicates, which other tests have switched off to be fast."""
+    """Enable duplicate address detection for new links, which other tests disable to be fast."""
     ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/default/accept_dad")
 
 
 @pytest.fixture
-def neighbour(host: Host) -> str:
-    """The namespace at the other end of the cable, which has one address."""
+def neighbor(host: Host) -> str:
+    """Create the namespace at the other end of the cable, which has one address."""
     wire = f"{host.netns}-wire"
     ip("address", "add", TAKEN, "dev", "eth0", netns=wire)
     return wire
 
 
 def flags(host: Host, link: str = "mv0") -> dict[str, set[str]]:
-    """What ip shows besides of each global IPv6 address."""
+    """Return the flags of each global IPv6 address."""
     (found,) = json.loads(host.ip("-j", "address", "show", "dev", link))
     ours = [item for item in found["addr_info"] if item["family"] == "inet6" and item["scope"] == "global"]
     return {item["local"]: {word for word in ("tentative", "dadfailed") if word in item} for item in ours}
 
 
 def settled(host: Host, link: str) -> None:
-    """Return when detection on the link has ended, however it did."""
+    """Wait until detection on the link has ended."""
     end = time.monotonic() + 10
     while any(
         "tentative" in line and "dadfailed" not in line for line in host.ip("-o", "address", "show", "dev", link).splitlines()
@@ -53,8 +53,8 @@ def settled(host: Host, link: str) -> None:
         time.sleep(0.02)
 
 
-def test_free(host: Host) -> None:
-    """The task ends when the address can be used, and not before."""
+def test_unused_address(host: Host) -> None:
+    """The task ends when the address is usable, not earlier."""
     done = climb(host, "macvlan", **MV0, addresses=[FREE, "192.0.2.1/24"], wait_dad=5)
     assert done["operations"][1:] == ["wait for duplicate address detection on mv0: 2001:db8::1"]
     assert flags(host) == {"2001:db8::1": set()}
@@ -62,8 +62,8 @@ def test_free(host: Host) -> None:
     assert flags(host)["2001:db8::2"] == {"tentative"}, "without wait_dad nobody waits"
 
 
-def test_only_what_is_new_is_waited_for(host: Host) -> None:
-    """And nothing that needs no detection."""
+def test_waits_only_for_new_addresses(host: Host) -> None:
+    """The task does not wait for existing addresses and for those without detection."""
     host.apply("macvlan", **MV0, addresses=[FREE], wait_dad=5)
     settled(host, "mv0")
     wanted = [FREE, "2001:db8::2/64", {"ip": "2001:db8::3/64", "nodad": True}, "192.0.2.1/24"]
@@ -74,8 +74,8 @@ def test_only_what_is_new_is_waited_for(host: Host) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["link there", "new link"])
-def test_taken(host: Host, neighbour: str, there: bool) -> None:
-    """Another host has it: the task fails, and all of it is undone, whatever else it did."""
+def test_address_in_use(host: Host, neighbor: str, there: bool) -> None:
+    """If another host has the address, the task fails and all its changes are rolled back."""
     if there:
         host.apply("macvlan", **MV0, addresses=[FREE, "192.0.2.1/24"], wait_dad=5)
         settled(host, "mv0")
@@ -92,8 +92,8 @@ def test_taken(host: Host, neighbour: str, there: bool) -> None:
     assert_equal(dump([host.netns, "guest"]), before)
 
 
-def test_taken_on_a_living_link(host: Host, neighbour: str) -> None:
-    """The address that the neighbour has is off again, the one before is back."""
+def test_address_in_use_on_an_existing_link(host: Host, neighbor: str) -> None:
+    """The duplicate address is removed again, and the earlier address is restored."""
     host.ip("address", "add", FREE, "dev", "eth0")
     host.ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
     failed = host.run("link", name="eth0", addresses=[TAKEN], wait_dad=5)
@@ -101,8 +101,8 @@ def test_taken_on_a_living_link(host: Host, neighbour: str) -> None:
     assert list(flags(host, "eth0")) == ["2001:db8::1"]
 
 
-def test_tried_again(host: Host, neighbour: str) -> None:
-    """One that was found to be a duplicate stays one: a warning says so, and wait_dad tries it again."""
+def test_tried_again(host: Host, neighbor: str) -> None:
+    """A duplicate address stays unusable with a warning. wait_dad tries it again."""
     host.apply("macvlan", **MV0, addresses=[TAKEN, FREE])
     end = time.monotonic() + 10
     while "dadfailed" not in flags(host)["2001:db8::5"]:
@@ -116,7 +116,7 @@ def test_tried_again(host: Host, neighbour: str) -> None:
     assert told in str(host.apply("macvlan", **MV0, addresses=[TAKEN, FREE])["warnings"])
     failed = host.run("macvlan", **MV0, addresses=[TAKEN, FREE], wait_dad=5)
     assert failed["msg"] == DUPLICATE.format(link="mv0")
-    ip("address", "del", TAKEN, "dev", "eth0", netns=neighbour)
+    ip("address", "del", TAKEN, "dev", "eth0", netns=neighbor)
     settled(host, "mv0")
     done = climb(host, "macvlan", **MV0, addresses=[TAKEN, FREE], wait_dad=5)
     assert done["operations"] == [
@@ -128,7 +128,7 @@ def test_tried_again(host: Host, neighbour: str) -> None:
 
 
 def test_without_a_carrier(host: Host) -> None:
-    """Detection does not begin: the sentence says for how long it was waited, and asks for the cause."""
+    """Without a carrier detection does not start: the message names the time and asks for the cause."""
     host.ip("link", "add", "v0", "type", "veth", "peer", "name", "v1")
     before = host.ip("-br", "address")
     started = time.monotonic()
@@ -142,7 +142,7 @@ def test_without_a_carrier(host: Host) -> None:
 
 
 def test_link_that_is_down(host: Host) -> None:
-    """Nothing is waited for that cannot come; when the link comes up, it is."""
+    """On a link that is down the task does not wait. It waits when the link is set up."""
     down = {**MV0, "admin_state": "down", "addresses": [FREE], "wait_dad": 5}
     assert len(host.apply("macvlan", **down)["operations"]) == 1
     stay(host, "macvlan", **down)
@@ -153,7 +153,7 @@ def test_link_that_is_down(host: Host) -> None:
 
 @pytest.mark.parametrize("seconds", [-1, 3601])
 def test_bounds(host: Host, seconds: float) -> None:
-    """What nobody means."""
+    """Values outside of the bounds are refused."""
     told = f"wait_dad: {seconds:g} is not between 0 and 3600 seconds"
     assert host.run("macvlan", **MV0, addresses=[FREE], wait_dad=seconds)["msg"] == told
 
@@ -162,7 +162,7 @@ SOURCED: dict[str, Any] = {"destination": "2001:db8:9::/48", "gateway": "2001:db
 
 
 def test_source_of_a_route(host: Host) -> None:
-    """The kernel takes no tentative address for a source, so the route waits for it."""
+    """A route waits for detection of its source address, because the kernel accepts no tentative one."""
     entries = {"macvlan": [{**MV0, "addresses": [FREE]}], "routes": [SOURCED]}
     told = host.run("topology", check=True, **entries)["operations"]
     done = host.apply("topology", **entries)
@@ -174,8 +174,8 @@ def test_source_of_a_route(host: Host) -> None:
     assert "wait" not in str(climb(host, "route", **SOURCED, mtu=1400)["operations"])
 
 
-def test_source_that_is_a_duplicate(host: Host, neighbour: str) -> None:
-    """The route cannot be, so nothing is."""
+def test_source_that_is_a_duplicate(host: Host, neighbor: str) -> None:
+    """If the source of a route is a duplicate, the route and all other changes are rolled back."""
     before = dump([host.netns])
     route = {**SOURCED, "source": "2001:db8::5"}
     failed = host.run("topology", macvlan=[{**MV0, "addresses": [TAKEN]}], routes=[route])
@@ -184,7 +184,7 @@ def test_source_that_is_a_duplicate(host: Host, neighbour: str) -> None:
 
 
 def test_recreated_with_a_source(host: Host) -> None:
-    """What comes again with its link has to pass detection again before a route can have it for its source."""
+    """A restored address must pass detection before the routes with it as source are restored."""
     host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
     again = {**MV0, "mode": "passthru", "recreate": "when_required"}
     del again["address"]
@@ -193,8 +193,8 @@ def test_recreated_with_a_source(host: Host) -> None:
     assert "src 2001:db8::1" in host.ip("-6", "route", "show", "2001:db8:9::/48")
 
 
-def test_source_goes_and_comes(host: Host) -> None:
-    """A new prefix length is a new address to the kernel, which strips the source off the routes: they get it back."""
+def test_source_with_a_new_prefix_length(host: Host) -> None:
+    """A new prefix length removes the source from routes in the kernel. The task restores it."""
     host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
     settled(host, "mv0")
     done = climb(host, "macvlan", **MV0, addresses=["2001:db8::1/48"])
@@ -208,8 +208,8 @@ def test_source_goes_and_comes(host: Host) -> None:
     assert "src" not in host.ip("-6", "route", "show", "2001:db8:9::/48"), "its source is gone for good"
 
 
-def test_undone_with_a_source(host: Host, neighbour: str) -> None:
-    """What is undone waits too: a route that had a source has it again."""
+def test_rolled_back_with_a_source(host: Host, neighbor: str) -> None:
+    """Rolling back waits for detection too, so that routes get their source again."""
     host.apply("topology", macvlan=[{**MV0, "addresses": [FREE]}], routes=[SOURCED])
     settled(host, "mv0")
     before = dump([host.netns])

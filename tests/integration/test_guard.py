@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guard of the management path over real ssh: what is refused would have cut the connection, and does when it is allowed."""
+"""The guard of the management path over real ssh: each refused change would cut the connection, and cuts it if allowed."""
 
 from __future__ import annotations
 
@@ -35,30 +35,30 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Managed:
-    """A host with a card, eth0, that a controller reaches by ssh at this address."""
+    """A host whose card eth0 a controller reaches by ssh at this address."""
 
     name: str
     address: str
     mac: str
 
     def here(self, command: str) -> str:
-        """Run a shell command on the host, as somebody who sits there."""
+        """Run a shell command on the host locally."""
         return hosts("enter", self.name, "sh", "-euc", command).stdout
 
     def alive(self) -> bool:
-        """Whether the controller reaches it: one answer within two seconds will do."""
+        """Return whether the controller reaches the host within two seconds."""
         ping = ["ping", "-q", "-n", "-c", "1", "-i", "0.2", "-w", "2", self.address]
         return hosts("enter", "controller", *ping, check=False).returncode == 0
 
     def run(self, module: str, /, through: str = "{}", **params: Any) -> dict[str, Any]:
-        """The result of a module that runs over ssh, while the connection lasts; through: a command line around it."""
+        """Return the result of a module that runs over ssh. through: a command line that wraps the ssh command."""
         with self._begun(through.format(f"{_python()} -m {MODULES}.{module}"), params) as process:
             output, errors = process.communicate(timeout=30)
         assert output, errors
         return dict(json.loads(output))
 
     def cut(self, module: str, /, **params: Any) -> dict[str, Any]:
-        """The result of a module that runs over ssh and that the connection does not outlive."""
+        """Return the result of a module that runs over ssh and cuts the connection."""
         command = f"{_python()} -m {MODULES}.{module} >{RESULT}.part; mv {RESULT}.part {RESULT}"
         with self._begun(command, {**params, "allow_lockout": True}):
             end = time.monotonic() + 30
@@ -68,7 +68,7 @@ class Managed:
         return dict(json.loads(self.here(f"cat {RESULT}; rm {RESULT}")))
 
     def local(self, module: str, /, **params: Any) -> dict[str, Any]:
-        """The result of a module that somebody at the host runs."""
+        """Return the result of a module that runs locally on the host."""
         command = [_python(), "-m", f"{MODULES}.{module}"]
         return dict(json.loads(hosts("enter", self.name, *command, given=_arguments(params), check=False).stdout))
 
@@ -96,7 +96,7 @@ class Managed:
 
 
 def _python() -> str:
-    """The interpreter of these tests, which a host has at the same place."""
+    """Return the interpreter of the tests, which the host has at the same path."""
     return shlex.quote(sys.executable)
 
 
@@ -106,14 +106,14 @@ def _arguments(params: dict[str, Any]) -> str:
 
 @pytest.fixture
 def nodes() -> Iterator[None]:
-    """For tests that make macvtaps on a host of their own, see own_nodes."""
+    """For tests that create macvtaps on their own host, see own_nodes."""
     with own_nodes():
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def controller() -> Iterator[None]:
-    """A switch, and a controller on it."""
+    """Create a switch with a controller."""
     hosts("switch", "switch", "192.0.2.1/24")
     hosts("start", "controller")
     hosts("cable", "switch", "controller", f"{CONTROLLER}/24", CONTROLLER_MAC)
@@ -122,7 +122,7 @@ def controller() -> Iterator[None]:
 
 
 def plugged() -> Managed:
-    """A new host, with its cable plugged in."""
+    """Create a host and connect its cable."""
     number = next(_numbers)
     made = Managed(f"managed{number}", f"192.0.2.{20 + number}", f"02:00:00:00:01:{number:02x}")
     hosts("start", made.name)
@@ -132,7 +132,7 @@ def plugged() -> Managed:
 
 @pytest.fixture
 def managed() -> Iterator[Managed]:
-    """A host that the controller reaches; it is thrown away."""
+    """Create a temporary host that the controller reaches."""
     made = plugged()
     try:
         hosts("ssh", "controller", made.name, made.address)
@@ -143,9 +143,10 @@ def managed() -> Iterator[Managed]:
 
 @dataclass(frozen=True)
 class Cut:
-    """What cuts the connection, how the guard calls it, and what was there before (shell commands; {address}: that of the host).
+    """A change that cuts the connection, its name in the message, and shell commands that run before.
 
-    learns: whether the controller takes a new MAC from an ARP request; a switch with port security does not.
+    {address} is the address of the host. learns: whether the controller accepts a new MAC address from an ARP request, which a
+    switch with port security would prevent.
     """
 
     module: str
@@ -217,7 +218,7 @@ CUTS = {
         "link",
         {"name": "eth0", "address": MAC},
         "set eth0: address {mac} -> " + MAC + ": this would cut the management path: the MAC of eth0 changes" + ON_ETH0,
-        learns=False,  # the host's own next ARP request would tell the controller at once
+        learns=False,  # the next ARP request of the host would update the controller
     ),
     "bridge that is down": Cut(
         "bridge_port",
@@ -281,7 +282,7 @@ CUTS = {
 
 @pytest.mark.parametrize("name", CUTS)
 def test_cut(request: pytest.FixtureRequest, managed: Managed, name: str) -> None:
-    """Refused, and the connection lives; allowed, and it is dead."""
+    """The change is refused and the connection stays. If allowed, the change cuts the connection."""
     case = CUTS[name]
     if case.module == "macvtap":
         request.getfixturevalue("nodes")
@@ -311,18 +312,18 @@ def test_cut(request: pytest.FixtureRequest, managed: Managed, name: str) -> Non
 
 
 def time_passes(managed: Managed) -> None:
-    """What the host, its bridge and the controller learned of each other is forgotten, as it is after some minutes of silence."""
+    """Flush the tables of the host, its bridge and the controller, as some minutes of silence would."""
     managed.here("ip neigh flush all; ! [ -e /sys/class/net/br0/bridge ] || ip link set br0 type bridge fdb_flush")
     hosts("enter", "controller", "ip", "neigh", "flush", "all")
 
 
 def _steady(shown: str) -> str:
-    """What ip shows, without what changes by itself."""
+    """Return the output of ip without values that change by themselves."""
     return re.sub(r"promiscuity \d+|_timer +[\d.]+|(valid|preferred)_lft \w+|tentative *", "", shown)
 
 
 def test_repaired(managed: Managed) -> None:
-    """What was cut comes back when the change is taken back: it was this change that cut it."""
+    """The connection is back when the change is reverted, so this change cut it."""
     passthru = {"name": "mv0", "lower_device": "eth0", "mode": "passthru"}
     managed.cut("macvlan", **passthru)
     assert not managed.alive()
@@ -344,7 +345,7 @@ def test_repaired(managed: Managed) -> None:
     ],
 )
 def test_what_cuts_nothing(request: pytest.FixtureRequest, managed: Managed, module: str, params: dict[str, Any]) -> None:
-    """Done without being asked twice, and the connection lives on."""
+    """Harmless changes are applied without permission, and the connection stays."""
     if module == "macvtap":
         request.getfixturevalue("nodes")
     managed.here("ip link add eth1 type veth peer name far1; ip link set eth1 up")
@@ -365,7 +366,7 @@ def test_what_cuts_nothing(request: pytest.FixtureRequest, managed: Managed, mod
     ],
 )
 def test_what_cuts_nothing_on_a_bridge(managed: Managed, module: str, params: dict[str, Any]) -> None:
-    """Beside the card, which has the controller behind it, a guest has a port."""
+    """A guest gets a bridge port beside the card with the management path."""
     isolated = "bridge link set dev eth0 isolated on" if params.get("port") == "guest0" else ":"
     managed.here("ip link add guest0 type veth peer name far0; ip link set far0 up")
     managed.here(f"{BRIDGE.replace('{address}', managed.address)}; ip link set guest0 master br0 up; {isolated}")
@@ -377,7 +378,7 @@ def test_what_cuts_nothing_on_a_bridge(managed: Managed, module: str, params: di
 
 
 def test_least_mtu(managed: Managed) -> None:
-    """The smallest one that is not refused carries an ssh connection."""
+    """The smallest accepted MTU carries an ssh connection."""
     done = managed.run("link", name="eth0", mtu=296)
     assert done.get("changed"), done
     assert managed.run("link_info", name="eth0")["links"][0]["mtu"] == 296
@@ -399,7 +400,7 @@ def test_least_mtu(managed: Managed) -> None:
     ],
 )
 def test_cut_of_ipv6(managed: Managed, params: dict[str, Any], told: str) -> None:
-    """The controller comes by IPv6, which the host has no more; to IPv4 that does nothing."""
+    """A controller that uses IPv6 loses the connection with IPv6. One that uses IPv4 does not."""
     six = Managed(managed.name, f"2001:db8::{managed.address.rpartition('.')[2]}", managed.mac)
     hosts("enter", "controller", "ip", "address", "replace", "2001:db8::9/64", "dev", "eth0", "nodad")
     managed.here(f"ip address add {six.address}/64 dev eth0 nodad")
@@ -417,7 +418,7 @@ DOWN = {"name": "eth0", "admin_state": "down"}
 
 
 def test_path_over_a_macvlan() -> None:
-    """The address is on a macvlan: it and the card below it are the path."""
+    """If the address is on a macvlan, the macvlan and its lower device are the path."""
     made = plugged()
     try:
         made.here(
@@ -442,7 +443,7 @@ def test_path_over_a_macvlan() -> None:
 
 
 def test_path_over_a_bridge() -> None:
-    """The address is on a bridge: it and its ports are the path."""
+    """If the address is on a bridge, the bridge and its ports are the path."""
     made = plugged()
     try:
         made.here(
@@ -469,13 +470,13 @@ def test_path_over_a_bridge() -> None:
 @pytest.mark.parametrize(
     "through",
     [
-        "env -u SSH_CONNECTION {}; exit $?",  # as sudo does it: the login shell waits
+        "env -u SSH_CONNECTION {}; exit $?",  # as sudo does: the login shell waits
         "env -i {}; exit $?",
         "env -i sh -c '{}; exit $?'; exit $?",
     ],
 )
 def test_environment_is_lost(managed: Managed, through: str) -> None:
-    """An ancestor still knows; there is no default route that could tell instead."""
+    """Without SSH_CONNECTION an ancestor process still has it. No default route could replace it here."""
     assert "default" not in managed.here("ip route")
     refused = managed.run("link", through=through, **DOWN)
     assert (
@@ -485,7 +486,7 @@ def test_environment_is_lost(managed: Managed, through: str) -> None:
 
 
 def test_without_ssh(managed: Managed) -> None:
-    """The default routes are the way out; without one there is nothing to cut."""
+    """The default routes are the management path. Without them no change can cut it."""
     managed.here("ip route add default via 192.0.2.1")
     refused = managed.local("link", **DOWN)
     assert refused["msg"] == (
@@ -497,8 +498,8 @@ def test_without_ssh(managed: Managed) -> None:
     assert not managed.alive()
 
 
-def test_way_out_by_ipv6(managed: Managed) -> None:
-    """Where the default route is one of IPv6 alone, its loss cuts; beside one of IPv4 it does not."""
+def test_default_route_of_ipv6(managed: Managed) -> None:
+    """Deleting the only default route, an IPv6 one, is refused. With an IPv4 default route it is allowed."""
     no_ipv6 = {"name": "eth0", "sysctls": {"ipv6.disable_ipv6": 1}}
     managed.here("ip -6 route add default via fe80::1 dev eth0")
     refused = managed.local("link", **no_ipv6)
@@ -511,7 +512,7 @@ def test_way_out_by_ipv6(managed: Managed) -> None:
 
 
 def test_one_task_of_many_changes(managed: Managed) -> None:
-    """One change of a topology that cuts keeps all of them from being made."""
+    """One refused change of a topology prevents all its changes."""
     changes = {
         "macvlan": [
             {"name": "mv0", "lower_device": "eth0", "mode": "bridge"},
@@ -529,14 +530,14 @@ def test_one_task_of_many_changes(managed: Managed) -> None:
     assert not managed.alive()
 
 
-AFAR = "203.0.113.9"  # where the controller's connections come from when it is behind a router
+AFAR = "203.0.113.9"  # the network of the controller behind a router
 BACK = "203.0.113.0/24"
 WAY_BACK = f", and the connection from {AFAR} uses eth0"
 
 
 @pytest.fixture
 def routed() -> Iterator[Managed]:
-    """A host that the controller reaches from another network: it has a route back."""
+    """Create a host that the controller reaches from another network, with a return route."""
     made = plugged()
     hosts(
         "enter", "controller", "sh", "-euc", f"ip address add {AFAR}/32 dev lo; ip route add {made.address} dev eth0 src {AFAR}"
@@ -546,11 +547,11 @@ def routed() -> Iterator[Managed]:
         hosts("ssh", "controller", made.name, made.address)
         yield made
     finally:
-        hosts("enter", "controller", "ip", "address", "del", f"{AFAR}/32", "dev", "lo")  # and with it the route that has it
+        hosts("enter", "controller", "ip", "address", "del", f"{AFAR}/32", "dev", "lo")  # and the route with it
         hosts("stop", made.name)
 
 
-# What is written of addresses, routes and rules, how the guard calls it, and what was there before. {own}: the host's address.
+# Changes of addresses, routes and rules, their names in the message, and the state before. {own}: the address of the host.
 WAYS_BACK = {
     "address goes": Cut(
         "link",
@@ -628,8 +629,8 @@ def _with_own(value: Any, own: str) -> Any:
 
 
 @pytest.mark.parametrize("name", WAYS_BACK)
-def test_way_back(routed: Managed, name: str) -> None:
-    """Refused in check mode and for real, and the connection lives; allowed, and it is dead."""
+def test_return_path(routed: Managed, name: str) -> None:
+    """The change is refused in check mode and in a real run. If allowed, it cuts the connection."""
     case = WAYS_BACK[name]
     routed.here(case.before)
     params = _with_own(case.params, routed.address)
@@ -678,8 +679,8 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_way_that_stays(routed: Managed, name: str) -> None:
-    """Done without being asked twice, and the connection lives on, as does the next one."""
+def test_changes_that_keep_the_return_path(routed: Managed, name: str) -> None:
+    """Harmless changes are applied without permission, and old and new connections work."""
     module, params, before = HARMLESS[name]
     routed.here(before)
     done = routed.run(module, **_with_own(params, routed.address))
@@ -688,8 +689,8 @@ def test_way_that_stays(routed: Managed, name: str) -> None:
     assert not routed.run(module, **_with_own(params, routed.address))["changed"]
 
 
-def test_neighbour_without_its_subnet(managed: Managed) -> None:
-    """The controller is on the wire: the address alone does not do, its network is the way back."""
+def test_neighbor_without_its_subnet(managed: Managed) -> None:
+    """For a controller on the same network, the route of the subnet is part of the path too."""
     uses = f", and the connection from {CONTROLLER} uses eth0{MEANT}"
     own = managed.address
     refused = managed.run("link", name="eth0", addresses=[f"{own}/32"])
@@ -706,8 +707,8 @@ def test_neighbour_without_its_subnet(managed: Managed) -> None:
     assert not managed.alive()
 
 
-def test_exchanged_for_a_way_that_does(routed: Managed) -> None:
-    """One task takes the route back away and brings another that leads the same way."""
+def test_replaced_return_path(routed: Managed) -> None:
+    """One task deletes the return route and creates another one for the same path."""
     params = {
         "routes": [
             {"destination": BACK, "state": "absent"},
@@ -724,7 +725,7 @@ CONTROLLER6, AFAR6, BACK6 = "2001:db8:1::9", "2001:db8:9::9", "2001:db8:9::/48"
 
 @pytest.fixture
 def routed6() -> Iterator[Managed]:
-    """The same over IPv6: the controller's connections come from another network."""
+    """Create the same network with IPv6."""
     made = plugged()
     number = int(made.address.rpartition(".")[2])
     own = replace(made, address=f"2001:db8:1::{number}")
@@ -740,8 +741,8 @@ def routed6() -> Iterator[Managed]:
         hosts("stop", made.name)
 
 
-def test_way_back_ipv6(routed6: Managed) -> None:
-    """Address, route and rule; what leaves the way as it is goes through."""
+def test_return_path_ipv6(routed6: Managed) -> None:
+    """Changes of address, route and rule that cut the path are refused, others are applied."""
     own, uses = routed6.address, f", and the connection from {AFAR6} uses eth0{MEANT}"
     cut = "this would cut the management path"
     goes = f"the route to {AFAR6} is removed"
@@ -770,7 +771,7 @@ def test_way_back_ipv6(routed6: Managed) -> None:
     assert routed6.alive()
     for addresses in (
         [v4, {"ip": f"{own}/64", "metric": 7}],
-        [v4, {"ip": f"{own}/64", "metric": 0, "nodad": True}],  # goes and comes
+        [v4, {"ip": f"{own}/64", "metric": 0, "nodad": True}],  # deleted and added again
         [v4, f"{own}/48"],  # that too
     ):
         assert routed6.run("link", name="eth0", addresses=addresses).get("changed")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook shim: a host and the guests on its own card reach each other, and the network still knows the host by its card."""
+"""The playbook shim connects a host with the guests on its own card, and the network still sees the host on its card only."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def switch() -> Iterator[None]:
-    """The network of the host."""
+    """Start the network of the host."""
     start_switch()
     yield
     hosts("stop", "wire")
 
 
 def make_guests(site: Site) -> None:
-    """Containers that have a macvlan each; one of them has IPv6 too."""
+    """Create containers with one macvlan each. One of them has IPv6 too."""
     for name, address in GUESTS.items():
         site.sh(
             f"ip netns add {name}; ip -n {name} link set lo up;"
@@ -41,7 +41,7 @@ def make_guests(site: Site) -> None:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A host with an address on the network, and with guests."""
+    """Create a host with an address on the network, and with guests."""
     made = Site(f"vmhost{next(_numbers)}")
     hosts("start", made.name)
     try:
@@ -52,20 +52,20 @@ def site() -> Iterator[Site]:
 
 
 def start(site: Site) -> None:
-    """Plug it in, and start what is on it."""
+    """Connect the host, and create its guests."""
     site.plug("eth0")
     site.sh(f"ip address add {HOST}/24 dev eth0")
     make_guests(site)
 
 
 def who_answers(address: str) -> set[str]:
-    """The MAC addresses that answer a machine of the network for an address."""
+    """Return the MAC addresses that reply to another host of the network for an address."""
     done = hosts("enter", "wire", "arping", "-c", "3", "-w", "3", "-I", "br0", "-s", LAN, address, check=False)
     return {mac.lower() for mac in re.findall(r"\[([0-9A-Fa-f:]{17})\]", done.stdout)}
 
 
 def assert_connected(site: Site) -> None:
-    """In both directions, with caches that know nothing, and for the network nothing is other than before."""
+    """Verify the connection in both directions with empty neighbor tables, and that the network sees no change."""
     for name, address in GUESTS.items():
         for first in ((address, ""), (HOST, name)):
             site.sh(f"ip neigh flush all; ip -n {name} neigh flush all")
@@ -78,7 +78,7 @@ def assert_connected(site: Site) -> None:
 
 
 def test_ladder(site: Site) -> None:
-    """From nothing and back, and proved from outside."""
+    """The playbook creates and deletes the shim, as the network confirms."""
     disk, before = site.disk(), site.settled()
     assert not site.hears(GUESTS["one"], seconds=1)
     site.climb("shim", host_shim_persist="none")
@@ -89,14 +89,14 @@ def test_ladder(site: Site) -> None:
 
 
 def test_reboot(site: Site) -> None:
-    """The example says persist: replay, so the shim is there before anybody runs a playbook."""
+    """The example sets persist: replay, so the shim is restored without a playbook."""
     disk = site.disk()
     assert site.play("shim") > 0
     hosts("restart", site.name)
     start(site)
     assert site.replay()[0] == 0
     assert_connected(site)
-    # what the README says of probes for a duplicate address, in which nobody says who asks
+    # see the README about probes for duplicate addresses, which have no sender address
     (answer,) = Site("wire").apply("address_probe", link="br0", addresses=[HOST])["answers"]
     links = site.sh("cat /sys/class/net/eth0/address /sys/class/net/shim0/address").stdout.split()
     assert answer["macs"] == sorted(links)
@@ -106,8 +106,8 @@ def test_reboot(site: Site) -> None:
     assert not [path for path in left if "replay.d/" in path], left
 
 
-def test_guest_that_is_not_up(site: Site) -> None:
-    """The proof names it."""
+def test_guest_that_is_down(site: Site) -> None:
+    """The error names the guest that is down."""
     site.sh("ip -n two link set eth0 down")
     said = " ".join(site.ran("shim", check=False).split())
     assert f"{GUESTS['two']}: no guest replies through shim0. Set the guest up on eth0 in mode bridge" in said
@@ -115,14 +115,14 @@ def test_guest_that_is_not_up(site: Site) -> None:
 
 
 def test_one_guest(site: Site) -> None:
-    """It may stand without a list."""
+    """A single target may be given without a list."""
     site.play("shim", host_shim_targets=GUESTS["one"], host_shim_addresses="192.0.2.7/32", host_shim_persist="none")
     assert site.hears(GUESTS["one"])
     assert site.hears("192.0.2.7", "one")
 
 
-def test_host_that_answers_for_its_own_addresses_alone(site: Site) -> None:
-    """Without an address of its own the shim would be mute there, in one direction; with one, the guests see that."""
+def test_host_with_arp_ignore(site: Site) -> None:
+    """With arp_ignore the shim needs its own address, which the guests then see."""
     site.sh("echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore; echo 2 >/proc/sys/net/ipv4/conf/all/arp_announce")
     said = " ".join(site.ran("shim", check=False).split())
     assert "the shim does not reply for the addresses of other links. Add an address to host_shim_addresses" in said
@@ -136,6 +136,6 @@ def test_host_that_answers_for_its_own_addresses_alone(site: Site) -> None:
 
 
 def test_ipv6_without_an_address(site: Site) -> None:
-    """It is refused in words."""
+    """IPv6 targets are refused if the shim has no IPv6 address."""
     said = " ".join(site.ran("shim", check=False, host_shim_addresses=[]).split())
     assert "host_shim_targets: contains IPv6 addresses, but the shim has no IPv6 address" in said

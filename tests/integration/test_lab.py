@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of playbooks/lab.yml, which carries traffic: from nothing, damaged in many ways, and away again."""
+"""The network of playbooks/lab.yml: created, damaged in many ways, repaired, and deleted."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = ROOT / "playbooks/lab.yml"
 TASKS = yaml.safe_load(PLAYBOOK.read_text())[0]["tasks"]
 BUILT, GONE = (task["patchbay.netdev.topology"] for task in TASKS if "patchbay.netdev.topology" in task)
-del BUILT["persist"]  # a variable, which only Ansible knows
+del BUILT["persist"]  # a variable that only Ansible evaluates
 SPACES = ("left", "right", "router")
 TO_LEFT, TO_RIGHT = ("192.0.2.2", "2001:db8:1::2"), ("198.51.100.2", "2001:db8:2::2")
 
 
 @pytest.fixture(autouse=True)
 def spaces() -> Iterator[None]:
-    """No namespace outlives the test."""
+    """Delete all namespaces after the test."""
     yield
     for name in set(SPACES) & set(os.listdir("/run/netns")):
         ip("netns", "del", name)
 
 
 def seen(host: Host) -> dict[str, Any]:
-    """Everything in all namespaces that are there, once no address is tentative any more."""
+    """Return the state of all namespaces once no address is tentative."""
     names = [host.netns, "guest", *(name for name in SPACES if name in os.listdir("/run/netns"))]
     end = time.monotonic() + 10
     while any("tentative" in ip("address", netns=name) for name in names):
@@ -50,20 +50,20 @@ def seen(host: Host) -> dict[str, Any]:
 
 
 def hears(netns: str, address: str, seconds: int = 10) -> bool:
-    """Whether an address answers before that time is over."""
+    """Return whether an address replies within the given time."""
     command = ["ip", "netns", "exec", netns, "ping", "-n", "-c", "1", "-i", "0.2", "-w", str(seconds), address]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def assert_carries_traffic() -> None:
-    """From one end to the other and back, in both families."""
+    """Verify the connection from one end to the other in both families."""
     for netns, addresses in (("left", TO_RIGHT), ("right", TO_LEFT)):
         for address in addresses:
             assert hears(netns, address), f"{netns} does not reach {address}"
 
 
 def changes(result: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What a diff says: (before, after) of each object that is not the same then, with the parts that differ alone."""
+    """Return (before, after) of each changed object in a diff, with only the differing parts."""
     found = {}
     for entry in result["diff"]:
         assert entry["before_header"] == entry["after_header"]
@@ -80,7 +80,7 @@ def _rest(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_from_nothing_and_back(host: Host) -> None:
-    """One task, and the ends hear each other; again, and nothing is to be done; away, and the kernel is as before."""
+    """One task creates the network, the next one makes no changes, and the last one restores the kernel state before."""
     before = seen(host)
     told = host.run("topology", check=True, **BUILT)
     assert told.get("changed"), told
@@ -97,7 +97,7 @@ def test_from_nothing_and_back(host: Host) -> None:
 
 
 def test_each_entry_absent(host: Host) -> None:
-    """Everything that was written, also routes and rules, taken back by name; twice, and the kernel is as before."""
+    """Every object, including routes and rules, is deleted by its key. A second run makes no changes."""
     keys = ("name", "netns", "destination", "family", "table", "priority")
     absent = {name: [{key: entry[key] for key in keys if key in entry} for entry in entries] for name, entries in BUILT.items()}
     for entry, whole in zip(absent["routes"] + absent["rules"], BUILT["routes"] + BUILT["rules"]):
@@ -121,10 +121,10 @@ def test_each_entry_absent(host: Host) -> None:
 
 @dataclass(frozen=True)
 class Damage:
-    """What somebody does, whom it cuts off, and exactly what mends it: the sentences, and the diff."""
+    """A change by another program, the connections that it cuts, and the operations and the diff of its repair."""
 
-    done: str  # a namespace, and what ip does there
-    cut: tuple[str, str] | None  # who no longer reaches which address
+    done: str  # a namespace, and the arguments of ip in it
+    cut: tuple[str, str] | None  # pairs of a namespace and an address that it no longer reaches
     operations: list[str]
     diff: dict[str, tuple[Any, Any]]
 
@@ -140,7 +140,7 @@ BACK_4 = "create route to 0.0.0.0/0 in netns {}: type unicast, gateway {}, link 
 BACK_6 = "create route to ::/0 in netns {}: type unicast, gateway {}, link eth0"
 
 DAMAGES: dict[str, Damage] = {
-    "address removed": Damage(  # the last of IPv4: the kernel takes the default route along
+    "address removed": Damage(  # the last IPv4 address: the kernel deletes the default route with it
         "left address del 192.0.2.2/24 dev eth0",
         ("left", TO_RIGHT[0]),
         ["set eth0 in netns left: addresses add 192.0.2.2/24", BACK_4.format("left", "192.0.2.1")],
@@ -178,7 +178,7 @@ DAMAGES: dict[str, Damage] = {
         ["delete IPv4 rule 1000 in netns router: to 198.51.100.0/24, iif to-left, action lookup, table 100"],
         {"IPv4 rule 1000 in netns router": ([RULE, RULE], RULE)},
     ),
-    "link down": Damage(  # the routes by it go, and its addresses of IPv6
+    "link down": Damage(  # the kernel deletes its routes and its IPv6 addresses
         "router link set to-right down",
         ("left", TO_RIGHT[0]),
         [
@@ -216,14 +216,14 @@ DAMAGES: dict[str, Damage] = {
 
 
 def damage(words: str) -> None:
-    """Do it."""
+    """Make the change."""
     netns, *rest = words.split()
     ip(*rest, netns=netns)
 
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_damaged(host: Host, name: str) -> None:
-    """The check names exactly that, and one run mends it: everything is as before."""
+    """Check mode names exactly this change, and one run restores the state before."""
     case = DAMAGES[name]
     host.apply("topology", **BUILT)
     whole = seen(host)
@@ -257,7 +257,7 @@ def test_damaged(host: Host, name: str) -> None:
     ],
 )
 def test_end_renamed(host: Host, netns: str, name: str, port: str, routes: set[str]) -> None:
-    """It gets its name back, alive, and keeps addresses, settings and routes; only what names it differs beside it."""
+    """A renamed end gets its name back without recreation, and keeps addresses, sysctls and routes."""
     host.apply("topology", **BUILT)
     whole = seen(host)
     ip("link", "set", name, "name", "lan0", netns=netns)
@@ -275,7 +275,7 @@ def test_end_renamed(host: Host, netns: str, name: str, port: str, routes: set[s
 
 
 def test_damaged_in_five_ways_at_once(host: Host) -> None:
-    """One run mends all of it."""
+    """One run repairs all changes."""
     host.apply("topology", **BUILT)
     whole = seen(host)
     for name in ("address removed", "route of IPv6 replaced", "rule doubled", "link of an end down"):
@@ -299,7 +299,7 @@ def test_damaged_in_five_ways_at_once(host: Host) -> None:
 
 
 def test_forwarding_of_a_link_alone(host: Host) -> None:
-    """For IPv6 it is not enough: the second run, which can look, says so, and it is true."""
+    """For IPv6 the sysctl of the link is not sufficient, which the second run reports."""
     wanted = copy.deepcopy(BUILT)
     for pair in wanted["veth"]:
         pair["peer"].get("sysctls", {}).pop("ipv6.force_forwarding", None)
@@ -319,12 +319,12 @@ def test_forwarding_of_a_link_alone(host: Host) -> None:
 
 
 def played(host: Host, *words: str) -> dict[str, int]:
-    """Run the playbook as the README says; what its recap counts."""
+    """Run the playbook as in the README, and return the counts of its recap."""
     command = [sys.executable, "-m", "ansible", "playbook", str(PLAYBOOK), "--inventory", "new,", "--connection", "local"]
     more = ["--extra-vars", f"ansible_python_interpreter={sys.executable}", *words]
     environment = {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "true"}
     done = subprocess.run(
-        # not by "ip netns exec", whose mounts nobody else sees: the names of new namespaces are mounts
+        # not with "ip netns exec", whose mount namespace would hide the names of new namespaces
         ["nsenter", f"--net=/run/netns/{host.netns}", *command, *more],
         cwd=ROOT,
         env=environment,
@@ -338,7 +338,7 @@ def played(host: Host, *words: str) -> dict[str, int]:
 
 
 def test_playbook(host: Host) -> None:
-    """The same by ansible-playbook: checked, built, checked again, taken away."""
+    """The playbook is checked, run, checked again and run with absent."""
     before = seen(host)
     assert played(host, "--check", "--diff")["changed"] == 1
     assert_equal(seen(host), before, "check mode changed something")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pyroute2 on the managed host: missing, or elsewhere. The real module files, started as Ansible starts them."""
+"""pyroute2 is missing on the managed host, or only another Python has it. The real module files run as Ansible runs them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """An interpreter that has no pyroute2."""
+    """Create an interpreter without pyroute2."""
     subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True)
     return tmp_path / "bare/bin/python"
 
 
 def adhoc(host: Host, interpreter: Path, *words: str, hide: str = "") -> dict[str, Any]:
-    """What `ansible HOST -m MODULE -a ARGUMENTS` prints about the host, with the checkout's ansible.cfg."""
+    """Return the output of `ansible HOST -m MODULE -a ARGUMENTS` with the ansible.cfg of the clone."""
     command = [
         sys.executable,
         "-m",
@@ -44,7 +44,7 @@ def adhoc(host: Host, interpreter: Path, *words: str, hide: str = "") -> dict[st
     ]
     environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false"}
     prefix = ["ip", "netns", "exec", host.netns]
-    if hide:  # an empty folder over it, for this command alone
+    if hide:  # an empty folder mounted over it for this command
         prefix += ["unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {hide} && exec "$@"', "sh"]
     done = subprocess.run([*prefix, *command, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("new | ")), "")
@@ -69,14 +69,14 @@ def test_missing(host: Host, bare: Path) -> None:
 
 
 def test_only_in_the_system_python(host: Host, bare: Path) -> None:
-    """The module starts again under the interpreter that has it."""
+    """The module restarts with the interpreter that has the library."""
     done = adhoc(host, bare, "-m", "patchbay.netdev.macvlan", "-a", "name=mv0 lower_device=eth0 mode=bridge")
     assert done["changed"], done
     assert host.kind_data("mv0")["mode"] == "bridge"
 
 
-def test_by_hand(host: Host) -> None:
-    """`ansible HOST -m`, with the full name and with the short one, in check mode too."""
+def test_ad_hoc(host: Host) -> None:
+    """Ad hoc commands work with full and short module names, in check mode too."""
     interpreter = Path(sys.executable)
     told = adhoc(
         host, interpreter, "-m", "patchbay.netdev.macvlan", "-a", "name=mv0 lower_device=eth0 mode=bridge", "--check", "--diff"

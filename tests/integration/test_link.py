@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every option of link on the real kernel, on links of several kinds; it never creates and never deletes one."""
+"""Options of link on the real kernel, on links of several kinds. The module never creates or deletes a link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, bring_up, dump
 from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, Rung, climb, common_ladders, refuse, shown, stay
 
-# How to have a link of each kind, and the state in which it is changed; for a tap there are no rows of its own.
+# How to create a link of each kind, and the state in which it is changed. A tap is a kind without rows.
 KINDS = {
     "veth down": "link set eth1 down",
     "veth up": "link set eth1 up",
@@ -24,7 +24,7 @@ OPTIONS = (*common_ladders("dev0"), "controller")
 
 
 def rungs(option: str, name: str) -> list[Rung]:
-    """The ladder of an option."""
+    """Return the ladder of an option."""
     if option != "controller":
         return common_ladders(name)[option]
     read = shown(name, "master")
@@ -36,7 +36,7 @@ def rungs(option: str, name: str) -> list[Rung]:
     [(option, kind) for option in OPTIONS for kind in KINDS if (option, kind) != ("controller", "bridge down")],
 )
 def test_option(host: Host, option: str, kind: str) -> None:
-    """Each value in turn; the link stays the same one."""
+    """Each value is set in turn without recreating the link."""
     host.ip(*KINDS[kind].split())
     name = "eth1" if kind.startswith("veth") else "dev0"
     for number, bridge in enumerate(("br0", "br1")):
@@ -59,7 +59,7 @@ def test_option(host: Host, option: str, kind: str) -> None:
 
 
 def test_everything_at_once(host: Host) -> None:
-    """On a link that is down, and on the same one again once it is up."""
+    """All options are set on a link that is down, and again after it is set up."""
     host.ip("link", "set", "eth1", "down")
     host.ip("link", "add", "br0", "type", "bridge")
     params: dict[str, Any] = {
@@ -86,7 +86,7 @@ def test_everything_at_once(host: Host) -> None:
 
 
 def test_loopback(host: Host) -> None:
-    """It has no kind, as a network card has none."""
+    """The loopback link has no kind, like a network card."""
     done = climb(host, "link", name="lo", mtu=16384, alias="loop", sysctls={"ipv4.arp_ignore": 3})
     assert done["link"]["kind"] == "physical"
     assert (host.link("lo")["mtu"], host.link("lo")["ifalias"]) == (16384, "loop")
@@ -95,14 +95,14 @@ def test_loopback(host: Host) -> None:
 
 
 def test_in_another_namespace(host: Host) -> None:
-    """By its name and by its path."""
+    """The namespace is given by name and by path."""
     climb(host, "link", name="lo", netns="guest", alias="far")
     stay(host, "link", name="lo", netns="/run/netns/guest", alias="far")
     assert host.link("lo", "guest")["ifalias"] == "far"
 
 
 def test_jumbo_frames_before_a_macvlan(host: Host) -> None:
-    """The lower device gets its MTU in the same task as the macvlan that needs it."""
+    """The lower device gets its MTU in the same task before the macvlan that requires it."""
     entries = {
         "link": [{"name": "eth0", "mtu": 9000}],
         "macvlan": [{"name": "mv0", "lower_device": "eth0", "mtu": 9000}],
@@ -170,8 +170,8 @@ def test_refused(host: Host, case: Case) -> None:
 
 
 @pytest.mark.parametrize("option", ["state", "recreate", "lower_device", "num_tx_queues", "mode"])
-def test_options_that_it_has_not(host: Host, option: str) -> None:
-    """It neither creates nor deletes, so it has no options for that."""
+def test_unsupported_options(host: Host, option: str) -> None:
+    """The module has no options for creation and deletion."""
     before = dump([host.netns])
     result = host.run("link", name="eth1", **{option: "2"})
     assert result["msg"].startswith(f"Unsupported parameters for (basic.py) module: {option}. Supported parameters include: ")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who listens: real sockets in real namespaces."""
+"""listener_info: real sockets in real namespaces."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ sys.stdin.read()
 
 @contextmanager
 def opened(netns: str) -> Iterator[int]:
-    """Sockets of all sorts, and the process that has them."""
+    """Open sockets of all sorts, and return their process."""
     command = ["ip", "netns", "exec", netns, sys.executable, "-c", OPEN]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -55,7 +55,7 @@ def opened(netns: str) -> Iterator[int]:
 
 
 def found(host: Host, **params: Any) -> list[tuple[Any, ...]]:
-    """What the module says, in short."""
+    """Return the result of the module in a short form."""
     result = host.run("listener_info", **params)
     assert not result.get("failed"), result
     assert result["changed"] is False
@@ -64,7 +64,7 @@ def found(host: Host, **params: Any) -> list[tuple[Any, ...]]:
 
 
 def test_sockets(host: Host) -> None:
-    """Every sort, with the program that has it; one that talks to somebody does not listen."""
+    """Each sort of socket is returned with its program. Connected sockets are not."""
     host.ip("link", "set", "lo", "up")
     with opened(host.netns) as process:
         both, who = ["ipv4", "ipv6"], ("waiter", process)
@@ -80,7 +80,7 @@ def test_sockets(host: Host) -> None:
 
 
 def test_namespaces(host: Host) -> None:
-    """Of one that is named, and of all."""
+    """The sockets of one namespace or of all namespaces are returned."""
     subprocess.run(["ip", "-n", "guest", "link", "set", "lo", "up"], check=True)
     with opened("guest"):
         assert found(host) == []
