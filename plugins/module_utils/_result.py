@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 
 if TYPE_CHECKING:
     from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result
-    from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import Listener
+    from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listeners import Listener
 
 _OBJECT_TYPES = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}
 

@@ -24,8 +24,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listening import listeners
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import ask
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listeners import listeners
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import probe
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._package import engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, writes_host_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
@@ -77,13 +77,13 @@ def run_info(module: AnsibleModule) -> None:
 def run_probe(module: AnsibleModule) -> None:
     """Return which MAC addresses answer for some IP addresses. Check mode sends the same requests."""
 
-    def probe(gateway: KernelGateway) -> dict[str, Any]:
+    def answers(gateway: KernelGateway) -> dict[str, Any]:
         desired = read_probe(module.params)
         link = replace(desired.link, netns=gateway.canonical(desired.link.netns))
-        answers = ask(gateway, link, desired.ips, desired.seconds, desired.count)
-        return {"answers": [{"address": ip, "macs": macs} for ip, macs in answers.items()]}
+        found = probe(gateway.kernel, link, desired.ips, desired.seconds, desired.count)
+        return {"answers": [{"address": ip, "macs": macs} for ip, macs in found.items()]}
 
-    _read(module, probe)
+    _read(module, answers)
 
 
 def run_listeners(module: AnsibleModule) -> None:
@@ -91,7 +91,7 @@ def run_listeners(module: AnsibleModule) -> None:
 
     def info(gateway: KernelGateway) -> dict[str, Any]:
         namespaces = _namespaces_to_read(gateway, module.params["netns"])
-        return {"listeners": [described_listener(listener) for listener in listeners(gateway, namespaces)]}
+        return {"listeners": [described_listener(listener) for listener in listeners(gateway.kernel, namespaces)]}
 
     _read(module, info)
 

@@ -19,8 +19,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _messages as messages
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._address_messages import read_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Codec, Decoded
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._link_messages import read_link
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._routing_messages import read_route, read_rule
 
 CLASSES = ("link", "address", "route", "rule")
 Said = tuple[str, bytes]  # a message class; the other arguments of Codec.encode, pickled
@@ -87,12 +89,12 @@ def _name(codec: Codec, message_class: Any) -> str:
 def meaning(name: str, message: Decoded) -> str:
     """Return all values that the gateway reads from a message."""
     if name == "link":
-        return repr(messages.read_link(message))
+        return repr(read_link(message))
     if name == "address":
-        return repr((message["index"], messages.read_address(message)))
+        return repr((message["index"], read_address(message)))
     if name == "rule":
-        return repr(messages.read_rule(message, "NETNS"))
-    return repr(messages.read_route(message, "NETNS", str))
+        return repr(read_rule(message, "NETNS"))
+    return repr(read_route(message, "NETNS", str))
 
 
 def main(path: str) -> None:

@@ -139,13 +139,13 @@ def test_in_another_namespace(lan: Lan) -> None:
 
 
 REFUSALS = {
-    "no link": ({"link": "eth7"}, "There is no link eth7: nobody can be asked there. Correct the name"),
-    "down": ({"link": "eth1"}, "eth1 is down: nobody can be asked there. Set it up first (admin_state: up)"),
+    "no link": ({"link": "eth7"}, "eth7 does not exist, so it cannot be probed. Correct the name"),
+    "down": ({"link": "eth1"}, "eth1 is down, so it cannot be probed. Set admin_state: up first"),
     "no carrier": (
         {"link": "eth0"},
-        "eth0 has no carrier: nobody can be asked there. Is the cable plugged in, and the other end up?",
+        "eth0 has no carrier, so it cannot be probed. Check the cable and the other end",
     ),
-    "no Ethernet": ({"link": "lo"}, "lo is no Ethernet link: nobody can be asked for an address there. Name another link"),
+    "no Ethernet": ({"link": "lo"}, "lo: it is not an Ethernet link, so it cannot be probed. Choose another link"),
     "no address": ({"addresses": ["192.0.2"]}, "addresses: '192.0.2' is not an IP address"),
     "of no host": ({"addresses": ["224.0.0.1"]}, "addresses: 224.0.0.1 cannot be the address of a link"),
     "no time": ({"timeout": 0}, "timeout: 0 is not above 0 and up to 60"),
@@ -200,4 +200,4 @@ def test_without_privileges(host: Host) -> None:
         os.setresuid(65534, 65534, 65534)
 
     result = run_in_child(come_as_nobody, "address_probe", {"link": "eth0", "addresses": [V4]}, check=False)
-    assert result["msg"] == "Only root may ask who answers on eth0 (it takes the capability CAP_NET_RAW). Write become: true"
+    assert result["msg"] == "eth0: only root can probe a link (CAP_NET_RAW is required). Set become: true"

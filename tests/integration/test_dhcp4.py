@@ -495,7 +495,7 @@ def test_no_server(machine: Served) -> None:
     disk, kernel = machine.disk(), machine.settled()
     result = machine.run("macvlan", **OLD, dhcp4={**FULL, "wait": 2})
     assert result["failed"]
-    assert "there is no lease for old after 2 s" in result["msg"]
+    assert "old got no lease within 2 s" in result["msg"]
     assert result["not_undone"] == []
     assert machine.clients() == []
     assert machine.disk() == disk
@@ -509,7 +509,7 @@ def test_no_server_for_an_ended_client(machine: Served) -> None:
     machine.sh(f"kill -KILL {machine.clients()[0]}")
     before = machine.run("link_info", name="old")["links"][0]["dhcp4"]
     result = machine.run("macvlan", **OLD, dhcp4={**FULL, "hostname": "another", "client_id": "ff:01", "wait": 2})
-    assert "there is no lease for old after 2 s" in result["msg"]
+    assert "old got no lease within 2 s" in result["msg"]
     assert result["not_undone"] == []
     assert machine.run("link_info", name="old")["links"][0]["dhcp4"] == before
     assert machine.clients() == []
@@ -530,7 +530,7 @@ def test_failure_after_the_lease(machine: Served) -> None:
 def test_name_that_looks_like_an_option(machine: Served) -> None:
     """A link whose name looks like an option is refused, because dhclient would release its lease."""
     result = machine.run("macvlan", check=True, **{**OLD, "name": "-r"}, dhcp4={"client": "dhclient"})
-    assert result["msg"] == "-r: dhcp4: dhclient takes -r for an option. Write client: udhcpc, or leave client out"
+    assert result["msg"] == "-r: dhcp4: dhclient would read the link name -r as an option. Set client: udhcpc, or omit client"
 
 
 def test_without_a_client(machine: Served) -> None:
@@ -542,12 +542,12 @@ def test_without_a_client(machine: Served) -> None:
     machine.sh("mount --bind /dev/null /usr/sbin/dhcpcd")
     result = machine.run("macvlan", check=True, **OLD, dhcp4={})
     assert result["msg"] == (
-        "old: dhcp4: there is no DHCP client on this host (udhcpc, dhclient, dhcpcd). "
+        "old: dhcp4: this host has no DHCP client (udhcpc, dhclient, dhcpcd). "
         "Install one (Debian: apt install udhcpc or isc-dhcp-client or dhcpcd-base)"
     )
     result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "dhclient"})
     assert result["msg"] == (
-        "old: dhcp4: there is no dhclient on this host. Install it (Debian: apt install isc-dhcp-client), or leave client out"
+        "old: dhcp4: dhclient is not installed. Install it (Debian: apt install isc-dhcp-client), or omit client"
     )
 
 
@@ -555,8 +555,8 @@ def test_unusable_client(machine: Served) -> None:
     """A given client that cannot serve the link is refused and not replaced by another one."""
     result = machine.run("macvlan", check=True, **OLD, dhcp4={"client": "networkd"})
     assert result["msg"] == (
-        "old: dhcp4: systemd-networkd does not run on this host. Start it (systemctl enable --now systemd-networkd), or leave "
-        "client out"
+        "old: dhcp4: systemd-networkd is not running on this host. Start it (systemctl enable --now systemd-networkd), or "
+        "omit client"
     )
 
 
@@ -618,8 +618,8 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     machine.sh("mkdir -p /etc/netns/blue; echo 'nameserver 192.0.2.9' >/etc/netns/blue/resolv.conf")
     refused = machine.run("topology", **topology)
     assert refused["msg"] == (
-        "old in netns blue: dhcp4: use_dns: /etc/netns/blue/resolv.conf is there, and not of the lease of old. "
-        "Delete it, or leave use_dns out and write it yourself"
+        "old in netns blue: dhcp4: use_dns: /etc/netns/blue/resolv.conf exists and was not written from the lease of old. "
+        "Delete it, or omit use_dns and write it yourself"
     )
     machine.sh("rm -r /etc/netns")
     disk = machine.disk()
@@ -661,8 +661,8 @@ def test_resolver_of_the_host(machine: Served) -> None:
     machine.sh("mount --bind /dev/null /usr/sbin/resolvconf")
     refused = machine.run("macvlan", check=True, **OLD, dhcp4={"use_dns": True})
     assert refused["msg"] == (
-        "old: dhcp4: use_dns: there is neither systemd-resolved nor resolvconf on this host, one of which puts /etc/resolv.conf "
-        "together from several links. Install one (Debian: apt install systemd-resolved or openresolv), or leave use_dns out"
+        "old: dhcp4: use_dns: this host has neither systemd-resolved nor resolvconf, which build /etc/resolv.conf from several "
+        "links. Install one (Debian: apt install systemd-resolved or openresolv), or omit use_dns"
     )
 
 

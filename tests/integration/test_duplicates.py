@@ -18,7 +18,7 @@ MV0 = {"name": "mv0", "lower_device": "eth0", "mode": "bridge", "address": "00:1
 FREE, TAKEN = "2001:db8::1/64", "2001:db8::5/64"
 DUPLICATE = (
     "wait for duplicate address detection on {link}: 2001:db8::5 failed: 2001:db8::5 is a duplicate: another host on the network "
-    "of {link} has it already. Take it off there, or choose another address. All changes were rolled back"
+    "of {link} has this address. Remove it there, or choose another address. All changes were rolled back"
 )
 
 
@@ -135,8 +135,9 @@ def test_without_a_carrier(host: Host) -> None:
     failed = host.run("link", name="v0", admin_state="up", addresses=[FREE], wait_dad=1.5)
     assert 1.5 <= time.monotonic() - started < 4
     assert failed["msg"] == (
-        "wait for duplicate address detection on v0: 2001:db8::1 failed: duplicate address detection on v0 has not ended after "
-        "1.5 s: 2001:db8::1. Is there a carrier? Write a larger wait_dad, or none. All changes were rolled back"
+        "wait for duplicate address detection on v0: 2001:db8::1 failed: duplicate address detection on v0 did not end within "
+        "1.5 s: 2001:db8::1. Make sure that the link has a carrier, set a larger wait_dad, or omit it. "
+        "All changes were rolled back"
     )
     assert host.ip("-br", "address") == before
 

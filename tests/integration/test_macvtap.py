@@ -362,11 +362,11 @@ REFUSALS = {
     ),
     "unknown user": Case(
         {"name": "mt0", "lower_device": "eth0", "device_owner": "no-such-user"},
-        "mt0: device_owner: there is no user no-such-user on this host; create it first, or write a number",
+        "mt0: device_owner: user no-such-user does not exist on this host. Create it first, or set a number",
     ),
     "unknown group": Case(
         {"name": "mt0", "lower_device": "eth0", "device_group": "no-such-group"},
-        "mt0: device_group: there is no group no-such-group on this host; create it first, or write a number",
+        "mt0: device_group: group no-such-group does not exist on this host. Create it first, or set a number",
     ),
     "no octal mode": Case(
         {"name": "mt0", "lower_device": "eth0", "device_mode": "rw-rw----"},

@@ -454,11 +454,10 @@ def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None
     result = machine.run("macvlan", inside=lambda: setattr(sys, "executable", "/usr/bin/python3"), persist="replay", **MV0)
     assert result.get("failed"), result
     assert result["msg"].startswith(
-        "test the boot program with /usr/bin/python3 failed: "
-        "/usr/bin/python3 cannot run what brings things back at the next boot: "
+        "test the boot program with /usr/bin/python3 failed: /usr/bin/python3 cannot run the boot program: "
     )
     assert "pyroute2 cannot be imported" in result["msg"]
-    assert "Install pyroute2 for the Python of the system (Debian: apt install python3-pyroute2)" in result["msg"]
+    assert "Install pyroute2 for the system's Python (Debian: apt install python3-pyroute2)" in result["msg"]
     assert result["msg"].endswith("All changes were rolled back")
     assert machine.disk() == disk
     assert_equal(machine.settled(), shown)

@@ -266,7 +266,7 @@ CASES = {
     ),
     "group without a number": Case(
         on_eth0(group="voice"),
-        "mv0: group: there is no group voice in /etc/iproute2/group or /usr/lib/iproute2/group; write its number",
+        "mv0: group: /etc/iproute2/group and /usr/lib/iproute2/group have no link group voice. Set its number",
     ),
     "namespace missing": Case(
         on_eth0(netns="nowhere"),

@@ -578,13 +578,11 @@ CASES: dict[str, Case] = {
     ),
     "no such table": Case(
         _to(link="eth0", table="nowhere"),
-        "route to 198.51.100.0/24: table: there is no routing table nowhere in /etc/iproute2/rt_tables or rt_tables.d; "
-        "write its number",
+        "route to 198.51.100.0/24: table: /etc/iproute2/rt_tables and rt_tables.d have no routing table nowhere. Set its number",
     ),
     "no such table, absent": Case(
         _to(6, state="absent", table="nowhere"),
-        "route to 2001:db8:7::/48: table: there is no routing table nowhere in /etc/iproute2/rt_tables or rt_tables.d; "
-        "write its number",
+        "route to 2001:db8:7::/48: table: /etc/iproute2/rt_tables and rt_tables.d have no routing table nowhere. Set its number",
     ),
     "table local": Case(_to(link="eth0", table="local"), "table: local is the kernel's own. Write main, or another table"),
     "table 255": Case(_to(state="absent", table=255), "table: 255 is the kernel's own. Write main, or another table"),

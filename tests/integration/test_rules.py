@@ -302,11 +302,11 @@ CASES: dict[str, Case] = {
     ),
     "no such table": Case(
         {"priority": 1000, "table": "nowhere"},
-        "IPv4 rule 1000: table: there is no routing table nowhere in /etc/iproute2/rt_tables or rt_tables.d; write its number",
+        "IPv4 rule 1000: table: /etc/iproute2/rt_tables and rt_tables.d have no routing table nowhere. Set its number",
     ),
     "no such protocol": Case(
         {"priority": 1000, "ip_protocol": "nothing", "table": 100},
-        "IPv4 rule 1000: ip_protocol: there is no protocol nothing on this host; create it first, or write a number",
+        "IPv4 rule 1000: ip_protocol: protocol nothing does not exist on this host. Create it first, or set a number",
     ),
     "no such namespace": Case(
         {"priority": 1000, "netns": "nowhere", "table": 100},

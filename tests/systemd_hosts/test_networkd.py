@@ -308,8 +308,8 @@ def test_which_client(system: System) -> None:
     plain = {name: value for name, value in OLD["dhcp4"].items() if name != "client"}
     refused = system.run(MACVLAN, **{**OLD, "dhcp4": {**plain, "client_id": "none"}})
     assert refused["msg"] == (
-        "old-1: dhcp4: there is no DHCP client on this host (udhcpc, dhclient, dhcpcd) but systemd-networkd, which cannot do "
-        "what is asked: systemd-networkd never leaves the client identifier out. Write a client_id, such as mac, or install one "
+        "old-1: dhcp4: the only DHCP client of this host is systemd-networkd, which does not support these options: "
+        "systemd-networkd always sends a client identifier. Set a client_id, such as mac, or install another client "
         "(Debian: apt install udhcpc or isc-dhcp-client or dhcpcd-base)"
     )
     done = system.apply(MACVLAN, **{**OLD, "dhcp4": plain})
@@ -320,8 +320,8 @@ def test_which_client(system: System) -> None:
         "patchbay.netdev.link", name="eth0", dhcp4={**plain, "table": "106", "rule_priority": 1106, "client": "networkd"}
     )
     assert refused["msg"] == (
-        "eth0: dhcp4: systemd-networkd manages the link already, as /etc/systemd/network/20-eth0.network says. "
-        "Have it serve the link there, leave dhcp4 out, or leave client out"
+        "eth0: dhcp4: systemd-networkd manages the link already, as /etc/systemd/network/20-eth0.network configures. "
+        "Set up DHCP there and omit dhcp4, or omit client"
     )
 
 

@@ -213,7 +213,7 @@ def test_refusals(system: System) -> None:
             assert "set persist: replay" in failed["msg"].lower()
     # promiscuous can be off in passthru mode alone, which NetworkManager itself says
     failed = system.run("patchbay.netdev.macvlan", persist="networkmanager", **{**OLD, "nopromisc": True})
-    assert "NetworkManager does not take" in failed["msg"]
+    assert "NetworkManager does not accept" in failed["msg"]
     assert "All changes were rolled back" in failed["msg"]
     assert files(system) == listed
     assert_equal(system.dump(), before)

@@ -64,9 +64,9 @@ from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import No, Traf
 
 LOOPBACK = "lo"
 NAMES: Mapping[NameOrNumber, tuple[Mapping[str, int], str]] = {
-    LINK_GROUP: ({"default": 0, "voice": 7}, "there is no group {} in the table; write its number"),
-    TABLE: ({"main": 254, "default": 253, "voice": 100}, "there is no routing table {} in the files; write its number"),
-    PROTOCOL: ({"tcp": 6, "udp": 17}, "there is no protocol {} on this host; write a number"),
+    LINK_GROUP: ({"default": 0, "voice": 7}, "the files have no link group {}. Set its number"),
+    TABLE: ({"main": 254, "default": 253, "voice": 100}, "the files have no routing table {}. Set its number"),
+    PROTOCOL: ({"tcp": 6, "udp": 17}, "protocol {} does not exist on this host. Set a number"),
 }
 SETTINGS = {
     "ipv4.accept_local": 0,
@@ -789,7 +789,7 @@ class FakeGateway:
             text = f"{duplicate} is a duplicate"
             raise RequestFailed(text, errno.EADDRINUSE, text)
         if not device.up:
-            text = f"duplicate address detection on {device.key} has not ended"
+            text = f"duplicate address detection on {device.key} did not end"
             raise RequestFailed(text, errno.ETIMEDOUT, text)
 
     def _announce(self, request: AnnounceAddresses) -> None:

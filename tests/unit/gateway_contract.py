@@ -1183,7 +1183,7 @@ class GatewayContract:
         world.execute(WriteSysctl(world.key("mv0"), "ipv6.accept_dad", 1))
         world.change("mv0", admin_state="down")
         world.give("mv0", static("2001:db8::1/64", 0))
-        with pytest.raises(RequestFailed, match=r"^duplicate address detection on mv0 .*has not ended") as caught:
+        with pytest.raises(RequestFailed, match=r"^duplicate address detection on mv0 .*did not end") as caught:
             world.execute(AwaitAddresses(world.key("mv0"), (SIX.ip,), 0.1))
         assert caught.value.errno == errno.ETIMEDOUT
 
@@ -1548,7 +1548,7 @@ class GatewayContract:
         """One is there on every machine; one that is in no table is an error."""
         item = DesiredLink(world.key("mv0"), "macvlan", True, {"group": "default"})
         assert world.gateway.resolve([item])[0].attributes == {"group": 0}
-        with pytest.raises(InvalidValue, match=r"mv0.*: group: there is no group no-such-group in .*; write its number"):
+        with pytest.raises(InvalidValue, match=r"mv0.*: group: .* have no link group no-such-group\. Set its number"):
             world.gateway.resolve([DesiredLink(world.key("mv0"), "macvlan", True, {"group": "no-such-group"})])
 
     def test_namespaces(self, world: World) -> None:

@@ -33,6 +33,9 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 KNOWS_ANSIBLE = ("_runner", "_argspec")
 KNOWS_PYROUTE2 = ("_gateway",)
 NO_NAMES = ("utils", "helpers", "common")
+GATEWAY_PARTS = ("kernel", "dhcp", "host")
+GATEWAY = f"{ENGINE}/_gateway/_gateway.py"  # which composes them
+ONE_PLACE = {"subprocess": f"{ENGINE}/_gateway/_commands.py", "pyroute2": f"{ENGINE}/_gateway/kernel/_codec.py"}
 
 Tree = Mapping[str, ast.Module]  # path below plugins/ -> syntax
 Found = Iterator[str]
@@ -152,6 +155,24 @@ def no_drawer_for_everything(tree: Tree) -> Found:
         yield from (f"{path} is a drawer for everything" for part in re.split(r"[/.]", path) if part.strip("_") in NO_NAMES)
 
 
+def gateway_parts_know_nothing_of_each_other(tree: Tree) -> Found:
+    """One file composes them; what two of them need stands beside it, and knows none of them."""
+    for path, module in tree.items():
+        if not path.startswith(f"{ENGINE}/_gateway/") or path == GATEWAY:
+            continue
+        part = path.split("/")[2]
+        others = [f"{INNER}_gateway.{name}" for name in ("_gateway", *GATEWAY_PARTS) if name != part]
+        yield from (f"{path} imports {name[len(INNER) :]}" for name in imported(module) if below(name, *others))
+
+
+def one_file_has_what_all_use(tree: Tree) -> Found:
+    """A second way to run a command, or to load pyroute2, would soon differ from the first."""
+    for path, module in tree.items():
+        for library, place in ONE_PLACE.items():
+            if path.startswith(f"{ENGINE}/") and path != place:
+                yield from (f"{path} imports {name}" for name in imported(module) if below(name, library))
+
+
 def packages_are_empty(tree: Tree) -> Found:
     """Importing one room opens no other."""
     yield from (f"{path} is not empty" for path, module in tree.items() if path.endswith("__init__.py") and module.body)
@@ -179,6 +200,8 @@ RULES: dict[str, Callable[[Tree], Found]] = {
         no_relative_import,
         modules_are_thin,
         no_drawer_for_everything,
+        gateway_parts_know_nothing_of_each_other,
+        one_file_has_what_all_use,
         packages_are_empty,
         only_the_runner_knows_check_mode,
     )
@@ -200,7 +223,10 @@ HOUSE = {
     **{f"{ENGINE}/{name}.py": "" for name in FLOOR if name != "_gateway"},
     f"{ENGINE}/__init__.py": "",
     f"{ENGINE}/_gateway/__init__.py": "",
-    f"{ENGINE}/_gateway/_kernel.py": f"from {INNER}_model import Link\nimport importlib\nimportlib.import_module('pyroute2.x')\n",
+    f"{ENGINE}/_gateway/_kernel.py": f"from {INNER}_model import Link\n",
+    f"{ENGINE}/_gateway/kernel/_codec.py": "import importlib\nimportlib.import_module('pyroute2.x')\n",
+    f"{ENGINE}/_gateway/_commands.py": "import subprocess\n",
+    f"{ENGINE}/_gateway/_gateway.py": f"from {INNER}_gateway.kernel import _codec\nfrom {INNER}_gateway._kernel import x\n",
     f"{ENGINE}/_runner.py": f"from ansible.module_utils.basic import x\nfrom {INNER}_converge import y\nmodule.check_mode\n",
     f"{ENGINE}/_converge.py": f"from {INNER}_gateway._kernel import x\n",
     "modules/macvlan.py": MAIN,
@@ -243,6 +269,17 @@ PLANTED: list[tuple[str, str, str, str]] = [
     ("no_drawer_for_everything", "_utils", "", "is a drawer for everything"),
     ("no_drawer_for_everything", "../filter/helpers", "", "is a drawer for everything"),
     ("no_drawer_for_everything", "common/_thing", "", "is a drawer for everything"),
+    (
+        "gateway_parts_know_nothing_of_each_other",
+        "_gateway/dhcp/_a",
+        f"from {INNER}_gateway.kernel._b import X",
+        "_gateway.kernel._b.X",
+    ),
+    ("gateway_parts_know_nothing_of_each_other", "_gateway/host/_a", f"from {INNER}_gateway import dhcp", "_gateway.dhcp"),
+    ("gateway_parts_know_nothing_of_each_other", "_gateway/kernel/_a", f"from {INNER}_gateway._gateway import X", "_gateway.X"),
+    ("gateway_parts_know_nothing_of_each_other", "_gateway/_shared", f"from {INNER}_gateway.host import _b", "_gateway.host._b"),
+    ("one_file_has_what_all_use", "_gateway/host/_a", "def f():\n    import subprocess", "imports subprocess"),
+    ("one_file_has_what_all_use", "_gateway/kernel/_a", "import pyroute2", "imports pyroute2"),
     ("packages_are_empty", "_gateway/__init__", "from os import path", "is not empty"),
     ("packages_are_empty", "__init__", "'''Text.'''", "is not empty"),
     ("only_the_runner_knows_check_mode", "_plan", "if module.check_mode:\n    pass", "knows check mode (line 1)"),

@@ -1,24 +1,39 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's only way to the kernel: `observe` reads and changes nothing, `execute` sends one request."""
+"""The engine's only way to the kernel and the host: `observe` reads and changes nothing, `execute` performs one request.
+
+It is composed of kernel/, dhcp/ and host/, which know nothing of each other: what needs two of them stands here.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _dhcp as dhcp
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk as disk
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._names import number_of_name
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._namespaces import exists
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._reading import Reading
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._writing import Writing
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespace_files import exists
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _clients as clients
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._client_choice import choose
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._client_records import Record
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._foreign_clients import attributed, serving
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _boot_files as boot_files
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _reload as programs
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import released
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._name_lookup import number_of_name
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._ssh import ssh_addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _addresses as addresses
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _links as links
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _named_namespaces as namespaces
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _routing as routing
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._management_path import connection
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._observation import Observation, Observer
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
     DesiredLink,
@@ -26,35 +41,135 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
     DesiredRoute,
     DesiredRule,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
-    RTPROT_KERNEL,
-    Route,
-    RouteKey,
-    Rule,
-    RuleKey,
-    selectors_of,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
+    AddAddress,
+    AddAltname,
     AddRoute,
     AddRule,
+    AnnounceAddresses,
+    AwaitAddresses,
+    AwaitLease,
+    DeleteFile,
+    NewLink,
+    NewNetns,
+    Reload,
+    RemoveAddress,
+    RemoveAltname,
+    RemoveLink,
+    RemoveLinks,
+    RemoveNetns,
+    RemoveRoute,
+    RemoveRule,
+    RenameLink,
+    ReplaceAddress,
+    ReplaceRoute,
     Request,
+    RunSelfTest,
+    SetLink,
+    SetNode,
     StartClient,
     StopClient,
+    WriteFile,
+    WriteSysctl,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE, NameOrNumber
 
-_RTPROT_GIVEN = (9, 16)  # by a router, or by a DHCP server (linux/rtnetlink.h)
+Records = Mapping[LinkKey, Record]
+_BY_NETWORKD = "systemd-networkd"
 
 
-class KernelGateway(Reading, Writing):
-    """The kernel of this machine, from the namespace that the process runs in. Close it, or use it in a with statement."""
+# --- DHCP clients, which need the kernel and the lock ---
 
-    def __init__(self) -> None:
-        """Nothing is opened yet; MissingLibrary when there is no pyroute2."""
-        super().__init__()
-        self._coming: set[str] = set()
+
+def start_client(kernel: Kernel, request: StartClient) -> None:
+    """Start a DHCP client for a link as it is now."""
+    key = request.client.key.link
+    namespace, index = kernel.namespace(key.netns), kernel.index(key)
+    address = kernel.link_by_index(key.netns, index).attributes.get("address")
+    link = clients.ServedLink(key.netns, key.name, namespace.identity, index, address)
+    with _foreign_routing_kept(kernel, key, request.client.options.client == NETWORKD):
+        clients.start(request.client, link)
+
+
+def stop_client(kernel: Kernel, request: StopClient) -> None:
+    """End the DHCP client of a link."""
+    with _foreign_routing_kept(kernel, request.link, False):
+        clients.stop(request.link, request.left)
+
+
+def _foreign_routing_kept(kernel: Kernel, key: LinkKey, starts_networkd: bool) -> contextlib.AbstractContextManager[None]:
+    reloads_networkd = starts_networkd or clients.is_served_by_networkd(key)
+    return routing.foreign_routing_kept(kernel, key.netns) if reloads_networkd else contextlib.nullcontext()
+
+
+def await_lease(_kernel: Kernel, request: AwaitLease) -> None:
+    """Wait for a lease, without the lock: the hook of the client needs it."""
+    with released():
+        clients.wait_for_lease(request.link, request.seconds)
+
+
+# --- requests ---
+
+Handler = Callable[[Kernel, Any], None]
+
+
+def _on_host(handler: Callable[[Any], None]) -> Handler:
+    return lambda _kernel, request: handler(request)
+
+
+BY_KERNEL: Mapping[type[Any], Handler] = {
+    NewNetns: namespaces.create,
+    RemoveNetns: namespaces.remove,
+    NewLink: links.create,
+    SetLink: links.change,
+    RemoveLink: links.delete,
+    RemoveLinks: links.delete_together,
+    RenameLink: links.rename,
+    AddAltname: links.add_altname,
+    RemoveAltname: links.remove_altname,
+    WriteSysctl: links.write_sysctl,
+    SetNode: links.set_node,
+    AddAddress: addresses.add,
+    ReplaceAddress: addresses.replace,
+    RemoveAddress: addresses.remove,
+    AwaitAddresses: addresses.await_usable,
+    AnnounceAddresses: addresses.announce,
+    AddRoute: routing.add_route,
+    ReplaceRoute: routing.replace_route,
+    RemoveRoute: routing.remove_route,
+    AddRule: routing.add_rule,
+    RemoveRule: routing.remove_rule,
+}
+BY_HOST: Mapping[type[Any], Handler] = {
+    WriteFile: _on_host(boot_files.write),
+    DeleteFile: _on_host(boot_files.delete),
+    Reload: _on_host(programs.reload),
+    RunSelfTest: _on_host(programs.run_self_test),
+    StartClient: start_client,
+    StopClient: stop_client,
+    AwaitLease: await_lease,
+}
+HANDLERS: Mapping[type[Any], Handler] = {**BY_KERNEL, **BY_HOST}
+
+
+class KernelGateway:
+    """The kernel and the host, from the namespace that the process runs in. Close it, or use it in a with statement."""
+
+    def __init__(self, clients_serve: bool = False) -> None:
+        """Open nothing yet; MissingLibrary if pyroute2 cannot be imported.
+
+        clients_serve: take every DHCP client for one that runs and serves its link. The hook that a client runs must not
+        restart it.
+        """
+        self.kernel = Kernel()
+        self._observer = Observer(self.kernel)
+        self._clients_serve = clients_serve
+        self._created: set[str] = set()
 
     def __enter__(self) -> KernelGateway:
         return self
@@ -62,90 +177,162 @@ class KernelGateway(Reading, Writing):
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    # Names in
+    def close(self) -> None:
+        """Close all that was opened."""
+        self.kernel.close()
+
+    # --- names ---
 
     def resolve(self, items: Sequence[Desired]) -> tuple[Desired, ...]:
-        """The items with one name for each namespace, and numbers for the names of groups."""
-        self._coming = {item.key.name for item in items if isinstance(item, DesiredNetns)}
-        return tuple(self._resolved_item(item) for item in items)
+        """The items with one name for each namespace, a DHCP client, and numbers for the names of tables, groups and users."""
+        self._created = {item.key.name for item in items if isinstance(item, DesiredNetns)}
+        return tuple(self._resolved(item) for item in items)
 
-    def _resolved_item(self, item: Desired) -> Desired:
+    def _resolved(self, item: Desired) -> Desired:
         if isinstance(item, DesiredNetns):
             return item
-        key, attributes = self._one_name(item.key), self._resolved(item)
+        key, attributes = self._canonical_key(item.key), self._resolved_attributes(item)
         if isinstance(item, DesiredRule):
-            named = item.key.selectors is not None
-            return replace(item, key=replace(key, selectors=selectors_of(attributes) if named else None), attributes=attributes)
+            selectors = None if item.key.selectors is None else selectors_of(attributes)
+            return replace(item, key=replace(key, selectors=selectors), attributes=attributes)
         if isinstance(item, DesiredRoute):
             return replace(item, key=key, attributes=attributes)
-        client = item.client or dhcp.program_for(key, item.dhcp4)
-        return replace(item, key=key, attributes=attributes, dhcp4=_with_table(item), client=client)
+        client = item.client or choose(key, item.dhcp4)
+        return replace(item, key=key, attributes=attributes, dhcp4=_with_table_number(item), client=client)
 
-    def _resolved(self, item: Desired) -> dict[str, Any]:
+    def _resolved_attributes(self, item: Desired) -> dict[str, Any]:
         attributes = dict(item.attributes)
         for name in ("lower_device", "peer"):
             if attributes.get(name):
-                attributes[name] = self._one_name(attributes[name])
+                attributes[name] = self._canonical_key(attributes[name])
         for row in kind_of(item.kind or "").rows(attributes):
-            if isinstance(row.type, NameOrNumber) and isinstance(attributes[row.name], str):
-                attributes[row.name] = number_of_name(row.type, attributes[row.name], f"{item.key}: {row.name}")
+            value = attributes[row.name]
+            if isinstance(row.type, NameOrNumber) and isinstance(value, str):
+                attributes[row.name] = number_of_name(row.type, value, f"{item.key}: {row.name}")
         return attributes
 
-    def _one_name(self, key: Any) -> Any:
+    def _canonical_key(self, key: Any) -> Any:
         """The key with the one name of its namespace, and with the number of its table."""
         if isinstance(key, RouteKey) and isinstance(key.table, str):
             key = replace(key, table=number_of_name(TABLE, key.table, f"route to {key.destination}: table"))
-        if key.netns in self._coming and not exists(key.netns):
+        if key.netns in self._created and not exists(key.netns):
             return key
-        netns = self._namespace(key.netns).name
+        netns = self.canonical(key.netns)
         return replace(key, at=replace(key.at, netns=netns)) if isinstance(key, RuleKey) else replace(key, netns=netns)
 
     def canonical(self, name: str) -> str:
-        """The one name of a namespace; Refused when it does not exist."""
-        return self._namespace(name).name
+        """The one name of a namespace; Missing if it does not exist."""
+        return self.kernel.namespace(name).name
 
-    # Requests
+    def all_namespaces(self) -> list[str]:
+        """The namespace that the process runs in, and every named one that can be entered."""
+        return self.kernel.all_namespaces()
 
-    def execute(self, request: Request) -> None:
-        """Send one request and wait for the kernel's word; RequestFailed says what it refused."""
-        if not isinstance(request, (StartClient, StopClient)):
-            return super().execute(request)
-        link = request.client.key.link if isinstance(request, StartClient) else request.link
-        starts = isinstance(request, StartClient) and request.client.options.client == NETWORKD
-        with self._routing_stays(link.netns) if starts or dhcp.is_networkds(link) else contextlib.nullcontext():
-            return super().execute(request)
+    # --- current state ---
 
-    @contextlib.contextmanager
-    def _routing_stays(self, netns: str) -> Iterator[None]:
-        """When networkd reads a new file, it deletes routes and rules of others, unless it was told not to before it started."""
-        routes, rules = self._of_others(netns)
-        yield
-        routes_now, rules_now = self._of_others(netns)
-        for lost in [route for route in routes if route.plain and route not in routes_now]:
-            with contextlib.suppress(RequestFailed):  # it may have gone with what it needs
-                super().execute(AddRoute(lost))
-        for rule in [rule for rule in rules if rule.plain and rule not in rules_now]:
-            super().execute(AddRule(rule))
+    def observe(self, scope: Scope) -> State:
+        """Every link of the namespaces that the scope touches, with the lower devices of its links, and their DHCP clients."""
+        records = self._client_records()
+        found = self._observer.observe(scope)
+        return State(
+            _with_clients(found, records),
+            found.sysctls,
+            found.settings,
+            _without_clients(found),
+            found.routes,
+            found.rules,
+            self._clients(records, found.links),
+        )
 
-    def _of_others(self, netns: str) -> tuple[list[Route], list[Rule]]:
-        """Routes and rules that neither the kernel nor networkd makes."""
-        routes = self._routes(netns, self._dump_links(self._namespace(netns)))
-        made = [one for one in routes if one.protocol not in (RTPROT_KERNEL, *_RTPROT_GIVEN)]
-        return made, [one for one in self._rules(netns) if one.protocol != RTPROT_KERNEL]
+    def _client_records(self) -> Records:
+        """The records of the DHCP clients of this collection, by link."""
+        records: dict[LinkKey, Record] = {}
+        for key, record in clients.read_all():
+            if key.netns == HERE and not clients.is_in(record, self.kernel.namespace(HERE).identity):
+                continue
+            with contextlib.suppress(Refused):  # a client whose namespace is gone keeps its name
+                key = replace(key, netns=self.canonical(key.netns))
+            records[key] = record
+        return records
 
-    # What is on the disk
+    def _clients(self, records: Records, observed: Sequence[Link]) -> list[Client]:
+        """The clients of the namespaces that were read, and of those that are gone."""
+        if not records:
+            return []
+        by_key = {link.key: (link.index or 0, link.address) for link in observed}
+        read = {key.netns for key in by_key}
+        found = [
+            clients.client_of(ClientKey(key), record, by_key.get(key))
+            for key, record in records.items()
+            if key.netns in read or not exists(key.netns)
+        ]
+        return [replace(client, is_running=True, matches_link=True) for client in found] if self._clients_serve else found
+
+    def links_with_client(self) -> Collection[LinkKey]:
+        """The links that have a DHCP client of this collection."""
+        return self._client_records().keys()
+
+    def connection(self) -> Connection:
+        """The links that the management path uses."""
+        return connection(self.kernel, ssh_addresses())
 
     def boot_state(self, ask_managers: bool) -> BootState:
-        """The files that bring things back at the next boot, and who reads them; ask_managers: with what they report."""
-        return disk.boot_state(ask_managers)
+        """The files for the next boot, and the programs that read them. ask_managers: with what network managers report."""
+        return boot_files.boot_state(ask_managers)
 
     def has_declarations(self) -> bool:
-        """Whether anything comes back at the next boot."""
-        return disk.has_declarations()
+        """Whether something is restored at the next boot, or served until then."""
+        return boot_files.has_declarations()
+
+    # --- changes ---
+
+    def execute(self, request: Request) -> None:
+        """Perform one request; RequestFailed if the kernel or the host refuses it."""
+        try:
+            HANDLERS[type(request)](self.kernel, request)
+        except NetlinkError as error:
+            raise RequestFailed(f"the kernel refused to {request}: {error.text}", error.errno, error.text) from error
+        except OSError as error:
+            text = str(error.strerror)
+            refusal = "the kernel refused to" if type(request) in BY_KERNEL else "this host could not"
+            raise RequestFailed(f"{refusal} {request}: {text}", error.errno or 0, text) from error
 
 
-def _with_table(item: DesiredLink) -> Dhcp4 | None:
-    """What a DHCP client is to do, with the number of its table."""
+def _with_table_number(item: DesiredLink) -> Dhcp4 | None:
+    """The options of a DHCP client, with the number of its table."""
     if item.dhcp4 is None or not isinstance(item.dhcp4.table, str):
         return item.dhcp4
     return replace(item.dhcp4, table=number_of_name(TABLE, item.dhcp4.table, f"{item.key}: dhcp4: table"))
+
+
+def _with_clients(found: Observation, records: Records) -> list[Link]:
+    """The links, each with the DHCP client that serves it, where its addresses were read."""
+    names: dict[str, list[str]] = {netns: [] for netns in found.identities}
+    for link in found.links:
+        names.get(link.key.netns, []).append(link.key.name)
+    foreign = {
+        LinkKey(netns, name): client
+        for netns, identity in found.identities.items()
+        for name, client in serving(names[netns], identity).items()
+    }
+    by_networkd = {key: _BY_NETWORKD for key, record in records.items() if record["networkd"] is not None}
+    serving_clients = {**by_networkd, **foreign}
+    if not serving_clients:
+        return found.links
+    links_with_clients = []
+    for link in found.links:
+        client = serving_clients.get(link.key)
+        if client is not None and link.key.netns in found.identities:
+            served_by = {"served_by": client} if link.key in foreign else {}
+            own = attributed(link.addresses, client)
+            link = replace(link, attributes={**link.attributes, "addresses": own, **served_by})
+        links_with_clients.append(link)
+    return links_with_clients
+
+
+def _without_clients(found: Observation) -> list[Any]:
+    """The namespaces, without the DHCP clients of this collection among their processes: these end before a namespace does."""
+    if not any(netns.processes for netns in found.namespaces):
+        return found.namespaces
+    own = clients.processes()
+    return [replace(netns, processes=tuple(one for one in netns.processes if one not in own)) for netns in found.namespaces]

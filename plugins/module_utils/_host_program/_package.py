@@ -1,10 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program of the next boot as one file: the very sources that this module runs from, the same bytes every time.
+"""The boot program as one file, packed from the sources that this process runs: the same bytes every time.
 
-It consists of all that `_main` imports, directly and indirectly. Ansible packs modules by the same rule, so all of it is on
-the host.
+It contains all that `_main` imports, directly and indirectly. Ansible packs modules by the same rule, so all of these sources are
+on the host.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._disk import VERSION
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._boot_files import VERSION
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _main
 
 RELEASE = (1, 0, 0)  # that of galaxy.yml
 _MAIN = f"import sys\nfrom {_main.__name__} import main\nsys.exit(main())\n"
 _PACKAGE = _main.__name__.rpartition("._host_program.")[0]
-# Imports stand in one form in all of the sources (ruff holds that), inside of functions too.
+# All imports have this form (ruff enforces it), inside of functions too.
 _IMPORT = re.compile(rf"^ *from ({re.escape(_PACKAGE)}[.\w]*) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 
 
 def engine() -> Engine:
-    """Stored, sorted, dated 1980: equal sources give equal bytes with every interpreter, so equal bytes mean nothing to do."""
+    """The program. Stored, sorted and dated 1980: the same sources give the same bytes with every interpreter."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for path, data in sorted(_sources().items()):
@@ -40,29 +40,29 @@ def engine() -> Engine:
 
 
 def _sources() -> dict[str, bytes]:
-    """Path in the archive -> content. Every folder gets an __init__.py: without one, zipimport sees no package."""
-    found = {"__main__.py": _MAIN.encode(), VERSION: ".".join(str(part) for part in RELEASE).encode()}
+    """Content by path in the archive. Every folder gets an __init__.py: without one, zipimport finds no package."""
+    sources = {"__main__.py": _MAIN.encode(), VERSION: ".".join(str(part) for part in RELEASE).encode()}
     pending = [_main.__name__]
     known = set(pending)
     while pending:
         name = pending.pop()
         parts = name.split(".")
         for depth in range(1, len(parts)):
-            found.setdefault("/".join(parts[:depth]) + "/__init__.py", b"")
+            sources.setdefault("/".join(parts[:depth]) + "/__init__.py", b"")
         spec = _spec(name)
-        if spec.submodule_search_locations is not None:  # a folder, which is empty wherever it comes from
-            found["/".join(parts) + "/__init__.py"] = b""
+        if spec.submodule_search_locations is not None:  # a folder: its __init__.py is empty
+            sources["/".join(parts) + "/__init__.py"] = b""
             continue
         source = _source(spec)
-        found["/".join(parts) + ".py"] = source
-        new = [one for one in _imported(source.decode()) if one not in known]
+        sources["/".join(parts) + ".py"] = source
+        new = [module for module in _imported(source.decode()) if module not in known]
         known.update(new)
         pending += new
-    return found
+    return sources
 
 
 def _imported(source: str) -> Iterator[str]:
-    """The modules of ours that a source imports: a name that is imported is one of them, or something inside of it."""
+    """The modules of the engine that a source imports: an imported name is a module, or something inside of one."""
     for module, names in _IMPORT.findall(source):
         for name in re.findall(r"(\w+)(?: as \w+)?", names.partition("#")[0]):
             whole = f"{module}.{name}"

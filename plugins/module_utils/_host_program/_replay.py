@@ -1,12 +1,12 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program that brings declared objects back at boot: the same loop as a task, on what was saved. Without Ansible.
+"""Restores declared objects at boot, by the same loop as a task. Without Ansible.
 
-replay.pyz            makes what is declared and can be made now
-replay.pyz --check    changes nothing; exit status 0: all is as declared, 2: something differs or waits, 1: an error
+replay.pyz            creates and changes what is declared, as far as that is possible now
+replay.pyz --check    changes nothing; exit status 0: no drift, 2: drift, or something waits for another object, 1: an error
 
-What it says goes to the standard error, a line each, with the priority that journald reads if that is no terminal.
+Messages go to standard error, one per line, with a priority that journald reads unless standard error is a terminal.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._loc
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NetdevError
 
-ERROR, WARNING, INFO = 3, 4, 6  # as syslog has them
+ERROR, WARNING, INFO = 3, 4, 6  # of syslog
 
 
 def main() -> int:
-    """The exit status."""
+    """Restore what is declared, or look for drift; the exit status."""
     check = "--check" in sys.argv[1:]
     if set(sys.argv[1:]) - {"--check"}:
         sys.stderr.write(__doc__)
@@ -47,7 +47,7 @@ def main() -> int:
 
 
 def log(priority: int, text: str) -> None:
-    """A line of the journal, or of a terminal."""
+    """Write a line to the journal, or to a terminal."""
     sys.stderr.write(f"{text}\n" if sys.stderr.isatty() else f"<{priority}>{text}\n")
     sys.stderr.flush()
 
@@ -65,16 +65,16 @@ class Replay:
     def __init__(self, check: bool) -> None:
         """check: change nothing."""
         self.check = check
-        self.failed = self.differs = False
+        self.has_failed = self.has_drift = False
 
     def run(self) -> int:
         """The exit status."""
         with KernelGateway():
-            pass  # whether the library is there shows here, also when nothing is declared yet
+            pass  # report a missing library even if nothing is declared
         items = self._read()
         if items and not self._restore_together(items):
             self._restore_one_by_one(items)
-        return 1 if self.failed else 2 if self.check and self.differs else 0
+        return 1 if self.has_failed else 2 if self.check and self.has_drift else 0
 
     def _read(self) -> list[Desired]:
         """The declared objects; files that cannot be read are logged, and left out."""
@@ -83,8 +83,8 @@ class Replay:
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
                     found.append(from_text(file.read(), path))
-            except (OSError, NetdevError) as error:  # which name the file
-                self._fail(error)
+            except (OSError, NetdevError) as error:  # its message names the file
+                self._report_failure(error)
         return found
 
     def _restore_together(self, items: Sequence[Desired]) -> bool:
@@ -97,30 +97,30 @@ class Replay:
 
     def _restore_one_by_one(self, items: Sequence[Desired]) -> None:
         """Restore each object on its own; repeat while some of them wait and others were restored."""
-        left = sorted(items, key=creation_order)
-        while left:
+        pending = sorted(items, key=creation_order)
+        while pending:
             waiting: list[tuple[Desired, Missing]] = []
-            for item in left:
+            for item in pending:
                 try:
                     self._restore([item])
                 except Missing as error:
                     waiting.append((item, error))
                 except Exception as error:  # an object that fails keeps no other from being restored
-                    self._fail(f"{item.origin}: {error}")
-            if len(waiting) == len(left) or self.check:
-                for item, why in waiting:
-                    self.differs = True
-                    log(WARNING, f"waiting: {item.origin}: {why}")
+                    self._report_failure(f"{item.origin}: {error}")
+            if len(waiting) == len(pending) or self.check:
+                for item, missing in waiting:
+                    self.has_drift = True
+                    log(WARNING, f"waiting: {item.origin}: {missing}")
                 return
-            left = [item for item, _why in waiting]
+            pending = [item for item, _error in waiting]
 
     def _restore(self, items: Sequence[Desired]) -> None:
         with KernelGateway() as gateway:
-            done = converge(gateway, with_both_ends(map(_at_boot, items)), not self.check, allow_lockout=True)
-        for operation in done.plan.operations:
-            self.differs = True
+            result = converge(gateway, with_both_ends(map(_at_boot, items)), not self.check, allow_lockout=True)
+        for operation in result.plan.operations:
+            self.has_drift = True
             log(INFO, f"{'differs: to ' if self.check else ''}{operation}")
 
-    def _fail(self, why: object) -> None:
-        self.failed = True
-        log(ERROR, f"failed: {why}")
+    def _report_failure(self, error: object) -> None:
+        self.has_failed = True
+        log(ERROR, f"failed: {error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 
 AF = {4: socket.AF_INET, 6: socket.AF_INET6}
+FAMILY_OF_AF = {int(number): family for family, number in AF.items()}
 BITS = {4: 32, 6: 128}
 DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 

@@ -16,7 +16,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     LinkKey,
 )
 
-MAIN_TABLE, LOCAL_TABLE = 254, 255  # linux/rtnetlink.h
+DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE = 253, 254, 255  # linux/rtnetlink.h
+KERNEL_TABLES = {"default": DEFAULT_TABLE, "main": MAIN_TABLE, "local": LOCAL_TABLE}
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9  # who made a route or a rule, there too
 

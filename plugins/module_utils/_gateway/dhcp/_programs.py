@@ -1,11 +1,12 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The DHCP clients that can serve a link, a class each: what differs between them, and nothing of how they are run.
+"""The DHCP client programs, a class each: their command lines and configuration files, not how they are run.
 
-Each runs in the foreground, with configuration of its own, and of what its package brings only the program. Where a client has
-its files in fixed places, it sees others there: `folders` are empty ones of its own, `places` are files of ours over those of
-the package. So two of one name never meet, and the profile that Debian has for dhclient (AppArmor) lets it read and run them.
+Each runs in the foreground, with its own configuration, and uses nothing of its package but the program. A client whose files
+have fixed paths gets a private view of them: `folders` are empty folders of its own, `places` are files of this collection in the
+place of those of the package. So two clients of one program share nothing, and Debian's AppArmor profile for dhclient lets it
+read and run these files.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as systemd_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a client is to do: for which link, with which options, and what it is to say that it is (None: nothing).
+    """What a client does: for which link, with which options, and its client identifier (None: it sends none).
 
-    variable: what its hook is to find in its environment. configuration: the path of the file with that.
+    variable: an assignment that its hook finds in its environment. configuration: the path of its configuration file.
     """
 
     link: str
@@ -33,34 +34,34 @@ class Job:
 
 
 class Program:
-    """What is asked of each."""
+    """What each program must provide."""
 
-    package = ""  # of Debian
-    has_option_for_link = False  # else its name stands bare, where words that begin with a hyphen are options
+    package = ""  # in Debian
+    has_option_for_link = False  # else the name of the link is an argument, and must not begin with a hyphen
     folders: tuple[str, ...] = ()
 
     def configuration(self, _job: Job, /) -> str:
-        """What stands in the file that it is to read; nothing where it reads none."""
+        """The content of its configuration file; empty if it reads none."""
         return ""
 
     def places(self, _job: Job, /) -> Mapping[str, str]:
-        """Which files of ours stand in the place of which."""
+        """Paths of the package, each with the file of this collection that replaces it."""
         return {}
 
     def command(self, job: Job, /) -> list[str]:
-        """Its name, and what it is called with."""
+        """Its command line."""
         raise NotImplementedError
 
 
 class Udhcpc(Program):
-    """BusyBox. All that it is told stands in its command line, and its hook finds what is in its own environment."""
+    """BusyBox. Its command line holds all settings, and its hook inherits its environment."""
 
     package = "udhcpc"
     has_option_for_link = True
 
     def command(self, job: Job, /) -> list[str]:
-        """-f: in the foreground; -C: without the client id that it has by itself; option 121 by its number, for names differ."""
-        words = ["udhcpc", "-f", "-i", job.link, "-s", files.HOOK, "-O", "121", "-C"]
+        """-f: in the foreground; -C: without its default client identifier; option 121 by number, because its name varies."""
+        words = ["udhcpc", "-f", "-i", job.link, "-s", systemd_files.HOOK, "-O", "121", "-C"]
         if job.identifier is not None:
             words += ["-x", f"0x3d:{job.identifier.hex()}"]
         if job.options.hostname:
@@ -69,14 +70,14 @@ class Udhcpc(Program):
 
 
 class Dhclient(Program):
-    """ISC. It gives its hook an environment of its own, and does without a server for no longer than a minute."""
+    """ISC. Its hook gets an environment of its own, and it waits for a server for at most a minute before it pauses."""
 
     package = "isc-dhcp-client"
     folders = ("/var/lib/dhcp",)
     _configuration, _script = "/etc/dhcp/dhclient.conf", "/usr/sbin/dhclient-script"
 
     def configuration(self, job: Job, /) -> str:
-        """Of the options that it asks for, 121 is one that it has to be told of."""
+        """It must be told what option 121 is before it can request it."""
         lines = [
             "option rfc3442-classless-static-routes code 121 = array of unsigned integer 8",
             "request subnet-mask, rfc3442-classless-static-routes, routers, domain-name, domain-name-servers",
@@ -94,27 +95,27 @@ class Dhclient(Program):
         return "".join(f"{line};\n" for line in lines)
 
     def places(self, job: Job, /) -> Mapping[str, str]:
-        """Those that its package has there."""
-        found = {self._configuration: job.configuration, self._script: files.HOOK}
-        return {place: source for place, source in found.items() if os.path.exists(place)}
+        """Those that its package has installed."""
+        replaced = {self._configuration: job.configuration, self._script: systemd_files.HOOK}
+        return {path: source for path, source in replaced.items() if os.path.exists(path)}
 
     def command(self, job: Job, /) -> list[str]:
         """-d: in the foreground."""
         places = self.places(job)
         configuration = self._configuration if self._configuration in places else job.configuration
-        script = self._script if self._script in places else files.HOOK
+        script = self._script if self._script in places else systemd_files.HOOK
         own = ["-lf", "/var/lib/dhcp/dhclient.leases", "-pf", "/var/lib/dhcp/dhclient.pid"]
         return ["dhclient", "-4", "-d", "-cf", configuration, "-sf", script, *own, "-e", job.variable, job.link]
 
 
 class Dhcpcd(Program):
-    """Roy Marples'. It gives its hook an environment of its own, and would configure much more than a link."""
+    """By Roy Marples. Its hook gets an environment of its own, and by default it configures much more than a link."""
 
     package = "dhcpcd-base"
     folders = ("/run/dhcpcd", "/var/lib/dhcpcd")
 
     def configuration(self, job: Job, /) -> str:
-        """noconfigure: the hook does it. Without a line for it, it sends no client id, but a vendor class of its own."""
+        """noconfigure: the hook does that. Unless configured, it sends no client identifier, but a vendor class of its own."""
         lines = [
             f"env {job.variable}",
             "noconfigure",
@@ -135,7 +136,7 @@ class Dhcpcd(Program):
 
     def command(self, job: Job, /) -> list[str]:
         """-B: in the foreground."""
-        return ["dhcpcd", "-4", "-B", "-f", job.configuration, "-c", files.HOOK, job.link]
+        return ["dhcpcd", "-4", "-B", "-f", job.configuration, "-c", systemd_files.HOOK, job.link]
 
 
 PROGRAMS: Mapping[str, Program] = {"udhcpc": Udhcpc(), "dhclient": Dhclient(), "dhcpcd": Dhcpcd()}

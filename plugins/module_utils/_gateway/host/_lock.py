@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One at a time: the modules, the program of the boot, and the hooks of DHCP clients take turns."""
+"""A lock: modules, the boot program and the hooks of DHCP clients run one at a time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _held: list[int] = []
 
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
-    """Alone with the links that are declared or served."""
-    try:  # for root alone: whoever may open it can hold it for ever
+    """Hold the lock, which all that changes declared or served links takes."""
+    try:  # for root alone: a user who can open the file can hold the lock for ever
         descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RequestFailed(
-            f"{LOCK}, by which tasks and the boot program take turns, cannot be opened: {error.strerror}. Run as root",
+            f"{LOCK}, the lock of tasks and the boot program, cannot be opened: {error.strerror}. Set become: true",
             error.errno or 0,
             str(error.strerror),
         ) from error
@@ -39,8 +39,8 @@ def locked() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def let_go() -> Iterator[None]:
-    """Let others have a turn, while one of them is waited for."""
+def released() -> Iterator[None]:
+    """Release the lock, if this process holds it, while it waits for another process that needs it."""
     for descriptor in _held:
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     try:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Network managers: whether they run, which links they set up from which file, and what they say of files that they read."""
+"""Network managers: whether they run, which links they set up from which file, and whether they understand a file."""
 
 from __future__ import annotations
 
@@ -13,229 +13,202 @@ import os
 import re
 import socket
 import struct
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkd as networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _networkmanager as networkmanager
-from ansible_collections.patchbay.netdev.plugins.module_utils._boot import _systemd_files as files
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _commands as commands
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _networkd_reports as networkd_reports
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._atomic_files import read_text
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload
 
-SERVICES = {"networkd": "systemd-networkd.service", "networkmanager": "NetworkManager.service"}
+SERVICES = {"networkd": networkd_reports.SERVICE, "networkmanager": "NetworkManager.service"}
 _VERSIONS = {"networkd": ["networkctl", "--version"], "networkmanager": ["NetworkManager", "--version"]}
-_LINKS = "/run/systemd/netif/links"
 _NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
-_JOURNAL = ["journalctl", "--unit", SERVICES["networkd"], "--quiet", "--no-pager", "--output", "cat"]
 _STEP, _STEPS, _STEPS_TO_SETTLE = 0.05, 10, 60  # a link was seen to fail within some milliseconds
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_NOTRAILERS = 0x8913, 0x8914, 0x20  # linux/sockios.h, linux/if.h
 
 
-def run(command: Sequence[str]) -> str:
-    """What a command prints; RequestFailed when it fails."""
+def is_running(program: str) -> bool:
+    """Whether a network manager runs; its folder in /run remains when it is stopped."""
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RequestFailed(f"{' '.join(command)} failed: {error}", 0, str(error)) from error
-    if done.returncode:
-        text = done.stderr.strip() or done.stdout.strip()
-        raise RequestFailed(f"{' '.join(command)} failed: {text}", 0, text)
-    return done.stdout
+        return commands.attempt(["systemctl", "is-active", "--quiet", SERVICES[program]]).returncode == 0
+    except RequestFailed:
+        return True  # without systemd, something else has started it
 
 
-def runs(program: str) -> bool:
-    """Whether a network manager is at work; its folder in /run stays when it is stopped."""
-    command = ["systemctl", "is-active", "--quiet", SERVICES[program]]
-    try:
-        return subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
-        return True  # without systemd, somebody else has started it
-
-
-def asked(state: BootState) -> BootState:
-    """With what the managers that run say of themselves and of links."""
-    versions = {name: _version(name) for name in state.managers & _VERSIONS.keys() if runs(name)}
+def with_reports(state: BootState) -> BootState:
+    """The boot state with what the running managers report about themselves and about links."""
+    versions = {name: _version(name) for name in state.managers & _VERSIONS.keys() if is_running(name)}
     governed = {
-        name: (said["NETWORK_FILE"], said.get("ADDRESS_STATE") == "routable")
-        for name, said in _links().items()
-        if said.get("NETWORK_FILE") and said.get("ADMIN_STATE") != "unmanaged"
+        name: (report["NETWORK_FILE"], report.get("ADDRESS_STATE") == "routable")
+        for name, report in _managed_links().items()
+        if report.get("NETWORK_FILE")
     }
-    return replace(state, versions=versions, governed=governed, netdevs=_netdevs(set(state.files)))
+    return replace(state, versions=versions, governed=governed, netdevs=_foreign_netdevs(set(state.files)))
 
 
 @functools.cache
 def _version(program: str) -> int:
-    found = re.search(r"(\d+)(?:\.(\d+))?", run(_VERSIONS[program]))
-    if not found:
+    match = re.search(r"(\d+)(?:\.(\d+))?", commands.run(_VERSIONS[program]))
+    if not match:
         return 0
-    return int(found[1]) * 100 + int(found[2]) if program == "networkmanager" else int(found[1])
+    return int(match[1]) * 100 + int(match[2]) if program == "networkmanager" else int(match[1])
 
 
-def _links() -> dict[str, dict[str, str]]:
-    """What networkd says of each link, by name."""
-    found = {}
-    for place in glob.glob(f"{_LINKS}/[0-9]*"):
-        with contextlib.suppress(OSError):  # gone in the meantime
-            name = socket.if_indextoname(int(os.path.basename(place)))
-            with open(place, encoding="utf-8", errors="replace") as file:
-                found[name] = dict(line.rstrip("\n").partition("=")[::2] for line in file)
-    return found
+def _managed_links() -> dict[str, dict[str, str]]:
+    """What networkd reports about each link that it manages, by name."""
+    return {name: report for name, report in networkd_reports.link_states().items() if report.get("ADMIN_STATE") != "unmanaged"}
 
 
-def _netdevs(ours: set[str]) -> dict[str, str]:
-    """The kind of each link that a .netdev file of others makes."""
-    found = {}
-    for path in (path for pattern in _NETDEVS for path in glob.glob(pattern) if path not in ours):
-        with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-            said = dict(re.findall(r"^(Name|Kind)=(\S+)$", file.read(), re.MULTILINE))
-            found[said.get("Name", "")] = said.get("Kind", "")
-    return found
+def _failed_links() -> set[str]:
+    return {name for name, report in networkd_reports.link_states().items() if report.get("ADMIN_STATE") == "failed"}
+
+
+def _foreign_netdevs(own: set[str]) -> dict[str, str]:
+    """The kind of each link that others' .netdev files create, by name."""
+    kinds = {}
+    for path in (path for pattern in _NETDEVS for path in glob.glob(pattern) if path not in own):
+        values = dict(re.findall(r"^(Name|Kind)=(\S+)$", read_text(path) or "", re.MULTILINE))
+        kinds[values.get("Name", "")] = values.get("Kind", "")
+    return kinds
+
+
+# --- systemd-networkd ---
 
 
 @contextlib.contextmanager
-def overheard(request: Reload) -> Iterator[None]:
-    """While networkd reads its files: what it says against those of the request, in its journal or by links that fail."""
+def watch_journal(request: Reload) -> Iterator[None]:
+    """While networkd reads its files: RequestFailed if it logs an error about those of the request, or a link fails."""
     if request.program != "networkd":
         yield
         return
-    listens = any(map(_sets_up, request.paths))
-    cursor = _journal("--lines", "0", "--show-cursor").rpartition("cursor: ")[2].strip() if listens else ""
-    failed = _failed()
+    listens = any(map(_configures_link, request.paths))
+    since = networkd_reports.journal_end() if listens else []
+    failed = _failed_links()
     yield
     if listens:
-        _listen(request.paths, cursor, failed)
-    _await_settled()
+        _check(request.paths, since, failed)
+    _await_release()
     _announce_links(request.paths)
 
 
-def _journal(*words: str) -> str:
-    """What networkd has said; nothing where there is no journal."""
-    with contextlib.suppress(RequestFailed):
-        return run([*_JOURNAL, *words])
-    return ""
-
-
-def _listen(paths: Sequence[str], cursor: str, failed: set[str]) -> None:
-    with contextlib.suppress(RequestFailed):
-        run(["journalctl", "--sync"])
-    for line in _journal(*(["--after-cursor", cursor] if cursor else ["--since", "-5s"])).splitlines():
-        if line.startswith(tuple(f"{path}:" for path in paths)):
-            raise RequestFailed(f"systemd-networkd does not understand {line}", 0, line)
+def _check(paths: Sequence[str], since: Sequence[str], failed: set[str]) -> None:
+    for line in networkd_reports.complaints(paths, since):
+        raise RequestFailed(f"systemd-networkd does not understand {line}", 0, line)
     for _step in range(_STEPS):
-        new = sorted(_failed() - failed)
-        if new:
-            names = ", ".join(new)
+        newly_failed = sorted(_failed_links() - failed)
+        if newly_failed:
+            names = ", ".join(newly_failed)
             raise RequestFailed(
                 f"systemd-networkd could not set up {names} with these files (see: networkctl status {names})", 0, names
             )
         time.sleep(_STEP)
 
 
-def _await_settled() -> None:
-    """Until networkd has let go of the links that it has no file for any more: it answers before it does so."""
+def _await_release() -> None:
+    """Wait until networkd has released the links that no file configures any more: it answers before it does so."""
     for step in range(_STEPS_TO_SETTLE):
-        past = (_is_past(said.get("NETWORK_FILE", "")) for said in _links().values() if said.get("ADMIN_STATE") != "unmanaged")
-        if not any(past):
-            time.sleep(_STEP * 4 if step else 0)  # what it said goes before what it does
+        if not any(_is_stale(report.get("NETWORK_FILE", "")) for report in _managed_links().values()):
+            time.sleep(_STEP * 4 if step else 0)  # it reports before it acts
             return
         time.sleep(_STEP)
 
 
-def _sets_up(path: str) -> bool:
-    """Whether it is a file by which networkd makes or sets up a link."""
-    with contextlib.suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
-        return file.read().startswith(networkd.HEADER)
-    return False
+def _configures_link(path: str) -> bool:
+    """Whether it is a file by which networkd creates or sets up a link."""
+    return (read_text(path) or "").startswith(networkd.HEADER)
 
 
-def _is_past(path: str) -> bool:
-    """Whether a file of ours is no longer there, or no longer one by which it sets up the link."""
-    return path.startswith(networkd.path_prefix("")) and not _sets_up(path)
+def _is_stale(path: str) -> bool:
+    """Whether a file of this collection does not exist any more, or does not set up a link any more."""
+    return path.startswith(networkd.path_prefix("")) and not _configures_link(path)
+
+
+def _announce_links(paths: Sequence[str]) -> None:
+    """Have the kernel notify networkd of links: only then does networkd adopt a link that a new .netdev file describes.
+
+    Else it would create the link again, and fail with the lower device. The flag that changes here means nothing to the kernel.
+    """
+    matches = (re.fullmatch(rf"{re.escape(networkd.path_prefix(''))}(.*)\.netdev", path) for path in paths)
+    names = [match[1] for match in matches if match]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        for name in names:
+            with contextlib.suppress(OSError):  # no such link
+                request = struct.pack("16sH14x", name.encode(), 0)
+                (flags,) = struct.unpack_from("H", fcntl.ioctl(channel, _SIOCGIFFLAGS, request), 16)
+                for value in (flags ^ _IFF_NOTRAILERS, flags):
+                    fcntl.ioctl(channel, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), value))
+    if names:
+        time.sleep(_STEP * 2)  # networkd handles notifications and files in an order of its own
+
+
+# --- NetworkManager ---
 
 
 def check_profile(path: str, content: bytes) -> None:
-    """NetworkManager says nothing of what it does not understand, and leaves it out: so it is compared with what it has read."""
+    """Compare a profile with what NetworkManager reads of it: it drops what it does not understand without a message."""
     command = ["nmcli", "--offline", "connection", "modify", "connection.autoconnect", "yes"]
-    try:
-        done = subprocess.run(command, input=content, check=False, capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise RequestFailed(f"{' '.join(command)} failed: {error}", 0, str(error)) from error
+    text = content.decode()
+    done = commands.attempt(command, text)
     if done.returncode:
-        text = done.stderr.decode(errors="replace").strip()
-        raise RequestFailed(f"NetworkManager does not take {path}: {text}", 0, text)
-    read = _lines(done.stdout.decode(errors="replace"))
+        reason = done.stderr.strip()
+        raise RequestFailed(f"NetworkManager does not accept {path}: {reason}", 0, reason)
+    understood = _lines(done.stdout)
     lost = [
         f"[{section}] {key}={value}"
-        for (section, key), value in _lines(content.decode()).items()
-        if _ordered(key, read.get((section, key), "")) != _ordered(key, value)
+        for (section, key), value in _lines(text).items()
+        if _ordered(key, understood.get((section, key), "")) != _ordered(key, value)
     ]
     if lost:
-        raise RequestFailed(f"NetworkManager does not understand of {path}: {', '.join(lost)}", 0, lost[0])
+        raise RequestFailed(f"NetworkManager does not understand this in {path}: {', '.join(lost)}", 0, lost[0])
 
 
 def _lines(text: str) -> dict[tuple[str, str], str]:
-    """The values of a profile by section and key, but for one that stands for nothing written."""
-    found: dict[tuple[str, str], str] = {}
+    """The values of a profile by section and key, without the default value that the command above sets."""
+    values: dict[tuple[str, str], str] = {}
     section = ""
     for line in text.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif "=" in line and not line.startswith("#") and line != "autoconnect=true":
             key, _equals, value = line.partition("=")
-            found[(section, key)] = value
-    return found
+            values[(section, key)] = value
+    return values
 
 
 def _ordered(key: str, value: str) -> list[str]:
-    """The words of a rule come in another order."""
+    """The words of a value, sorted where NetworkManager writes them in another order."""
     return sorted(value.split()) if key.startswith("routing-rule") else [value]
 
 
-def tell_of_profiles(paths: Sequence[str]) -> None:
-    """Have NetworkManager read profiles; links whose profiles are gone stay as they are, where it would delete them."""
-    if not runs("networkmanager"):
+def load_profiles(paths: Sequence[str]) -> None:
+    """Have NetworkManager load profiles. Links whose profiles were deleted stay as they are: NetworkManager would delete them."""
+    if not is_running("networkmanager"):
         return
     profiles = [path for path in paths if path.startswith(networkmanager.FOLDER)]
     written = [path for path in profiles if os.path.exists(path)]
-    gone = [path for path in profiles if path not in written]
-    for path in gone:
+    deleted = [path for path in profiles if path not in written]
+    for path in deleted:
         name = path[len(networkmanager.path_prefix("")) : -len(".nmconnection")]
         if _profile_of(name) == os.path.basename(path).rpartition(".")[0]:
-            run(["nmcli", "device", "set", name, "managed", "no"])
-    if gone:
-        run(["nmcli", "connection", "reload"])
+            commands.run(["nmcli", "device", "set", name, "managed", "no"])
+    if deleted:
+        commands.run(["nmcli", "connection", "reload"])
     for path in written:
-        said = run(["nmcli", "connection", "load", path])
-        if path not in run(["nmcli", "--terse", "--escape", "no", "--fields", "FILENAME", "connection", "show"]).splitlines():
-            raise RequestFailed(f"NetworkManager does not load {path}: {said.strip()}", 0, said)
+        message = commands.run(["nmcli", "connection", "load", path])
+        loaded = commands.run(["nmcli", "--terse", "--escape", "no", "--fields", "FILENAME", "connection", "show"])
+        if path not in loaded.splitlines():
+            raise RequestFailed(f"NetworkManager does not load {path}: {message.strip()}", 0, message)
 
 
 def _profile_of(name: str) -> str:
-    """By which profile NetworkManager has made or set up a link; "" when by none."""
+    """The profile by which NetworkManager has created or set up a link; "" if there is none."""
+    command = ["nmcli", "--terse", "--escape", "no", "--get-values", "GENERAL.CONNECTION", "device", "show", name]
     with contextlib.suppress(RequestFailed):  # there is no such link
-        return run(["nmcli", "--terse", "--escape", "no", "--get-values", "GENERAL.CONNECTION", "device", "show", name]).strip()
+        return commands.run(command).strip()
     return ""
-
-
-def _failed() -> set[str]:
-    return {name for name, said in _links().items() if said.get("ADMIN_STATE") == "failed"}
-
-
-def _announce_links(paths: Sequence[str]) -> None:
-    """Have the kernel speak of links: networkd takes one for what a new .netdev file describes only when it hears of it.
-
-    It would go on to make it once more, and fail with the lower device. The flag that changes here means nothing to the kernel.
-    """
-    names = [match[1] for match in (re.match(rf"{files.NETWORKD}/05-patchbay-(.*)\.netdev$", path) for path in paths) if match]
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
-        for name in names:
-            with contextlib.suppress(OSError):  # it is not there
-                asked_for = struct.pack("16sH14x", name.encode(), 0)
-                (flags,) = struct.unpack_from("H", fcntl.ioctl(channel, _SIOCGIFFLAGS, asked_for), 16)
-                for each in (flags ^ _IFF_NOTRAILERS, flags):
-                    fcntl.ioctl(channel, _SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), each))
-    if names:
-        time.sleep(_STEP * 2)  # it hears of links and of files in an order of its own

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pyroute2 as what it is best at: the encoder and decoder of netlink messages. Nothing else imports it.
+"""pyroute2 as the encoder and decoder of netlink messages. No other file imports it.
 
-Only its message classes are used, on sockets of our own (see _socket): they behave the same from 0.6.4 to 0.9.7, while its
-sockets differ in retries, error codes and interrupted dumps. And only those modules are loaded: the package's own
-`__init__` brings in databases, TLS and HTTP, five times the work of all the rest.
+Only its message classes are used: they behave the same from 0.6.4 to 0.9.7, while its sockets differ in retries, error codes
+and interrupted dumps (see _netlink). Only the modules with these classes are loaded: the package's own `__init__` imports
+databases, TLS and HTTP, five times the work of all the rest.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ Attrs = list[Any]  # of [name, value], or of (name, value, flags)
 
 
 class Codec:
-    """The message classes, completed with the attributes that releases of pyroute2 lack."""
+    """The message classes, with the attributes that releases of pyroute2 lack."""
 
     def __init__(self) -> None:
-        """Load them; MissingLibrary when pyroute2 is not there or too old."""
+        """Load them; MissingLibrary if pyroute2 is missing or too old."""
         try:
             self._base = _message_classes()
         except Exception as error:  # some releases raise TypeError on a Python that they do not support
@@ -59,7 +59,7 @@ class Codec:
         return importlib.import_module(f"{self._base}.netlink.rtnl.{name}")
 
     def encode(self, message_class: Message, kind: int, flags: int, header: Mapping[str, int], attrs: Attrs) -> bytes:
-        """One message; `header` are the fields of its fixed part, the sequence number is the socket's to fill in."""
+        """One message. header: the fields of its fixed part; the socket fills in the sequence number."""
         message = message_class()
         for field, value in header.items():
             message[field] = value
@@ -80,9 +80,9 @@ class Codec:
 
 
 class Decoded:
-    """A message, or an attribute with attributes inside, as it was received; each attribute is decoded when it is asked for.
+    """A received message, or an attribute that contains others. Each attribute is decoded when it is read.
 
-    pyroute2's own `get_attr` goes through all of them each time: a link has some fifty, of which we want twenty.
+    pyroute2's own `get_attr` decodes all of them each time: a link has some fifty, of which the table names twenty.
     """
 
     def __init__(self, message: Message) -> None:
@@ -96,41 +96,41 @@ class Decoded:
         return value
 
     def get(self, name: str) -> Any:
-        """The value of an attribute; None when it is missing."""
+        """The value of an attribute; None if it is missing."""
         slot = self._slots.get(name)
         return None if slot is None else slot[1]
 
     def inside(self, *path: str) -> Decoded | None:
-        """An attribute below others; None as soon as one of them is missing."""
-        found: Decoded | None = self
+        """An attribute inside of others; None if one of them is missing."""
+        inner: Decoded | None = self
         for name in path:
-            value = found.get(name) if found else None
-            found = None if value is None else Decoded(value)
-        return found
+            value = inner.get(name) if inner else None
+            inner = None if value is None else Decoded(value)
+        return inner
 
     def names(self) -> Iterable[str]:
-        """The names of the attributes that are there; all unknown ones share one."""
+        """The names of the attributes of this message; all unknown ones share one name."""
         return self._slots.keys()
 
 
 def _message_classes() -> str:
     """The package that holds `netlink.rtnl`: pyroute2 itself, or pr2modules with the 0.6 series.
 
-    The package's `__init__` is kept from running by an empty module in its place, for as long as the import takes.
+    An empty module replaces the package during the import, so that its `__init__` does not run.
     """
     if "pyroute2.netlink.rtnl.ifinfmsg" in sys.modules:
         return "pyroute2"
     spec = importlib.machinery.PathFinder.find_spec("pyroute2")
     if spec is None or spec.submodule_search_locations is None:
-        raise ImportError("there is no such package")
-    places = list(spec.submodule_search_locations)
-    if importlib.machinery.PathFinder.find_spec("netlink", places) is None:
+        raise ImportError("the package is not installed")
+    folders = list(spec.submodule_search_locations)
+    if importlib.machinery.PathFinder.find_spec("netlink", folders) is None:
         importlib.import_module("pr2modules.netlink.rtnl.ifinfmsg")
         return "pr2modules"
     present = sys.modules.get("pyroute2")
     if present is None:
         stand_in = types.ModuleType("pyroute2")
-        stand_in.__path__ = places
+        stand_in.__path__ = folders
         sys.modules["pyroute2"] = stand_in
     try:
         for name in ("ifinfmsg", "ifaddrmsg", "rtmsg", "fibmsg"):
@@ -141,7 +141,7 @@ def _message_classes() -> str:
     return "pyroute2"
 
 
-# linux/if_link.h, from the last that every release has
+# linux/if_link.h, from the last attribute that every release has
 _PORT_ATTRIBUTES = (
     (32, "NEIGH_SUPPRESS", "uint8"),
     (33, "ISOLATED", "uint8"),
@@ -160,19 +160,19 @@ _PORT_ATTRIBUTES = (
 
 
 def _complete_port(*classes: Any) -> None:
-    """Give the classes for a bridge port the attributes that came after their release."""
+    """Give the classes for a bridge port the attributes that are newer than their release."""
     have = list(classes[0].nla_map)
-    have += [(f"IFLA_BRPORT_{name}", kind) for place, name, kind in _PORT_ATTRIBUTES if place >= len(have)]
+    have += [(f"IFLA_BRPORT_{name}", kind) for number, name, kind in _PORT_ATTRIBUTES if number >= len(have)]
     for each in classes:
         each.nla_map = tuple(have)
 
 
 def _macvlan_data(nla: Any, kind: str) -> Any:
-    """The data of a macvlan or macvtap (linux/if_link.h): no release has BC_QUEUE_LEN and BC_CUTOFF, or the flag nodst."""
+    """The data class of a macvlan or macvtap (linux/if_link.h): no release has BC_QUEUE_LEN, BC_CUTOFF and the flag nodst."""
     prefix = f"IFLA_{kind}_"
 
     class Addresses(nla):  # type: ignore[misc]
-        """The inner list, which has the macvlan name for both kinds."""
+        """The inner list, whose attributes are named after macvlan for both kinds."""
 
         prefix = "IFLA_"
         nla_map = (
@@ -184,7 +184,7 @@ def _macvlan_data(nla: Any, kind: str) -> Any:
         )
 
     class Data(nla):  # type: ignore[misc]
-        """Numbers as numbers: the words stand in the table of kinds."""
+        """Numbers stay numbers: the table of kinds has their names."""
 
         nla_map = (
             (prefix + "UNSPEC", "none"),

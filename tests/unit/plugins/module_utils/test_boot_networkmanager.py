@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._networkmanager import FOLDER, render
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _commands
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _managers
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
@@ -278,17 +279,21 @@ def test_away_and_back() -> None:
     ("printed", "status", "sentence"),
     [
         ("[connection]\nid=x\n\n[ipv4]\nrouting-rule1=priority 7 table 7 from 192.0.2.1\n", 0, ""),
-        ("[connection]\nid=x\n", 0, r"does not understand of /etc/x: \[ipv4\] routing-rule1=priority 7 from 192.0.2.1 table 7"),
-        ("", 1, "does not take /etc/x: bad"),
+        (
+            "[connection]\nid=x\n",
+            0,
+            r"does not understand this in /etc/x: \[ipv4\] routing-rule1=priority 7 from 192.0.2.1 table 7",
+        ),
+        ("", 1, "does not accept /etc/x: bad"),
     ],
 )
 def test_profile_is_read_back(monkeypatch: pytest.MonkeyPatch, printed: str, status: int, sentence: str) -> None:
     """What is missing from what it prints, it did not understand; the words of a rule have no order."""
 
-    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.CompletedProcess(command, status, printed.encode(), b"bad")
+    def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, status, printed, "bad")
 
-    monkeypatch.setattr(_managers.subprocess, "run", run)
+    monkeypatch.setattr(_commands.subprocess, "run", run)
     content = b"# x\n[connection]\nid=x\n\n[ipv4]\nrouting-rule1=priority 7 from 192.0.2.1 table 7\n"
     if not sentence:
         _managers.check_profile("/etc/x", content)
@@ -300,7 +305,7 @@ def test_profile_is_read_back(monkeypatch: pytest.MonkeyPatch, printed: str, sta
 def test_links_are_let_go_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Or NetworkManager would delete them; one that it did not make is nothing to it. A profile has to be among those it has."""
     monkeypatch.setattr(_managers.networkmanager, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(_managers, "runs", lambda _program: True)
+    monkeypatch.setattr(_managers, "is_running", lambda _program: True)
     asked: list[str] = []
 
     def run(command: list[str]) -> str:
@@ -309,12 +314,12 @@ def test_links_are_let_go_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
             return f"patchbay-{command[-1]}\n" if command[-1] == "mv0" else ""
         return f"{tmp_path}/patchbay-mv2.nmconnection\n" if "FILENAME" in command else ""
 
-    monkeypatch.setattr(_managers, "run", run)
+    monkeypatch.setattr(_commands, "run", run)
     (tmp_path / "patchbay-mv2.nmconnection").write_text("")
     paths = [f"{tmp_path}/patchbay-{name}.nmconnection" for name in ("mv0", "mv1", "mv2")]
-    _managers.tell_of_profiles(paths)
+    _managers.load_profiles(paths)
     assert [command for command in asked if "managed" in command] == ["nmcli device set mv0 managed no"]
     assert asked.index("nmcli connection reload") > asked.index("nmcli device set mv0 managed no")
     (tmp_path / "patchbay-mv3.nmconnection").write_text("")
     with pytest.raises(RequestFailed, match=r"does not load .*mv3"):
-        _managers.tell_of_profiles([f"{tmp_path}/patchbay-mv3.nmconnection"])
+        _managers.load_profiles([f"{tmp_path}/patchbay-mv3.nmconnection"])

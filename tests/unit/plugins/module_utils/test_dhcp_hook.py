@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _leases
-from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook as _hook
-from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _lease_plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _client_records
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _lease_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook, _lease_plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of, restored, saved
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_lease import LEASE, UDHCPC
@@ -54,13 +54,13 @@ class Host:
     now: float = NOW
     usable: bool = True
     planned: list[dict[str, Any]] = field(default_factory=list)
-    prolonged: list[Lease] = field(default_factory=list)
+    renewed: list[Lease] = field(default_factory=list)
     asked_for_ways: list[bool] = field(default_factory=list)
     refuses: bool = False
 
     def known(self) -> dict[str, Any]:
         """What the file says."""
-        found = _leases.read(str(self.path))
+        found = _client_records.read(str(self.path))
         assert found is not None
         return found
 
@@ -77,32 +77,32 @@ class Host:
         self.asked_for_ways.append(with_ways)
         return self.usable
 
-    def prolong(self, _link: str, lease: Lease) -> bool:
+    def renew(self, _link: str, lease: Lease) -> bool:
         """What the kernel is told of an address."""
-        self.prolonged.append(lease)
+        self.renewed.append(lease)
         return True
 
     def hears(self, event: str, **changes: str) -> int:
         """The exit status after one event."""
-        return _hook.main([event], {**UDHCPC, **changes, "PATCHBAY_CLIENT": str(self.path)})
+        return _dhcp_hook.main([event], {**UDHCPC, **changes, "PATCHBAY_CLIENT": str(self.path)})
 
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     """See Host."""
     made = Host(tmp_path / "ve1.json")
-    monkeypatch.setattr(_leases, "FOLDER", str(tmp_path))
-    monkeypatch.setattr(_leases, "is_usable", made.is_usable)
-    monkeypatch.setattr(_leases, "prolong", made.prolong)
-    monkeypatch.setattr(_leases.time, "clock_gettime", lambda _clock: made.now)
-    monkeypatch.setattr(_hook, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(_client_records, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(_lease_address, "is_usable", made.is_usable)
+    monkeypatch.setattr(_lease_address, "renew", made.renew)
+    monkeypatch.setattr(_client_records.time, "clock_gettime", lambda _clock: made.now)
+    monkeypatch.setattr(_dhcp_hook, "locked", contextlib.nullcontext)
     monkeypatch.setattr(_lease_plan, "apply", made.apply)
     return made
 
 
 def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     """It is known before it is planned, and settled afterwards."""
-    _leases.write(str(host.path), FRESH)
+    _client_records.write(str(host.path), FRESH)
     assert host.hears("bound") == 0
     (planned,) = host.planned
     assert (restored(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
@@ -122,11 +122,11 @@ def test_engine_is_loaded_before_the_lock(
         seen.append(_lease_plan.__name__ in sys.modules)
         yield
 
-    monkeypatch.setattr(_hook, "locked", locked)
+    monkeypatch.setattr(_dhcp_hook, "locked", locked)
     monkeypatch.delitem(sys.modules, _lease_plan.__name__)
     monkeypatch.delattr(sys.modules[_lease_plan.__package__ or ""], "_lease_plan")
-    monkeypatch.setattr(KernelGateway, "__init__", lambda *_arguments: pytest.fail("the real engine was asked"))
-    _leases.write(str(host.path), known)
+    monkeypatch.setattr(KernelGateway, "__init__", lambda *_arguments, **_options: pytest.fail("the real engine was asked"))
+    _client_records.write(str(host.path), known)
     with contextlib.suppress(pytest.fail.Exception):
         host.hears("bound")
     assert seen == [loaded]
@@ -134,20 +134,20 @@ def test_engine_is_loaded_before_the_lock(
 
 def test_renewal(host: Host) -> None:
     """Only the time is new, and nothing is planned."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", lease="600") == 0
     assert host.planned == []
-    assert [lease.seconds for lease in host.prolonged] == [600]
+    assert [lease.seconds for lease in host.renewed] == [600]
     assert host.known()["expires"] == NOW + 600
     assert restored(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
 
 
 def test_renewal_where_something_is_gone(host: Host) -> None:
     """All is planned again; nothing is former, and the address that is there gets the new time."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     host.usable = False
     assert host.hears("renew", lease="600") == 0
-    assert [lease.seconds for lease in host.prolonged] == [600]
+    assert [lease.seconds for lease in host.renewed] == [600]
     (planned,) = host.planned
     assert planned["former"] == []
     assert host.known()["settled"] is True
@@ -155,24 +155,24 @@ def test_renewal_where_something_is_gone(host: Host) -> None:
 
 def test_renewal_of_what_was_never_done(host: Host) -> None:
     """It is tried again."""
-    _leases.write(str(host.path), {**BOUND, "settled": False})
+    _client_records.write(str(host.path), {**BOUND, "settled": False})
     assert host.hears("renew") == 0
     assert len(host.planned) == 1
 
 
 def test_renewal_with_another_router(host: Host) -> None:
     """It is planned, and the address that stays gets the new time."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", router="192.0.2.9", lease="600") == 0
     assert len(host.planned) == 1
-    assert [lease.seconds for lease in host.prolonged] == [600]
+    assert [lease.seconds for lease in host.renewed] == [600]
 
 
 def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
     """Without a table, or without routes, nothing has to lead to a gateway."""
     table = {"table": 101, "rule_priority": 1101}
     for options in ({"table": None}, {**table, "use_routes": False}, {**table, "use_routes": True}):
-        _leases.write(str(host.path), {**BOUND, "options": {"enabled": True, **options}})
+        _client_records.write(str(host.path), {**BOUND, "options": {"enabled": True, **options}})
         assert host.hears("renew") == 0
     assert host.asked_for_ways == [False, False, True]
     assert host.planned == []
@@ -180,10 +180,10 @@ def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
 
 def test_another_lease(host: Host) -> None:
     """The old one is former until all is done."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2.9") == 0
     (planned,) = host.planned
-    assert host.prolonged == []  # it is there since now
+    assert host.renewed == []  # it is there since now
     assert [restored(one) for one in planned["former"]] == [LEASE]
     assert planned["lease"]["ip"] == "192.0.2.9"
     assert (host.known()["former"], host.known()["settled"]) == ([], True)
@@ -191,7 +191,7 @@ def test_another_lease(host: Host) -> None:
 
 def test_failure_leaves_all_known(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     """And the next news finds it; what was former stays so."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     host.refuses = True
     assert host.hears("renew", ip="192.0.2.9") == 0
     assert "<3>failed: no\n" in capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_failure_leaves_all_known(host: Host, capsys: pytest.CaptureFixture[str]
 
 def test_client_that_starts(host: Host) -> None:
     """Says deconfig, and the lease of its predecessor holds on."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("deconfig") == 0
     assert host.planned == []
     assert host.known() == {**BOUND, "format": 1}
@@ -210,7 +210,7 @@ def test_client_that_starts(host: Host) -> None:
 
 def test_lease_that_is_over(host: Host) -> None:
     """It is former, and there is none."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     host.now = 2000.0
     assert host.hears("deconfig") == 0
     (planned,) = host.planned
@@ -222,14 +222,14 @@ def test_lease_that_is_over(host: Host) -> None:
 
 def test_nak(host: Host) -> None:
     """At once, whatever the time."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("nak") == 0
     assert host.known()["lease"] is None
 
 
 def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     """Changes nothing."""
-    _leases.write(str(host.path), BOUND)
+    _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2") == 0
     assert capsys.readouterr().err == "<3>failed: '192.0.2' is no IPv4 address\n"
     assert host.known() == {**BOUND, "format": 1}
@@ -243,7 +243,7 @@ def test_client_that_ends(host: Host) -> None:
 
 def test_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
     """It says what it is for."""
-    assert _hook.main(["bound"], {}) == 1
+    assert _dhcp_hook.main(["bound"], {}) == 1
     assert "PATCHBAY_CLIENT" in capsys.readouterr().err
 
 
@@ -251,20 +251,20 @@ def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str])
     """Is none that can be read, and the log says what to do."""
     for text in ("", "{}", "[1]", '{"format": 2}'):
         host.path.write_text(text, encoding="utf-8")
-        assert _leases.read(str(host.path)) is None
+        assert _client_records.read(str(host.path)) is None
         assert host.hears("renew") == 0
         assert "was written by another release" in capsys.readouterr().err
         assert host.path.read_text(encoding="utf-8") == text
-    _leases.write(str(host.path), FRESH)
+    _client_records.write(str(host.path), FRESH)
     assert host.path.stat().st_mode & 0o777 == 0o600
 
 
 def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whatever the umask is: who may write there, says what root runs."""
-    monkeypatch.setattr(_leases, "FOLDER", str(tmp_path / "patchbay/dhcp"))
+    monkeypatch.setattr(_client_records, "FOLDER", str(tmp_path / "patchbay/dhcp"))
     umask = os.umask(0)
     try:
-        _leases.write(f"{_leases.FOLDER}/ve1.json", FRESH)
+        _client_records.write(f"{_client_records.FOLDER}/ve1.json", FRESH)
     finally:
         os.umask(umask)
     modes = [(tmp_path / place).stat().st_mode & 0o777 for place in ("patchbay", "patchbay/dhcp", "patchbay/dhcp/ve1.json")]
@@ -279,14 +279,16 @@ def test_files_are_named_after_links() -> None:
 
 def test_renewal_loads_next_to_nothing() -> None:
     """Each module of the engine costs every renewal milliseconds."""
-    script = f"import sys, {_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
+    script = f"import sys, {_dhcp_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = [name.partition("module_utils.")[2] for name in done.stdout.split()]
     folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model"}
     assert set(loaded) - folders == {
-        "_gateway.dhcp._leases",
+        "_gateway._atomic_files",
+        "_gateway.dhcp._client_records",
         "_gateway.host._lock",
-        "_gateway.kernel._socket",
+        "_gateway.kernel._lease_address",
+        "_gateway.kernel._netlink",
         "_host_program._dhcp_hook",
         "_model._errors",
         "_model._ip",

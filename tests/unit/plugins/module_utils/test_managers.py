@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _managers
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _commands, _networkd_reports
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _managers, _reload
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload
@@ -29,10 +30,10 @@ def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         shown = "-- cursor: here\n" if "--show-cursor" in command else "\n".join(lines) if "--after-cursor" in command else ""
         return subprocess.CompletedProcess(command, 0, shown, "")
 
-    monkeypatch.setattr(_managers.subprocess, "run", run)
-    monkeypatch.setattr(_managers, "_LINKS", str(tmp_path))
+    monkeypatch.setattr(_commands.subprocess, "run", run)
+    monkeypatch.setattr(_networkd_reports, "LINKS", str(tmp_path))
     monkeypatch.setattr(_managers, "_STEP", 0)
-    monkeypatch.setattr(_managers, "_sets_up", lambda path: path == OWN)
+    monkeypatch.setattr(_managers, "_configures_link", lambda path: path == OWN)
     (tmp_path / "1").write_text("# private\nADMIN_STATE=configured\nADDRESS_STATE=routable\nNETWORK_FILE=/etc/x.network\n")
     return lines
 
@@ -44,7 +45,7 @@ def test_complaint(journal: list[str]) -> None:
         f"{OWN}:5: Unknown key 'Bogus' in section [Link], ignoring.",
     ]
     with pytest.raises(RequestFailed) as caught:
-        _disk.execute(TELL)
+        _reload.reload(TELL)
     assert str(caught.value) == (
         f"systemd-networkd does not understand {OWN}:5: Unknown key 'Bogus' in section [Link], ignoring."
     )
@@ -56,15 +57,15 @@ def test_what_it_says_of_others(journal: list[str]) -> None:
         "/etc/systemd/network/20-eth0.network:3: Unknown key 'Old' in section [Link], ignoring.",
         f"mv0: Reconfiguring with {OWN}.",
     ]
-    _disk.execute(TELL)
+    _reload.reload(TELL)
 
 
 def test_link_that_fails(journal: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One that had failed before is no news."""
     states = [{"old"}, {"old", "eth0"}]
-    monkeypatch.setattr(_managers, "_failed", lambda: states.pop(0))
+    monkeypatch.setattr(_managers, "_failed_links", lambda: states.pop(0))
     with pytest.raises(RequestFailed, match=r"could not set up eth0 with these files \(see: networkctl status eth0\)"):
-        _disk.execute(TELL)
+        _reload.reload(TELL)
     assert journal == []
 
 
@@ -72,9 +73,9 @@ def test_links_that_it_sets_up(journal: list[str], tmp_path: Path) -> None:
     """From which file, and whether they have addresses; what nobody manages is none."""
     assert journal == []
     state = BootState(managers=frozenset({"networkd"}), files={"/etc/x": File()})
-    assert _managers.asked(state).governed == {"lo": ("/etc/x.network", True)}
+    assert _managers.with_reports(state).governed == {"lo": ("/etc/x.network", True)}
     (tmp_path / "1").write_text("ADMIN_STATE=unmanaged\nNETWORK_FILE=/etc/x.network\n")
-    assert _managers.asked(state).governed == {}
+    assert _managers.with_reports(state).governed == {}
 
 
 def test_links_that_others_have_it_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,14 +84,14 @@ def test_links_that_others_have_it_make(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ours = tmp_path / "05-patchbay-br0.netdev"
     ours.write_text("[NetDev]\nName=br0\nKind=bridge\n")
     monkeypatch.setattr(_managers, "_NETDEVS", (f"{tmp_path}/*.netdev",))
-    assert _managers._netdevs({str(ours)}) == {"br9": "bridge"}
+    assert _managers._foreign_netdevs({str(ours)}) == {"br9": "bridge"}
 
 
 def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
     """It answers before it has: so its word on that link is awaited, but not for ever."""
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
     looked = []
-    original = _managers._links
+    original = _managers._managed_links
 
     def links() -> dict[str, dict[str, str]]:
         looked.append(1)
@@ -99,10 +100,10 @@ def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
         return original()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_managers, "_links", links)
-        patch.setattr(_managers, "_sets_up", lambda _path: False)
-        _disk.execute(Reload("networkd"))
+        patch.setattr(_managers, "_managed_links", links)
+        patch.setattr(_managers, "_configures_link", lambda _path: False)
+        _reload.reload(Reload("networkd"))
     assert len(looked) == 3
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
-    _disk.execute(Reload("networkd"))
+    _reload.reload(Reload("networkd"))
     assert journal == []

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._announce import frame
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import answer, question
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._neighbor_frames import announcement
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import claim_of, request
 
 MAC = bytes.fromhex("00163e111101")
 TARGET = "20010db8" + "00" * 8 + "12345678"
@@ -17,8 +17,8 @@ GROUP = "ff02" + "00" * 9 + "01ff" + "345678"
 
 def test_arp_probe() -> None:
     """Without a sender's address (RFC 5227): nobody puts it into a cache."""
-    asked = question(MAC, "192.0.2.25").hex()
-    assert asked == "ff" * 6 + MAC.hex() + "0806" + "0001080006040001" + MAC.hex() + "00" * 4 + "00" * 6 + "c0000219"
+    sent = request(MAC, "192.0.2.25").hex()
+    assert sent == "ff" * 6 + MAC.hex() + "0806" + "0001080006040001" + MAC.hex() + "00" * 4 + "00" * 6 + "c0000219"
 
 
 @pytest.mark.parametrize(
@@ -27,24 +27,24 @@ def test_arp_probe() -> None:
 )
 def test_neighbour_solicitation(source: str, sender: str, length: str, option: str) -> None:
     """To the group of the address; the own MAC only where there is an own address to go with it (RFC 4861, 4.3)."""
-    asked = question(MAC, "2001:db8::1234:5678", source).hex()
-    assert asked[:108] == f"3333ff345678{MAC.hex()}86dd60000000{length}3aff{sender}{GROUP}"
-    assert asked[108:112] == "8700"
-    assert asked[116:] == f"00000000{TARGET}{option}"
-    words = bytes.fromhex(f"{sender}{GROUP}0000{length}0000003a{asked[108:]}")
+    sent = request(MAC, "2001:db8::1234:5678", source).hex()
+    assert sent[:108] == f"3333ff345678{MAC.hex()}86dd60000000{length}3aff{sender}{GROUP}"
+    assert sent[108:112] == "8700"
+    assert sent[116:] == f"00000000{TARGET}{option}"
+    words = bytes.fromhex(f"{sender}{GROUP}0000{length}0000003a{sent[108:]}")
     total = sum(int.from_bytes(words[place : place + 2], "big") for place in range(0, len(words), 2))
     assert (total & 0xFFFF) + (total >> 16) == 0xFFFF, "the checksum is wrong"
 
 
 def test_claims() -> None:
     """An announcement claims an address; a probe claims none, nor does a frame of something else."""
-    assert answer(frame(MAC, "192.0.2.25")) == ("192.0.2.25", MAC.hex(":"))
-    assert answer(frame(MAC, "2001:db8::25")) == ("2001:db8::25", MAC.hex(":"))
-    assert answer(question(MAC, "192.0.2.25")) is None
-    assert answer(question(MAC, "2001:db8::25", "fe80::1")) is None
-    assert answer(bytes(12) + bytes.fromhex("0800") + bytes(60)) is None
+    assert claim_of(announcement(MAC, "192.0.2.25")) == ("192.0.2.25", MAC.hex(":"))
+    assert claim_of(announcement(MAC, "2001:db8::25")) == ("2001:db8::25", MAC.hex(":"))
+    assert claim_of(request(MAC, "192.0.2.25")) is None
+    assert claim_of(request(MAC, "2001:db8::25", "fe80::1")) is None
+    assert claim_of(bytes(12) + bytes.fromhex("0800") + bytes(60)) is None
 
 
 def test_advertisement_that_does_not_name_its_mac() -> None:
     """It may leave that out when it is asked by unicast: then who sent the frame is who answers."""
-    assert answer(frame(MAC, "2001:db8::25")[:78]) == ("2001:db8::25", MAC.hex(":"))
+    assert claim_of(announcement(MAC, "2001:db8::25")[:78]) == ("2001:db8::25", MAC.hex(":"))

@@ -301,7 +301,7 @@ def test_one_check_mode_after_another(run: Run) -> None:
             "br0: the link with this name is a bridge, not a macvlan, and is not changed.",
         ),
         ({"name": "mv0", "netns": "nowhere"}, "There is no network namespace nowhere"),
-        ({"name": "mv0", "lower_device": "eth0", "group": "phone"}, "mv0: group: there is no group phone in "),
+        ({"name": "mv0", "lower_device": "eth0", "group": "phone"}, "mv0: group: the files have no link group phone"),
     ],
 )
 def test_error(run: Run, gateway: FakeGateway, options: dict[str, Any], sentence: str, check: bool) -> None:
@@ -672,7 +672,7 @@ def test_route(run: Run) -> None:
     (entry,) = result["diff"]
     assert (entry["before"]["gateway"], entry["after"]) == ("192.0.2.9", {"state": "absent"})
     assert run("route", destination="default", gateway="192.0.2.9", table="x")["msg"].startswith(
-        "route to 0.0.0.0/0: table: there is no routing table x"
+        "route to 0.0.0.0/0: table: the files have no routing table x"
     )
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _networkd
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._networkd import cannot_say, news, text_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook as _hook
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _commands
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _networkd_client
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._networkd_client import new_lease, render, unsupported
+from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, saved
 
 PLAIN = Dhcp4(True, "mac", table=105, rule_priority=1105)
@@ -28,7 +30,7 @@ DUID = bytes.fromhex("ff3e111101000400010203")
 def test_file() -> None:
     """All of it, as usual."""
     assert (
-        text_of("old-1", PLAIN, HARDWARE, IPV6)
+        render("old-1", PLAIN, HARDWARE, IPV6)
         == """\
 # Written by patchbay.netdev: DHCP for a link that it makes.
 [Match]
@@ -84,7 +86,7 @@ SendHostname=no
 )
 def test_lines_of_the_file(options: dict[str, Any], identifier: bytes, ipv6: dict[str, int], lines: list[str]) -> None:
     """What differs with what is asked, and with what the link has of IPv6."""
-    written = text_of("old-1", Dhcp4(**{**vars(PLAIN), **options}), identifier, ipv6).splitlines()
+    written = render("old-1", Dhcp4(**{**vars(PLAIN), **options}), identifier, ipv6).splitlines()
     assert [line for line in lines if line not in written] == []
     keys = [line.partition("=")[0] for line in lines]
     assert [line for line in written if line.partition("=")[0] in keys and line not in lines] in ([], ["RouteMetric=2048"])
@@ -92,54 +94,59 @@ def test_lines_of_the_file(options: dict[str, Any], identifier: bytes, ipv6: dic
 
 def test_name_that_is_a_pattern() -> None:
     """It is that name and no other."""
-    assert r"Name=a\\*" in text_of("a*", PLAIN, HARDWARE, IPV6).splitlines()
+    assert r"Name=a\\*" in render("a*", PLAIN, HARDWARE, IPV6).splitlines()
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"client_id": "none"}, "never leaves the client identifier out. Write a client_id, such as mac"),
-        ({"client_id": "01:aa:bb"}, "has no way to say the client identifier 01:aa:bb. Write client: udhcpc"),
+        ({"client_id": "none"}, "always sends a client identifier. Set a client_id, such as mac"),
+        ({"client_id": "01:aa:bb"}, "cannot send the client identifier 01:aa:bb. Set client: udhcpc"),
         (
             {"client_id": "ff:00:00:00:01:00:05:aa"},
-            "has no way to say the client identifier ff:00:00:00:01:00:05:aa. Write client: udhcpc",
+            "cannot send the client identifier ff:00:00:00:01:00:05:aa. Set client: udhcpc",
         ),
         (
             {"client_id": "ff:00:00:00:01:00:04"},
-            "has no way to say the client identifier ff:00:00:00:01:00:04. Write client: udhcpc",
+            "cannot send the client identifier ff:00:00:00:01:00:04. Set client: udhcpc",
         ),
-        ({"table": None}, "has no way to leave out the route to the network of the lease. Write a table"),
-        ({"hostname": "a.b"}, "has no way to say a.b in option 12. Leave the domain out"),
-        ({"vendor_class": "a "}, "has no way to say the vendor class 'a '. Write client: udhcpc"),
-        ({"vendor_class": "a\\b"}, "has no way to say the vendor class 'a\\\\b'. Write client: udhcpc"),
-        ({"vendor_class": 'a "b"'}, "has no way to say the vendor class 'a \"b\"'. Write client: udhcpc"),
-        ({"vendor_class": "a'b"}, 'has no way to say the vendor class "a\'b". Write client: udhcpc'),
+        ({"table": None}, "always adds the route to the network of the lease. Set a table"),
+        ({"hostname": "a.b"}, "cannot send a.b in option 12. Omit the domain"),
+        ({"vendor_class": "a "}, "cannot send the vendor class 'a '. Set client: udhcpc"),
+        ({"vendor_class": "a\\b"}, "cannot send the vendor class 'a\\\\b'. Set client: udhcpc"),
+        ({"vendor_class": 'a "b"'}, "cannot send the vendor class 'a \"b\"'. Set client: udhcpc"),
+        ({"vendor_class": "a'b"}, 'cannot send the vendor class "a\'b". Set client: udhcpc'),
     ],
 )
 def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> None:
     """The whole sentence."""
-    assert cannot_say(Dhcp4(**{**vars(PLAIN), **options})) == f"systemd-networkd {sentence}"
+    assert unsupported(Dhcp4(**{**vars(PLAIN), **options})) == f"systemd-networkd {sentence}"
 
 
 @pytest.mark.parametrize("client_id", ["mac", "duid", "ff:3e:11:11:01:00:04:00:01:02:03"])
 def test_what_it_can_say(client_id: str) -> None:
     """Nothing is wrong then."""
-    assert cannot_say(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A #4; 9%=[a]"})) == ""
+    assert unsupported(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A #4; 9%=[a]"})) == ""
 
 
 def test_line_that_this_release_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    """networkd tells the journal and goes on without it: a failure, where it is of our file and of now."""
+    """networkd logs it and ignores it: an error, if it is in our file and was logged after the reload."""
     ours = "/run/systemd/network/04-patchbay-old-1.network"
-    said = f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring.\n/etc/other.network:1: Missing '='.\nold-1: Link UP\n"
-    asked: list[tuple[str, ...]] = []
+    log = f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring.\n/etc/other.network:1: Missing '='.\nold-1: Link UP\n"
+    commands: list[Sequence[str]] = []
 
-    def ran(*command: str) -> subprocess.CompletedProcess[str]:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 0, said if "-u" in command else "", "")
+    def run(command: Sequence[str], **_options: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, log if "--unit" in command else "", "")
 
-    monkeypatch.setattr(_networkd, "_run", ran)
-    assert _networkd._complaints(ours, 1700000000.25) == f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring."
-    assert "--since=@1700000000.250000" in asked[-1]
+    monkeypatch.setattr(_commands.subprocess, "run", run)
+    monkeypatch.setattr(_networkd_client, "_file_in_force", lambda _index: ours)
+    monkeypatch.setattr(_networkd_client.time, "time", lambda: 1700000000.25)
+    with pytest.raises(RequestFailed) as caught:
+        _networkd_client._have_read("old-1", 7)
+    complaint = f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring."
+    assert str(caught.value) == f"systemd-networkd does not understand {complaint}"
+    assert "--since=@1700000000.250000" in commands[-1]
 
 
 LEASE = Lease("192.0.2.7", 24, ("192.0.2.1",), server="192.0.2.1", seconds=120)
@@ -149,8 +156,8 @@ TEXT = "ADDRESS=192.0.2.7\nNETMASK=255.255.255.0\nROUTER=192.0.2.1\nSERVER_ADDRE
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the lease of link 7."""
-    monkeypatch.setattr(_networkd, "_LEASES", str(tmp_path))
-    monkeypatch.setattr(_networkd, "_index", lambda _link: 7)
+    monkeypatch.setattr(_networkd_client, "_LEASES", str(tmp_path))
+    monkeypatch.setattr(_networkd_client, "_index", lambda _link: 7)
     (tmp_path / "7").write_text(TEXT)
     return tmp_path / "7"
 
@@ -163,27 +170,27 @@ def known(**changes: Any) -> dict[str, Any]:
 
 def test_news(told: Path) -> None:
     """Only what is not known yet."""
-    assert news(known()) is None
-    assert news(known(settled=False)) == LEASE
-    assert news(known(lease=None, settled=False)) == LEASE
+    assert new_lease(known()) is None
+    assert new_lease(known(settled=False)) == LEASE
+    assert new_lease(known(lease=None, settled=False)) == LEASE
     told.write_text(TEXT.replace("192.0.2.7", "192.0.2.8"))
-    assert str(news(known())) == "192.0.2.8/24"
+    assert str(new_lease(known())) == "192.0.2.8/24"
     told.write_text("ADDRESS=\n")
     with pytest.raises(InvalidValue):
-        news(known())
+        new_lease(known())
     told.unlink()
-    assert news(known(settled=False)) is None
+    assert new_lease(known(settled=False)) is None
 
 
-def test_lease_of_before_is_no_news(told: Path) -> None:
+def test_lease_of_before_is_no_new_lease(told: Path) -> None:
     """Until networkd has written another file, be it with the same lease."""
     place = os.stat(told)
     record = known(settled=False, networkd={"stale": [place.st_ino, place.st_mtime_ns]})
-    assert news(record) is None
+    assert new_lease(record) is None
     new = told.with_name("new")
     new.write_text(TEXT)
     new.replace(told)
-    assert news(record) == LEASE
+    assert new_lease(record) == LEASE
 
 
 def test_hook_goes_on_after_a_failure(
@@ -198,11 +205,11 @@ def test_hook_goes_on_after_a_failure(
             raise InvalidValue("it is so")
 
     records = {"a": known(settled=False), "b": known(), "c": known(settled=False, link="old-3")}
-    monkeypatch.setattr(_networkd, "records", lambda: records)
-    monkeypatch.setattr(_hook, "_heard", heard_of)
+    monkeypatch.setattr(_networkd_client, "records", lambda: records)
+    monkeypatch.setattr(_dhcp_hook, "_handle", heard_of)
     monkeypatch.setattr(
         "ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock.LOCK", str(tmp_path / "lock")
     )
-    assert _hook.main(["networkd"], {}) == 1
+    assert _dhcp_hook.main(["networkd"], {}) == 1
     assert heard == [("a", LEASE), ("c", LEASE)]
     assert capsys.readouterr().err == "<3>failed: old-1: it is so\n"

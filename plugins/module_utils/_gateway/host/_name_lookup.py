@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The numbers of groups of links, routing tables, users and protocols, by the names that this host has for them."""
+"""The numbers of link groups, routing tables, users and protocols, by their names on this host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pwd
 import socket
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOCAL_TABLE, MAIN_TABLE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import KERNEL_TABLES
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import (
     PROTOCOL,
     TABLE,
@@ -26,7 +26,7 @@ _GROUP_FILES = ("/etc/iproute2/group", "/usr/lib/iproute2/group", "/usr/share/ip
 
 
 def number_of_name(type_: NameOrNumber, name: str, where: str) -> int:
-    """The number that a name stands for on this host; InvalidValue when there is none of that name."""
+    """The number of a name on this host; InvalidValue if the name is unknown. where: the option, for the message."""
     try:
         if type_ is USER:
             return pwd.getpwnam(name).pw_uid
@@ -36,13 +36,11 @@ def number_of_name(type_: NameOrNumber, name: str, where: str) -> int:
             return _PROTOCOLS.get(name) or socket.getprotobyname(name)
     except (KeyError, OSError) as error:
         raise InvalidValue(
-            f"{where}: there is no {type_.database} {name} on this host; create it first, or write a number"
+            f"{where}: {type_.database} {name} does not exist on this host. Create it first, or set a number"
         ) from error
     if type_ is TABLE:
         if name not in _tables():
-            raise InvalidValue(
-                f"{where}: there is no routing table {name} in /etc/iproute2/rt_tables or rt_tables.d; write its number"
-            )
+            raise InvalidValue(f"{where}: /etc/iproute2/rt_tables and rt_tables.d have no routing table {name}. Set its number")
         return _tables()[name]
     for path in _GROUP_FILES:
         for number, word in _lines(path):
@@ -50,21 +48,21 @@ def number_of_name(type_: NameOrNumber, name: str, where: str) -> int:
                 return int(number, 0)
     if name == "default":
         return 0
-    raise InvalidValue(f"{where}: there is no group {name} in {' or '.join(_GROUP_FILES[:2])}; write its number")
+    raise InvalidValue(f"{where}: {' and '.join(_GROUP_FILES[:2])} have no link group {name}. Set its number")
 
 
 @functools.lru_cache(maxsize=1)
 def _tables() -> dict[str, int]:
-    """The numbers of routing tables by name, from the files of iproute2, the later ones overriding."""
-    found = {"main": MAIN_TABLE, "local": LOCAL_TABLE, "default": 253}
+    """The numbers of routing tables by name, from the files of iproute2, of which the later ones override the earlier."""
+    tables = dict(KERNEL_TABLES)
     for folder in ("/usr/share/iproute2", "/usr/lib/iproute2", "/etc/iproute2"):
         for path in (f"{folder}/rt_tables", *sorted(glob.glob(f"{folder}/rt_tables.d/*.conf"))):
-            found.update({name: int(number, 0) for number, name in _lines(path)})
-    return found
+            tables.update({name: int(number, 0) for number, name in _lines(path)})
+    return tables
 
 
 def _lines(path: str) -> list[tuple[str, str]]:
-    """The pairs of words in a file that iproute2 reads too; none when it is not there."""
+    """Number and name of each line of a file of iproute2; none if it does not exist."""
     try:
         with open(path, encoding="utf-8") as file:
             lines = [line.split("#")[0].split() for line in file]

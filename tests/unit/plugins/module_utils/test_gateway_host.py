@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _disk, _lock
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _commands
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _boot_files, _lock, _reload
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Reload, WriteFile
@@ -23,9 +24,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A sentence, and which it is."""
     (tmp_path / "link-x.json").mkdir()
-    monkeypatch.setattr(_disk, "_OURS", (f"{tmp_path}/*.json",))
-    with pytest.raises(RequestFailed, match=r"link-x\.json, which belongs .* cannot be read: Is a directory\. Mend or delete it"):
-        _disk.boot_state()
+    monkeypatch.setattr(_boot_files, "_OURS", (f"{tmp_path}/*.json",))
+    with pytest.raises(RequestFailed, match=r"link-x\.json, a file for the next boot, cannot be read: Is a directory\. Repair"):
+        _boot_files.boot_state()
 
 
 def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -42,7 +43,7 @@ def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 def test_lock_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A sentence."""
     monkeypatch.setattr(_lock, "LOCK", str(tmp_path))
-    with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Run as root"), _lock.locked():
+    with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Set become: true"), _lock.locked():
         raise AssertionError
 
 
@@ -53,16 +54,16 @@ def test_release_of_a_damaged_program(monkeypatch: pytest.MonkeyPatch, error: Ex
     def fail(*_words: Any) -> None:
         raise error
 
-    monkeypatch.setattr(_disk.zipfile, "ZipFile", fail)
-    assert _disk._release(File(b"PK")) == ()
+    monkeypatch.setattr(_boot_files.zipfile, "ZipFile", fail)
+    assert _boot_files._release(File(b"PK")) == ()
 
 
 def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
     """Nothing is left beside it, and what a killed process left is no obstacle."""
-    (tmp_path / f".patchbay-{os.getpid()}").symlink_to("elsewhere")
+    (tmp_path / ".link.patchbay").symlink_to("elsewhere")
     (tmp_path / "link").mkdir()
     with pytest.raises(OSError, match="directory"):
-        _disk.execute(WriteFile(f"{tmp_path}/link", File(link="target")))
+        _boot_files.write(WriteFile(f"{tmp_path}/link", File(link="target")))
     assert os.listdir(tmp_path) == ["link"]
 
 
@@ -87,6 +88,6 @@ def test_manager_that_is_stopped_is_not_told(
         asked.append(command)
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(_disk.subprocess, "run", run)
-    _disk.execute(Reload(program))
+    monkeypatch.setattr(_commands.subprocess, "run", run)
+    _reload.reload(Reload(program))
     assert asked == told
