@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
@@ -40,6 +40,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     selectors_of,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE, LinkName, Reference
 
 OWN_FOLDER = "/etc/patchbay"
@@ -145,7 +146,7 @@ def with_both_ends(items: Iterable[Desired]) -> tuple[Desired, ...]:
 
 def peer_of(item: Desired | None) -> LinkKey | None:
     """The other end of a veth pair; None for any other object, and where it is not known."""
-    return item.attributes.get("peer") if isinstance(item, DesiredLink) else None
+    return item.peer if isinstance(item, DesiredLink) else None
 
 
 def bare_end(item: DesiredLink, peer: LinkKey) -> DesiredLink:
@@ -183,13 +184,13 @@ def _options(item: Desired) -> dict[str, Any]:
 
 
 def _references(item: DesiredLink) -> dict[str, Any]:
-    lower, peer = item.attributes.get("lower_device"), peer_of(item)
     found: dict[str, Any] = {}
-    if lower is not None:
-        found["lower_device"] = lower.name
-        found.update({"lower_device_netns": lower.netns} if lower.netns else {})
-    if peer is not None:
-        found["peer"] = {"name": peer.name, **({"netns": peer.netns} if peer.netns else {})}
+    if item.lower_device is not None:
+        found["lower_device"] = item.lower_device.name
+        if item.lower_device.netns:
+            found["lower_device_netns"] = item.lower_device.netns
+    if item.peer is not None:
+        found["peer"] = {"name": item.peer.name, **({"netns": item.peer.netns} if item.peer.netns else {})}
     return found
 
 
@@ -285,9 +286,16 @@ def _attributes(kind: Kind, options: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for row in kind.attributes:
         if row.name in options and not isinstance(row.type, Reference):
-            value = options.pop(row.name)
-            found[row.name] = _link_name(value, row.type) if isinstance(row.type, LinkName) else row.type.parse(value)
+            found[row.name] = _value(row, options.pop(row.name))
     return found
+
+
+def _value(row: Attribute, value: object) -> object:
+    """The normal form of a value; `parse` leaves it to the argument specification of a module to check words and truth values."""
+    is_wrong_word = isinstance(row.type, Choice) and value not in row.type.codes
+    if is_wrong_word or isinstance(row.type, Boolean) != isinstance(value, bool):
+        raise InvalidValue(f"{value!r} is not a valid value of {row.name}")
+    return _link_name(value, row.type) if isinstance(row.type, LinkName) else row.type.parse(value)
 
 
 def _link_name(value: object, type_: LinkName = _LINK_NAME) -> str:

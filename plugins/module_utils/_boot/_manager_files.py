@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import SetOf
 
@@ -82,16 +82,6 @@ class ManagedLink:
     def values(self) -> list[tuple[Attribute, Any]]:
         """What is declared of it, in the order of the table."""
         return [(row, self.link.attributes[row.name]) for row in self.kind.rows(self.link.attributes)]
-
-    @property
-    def addresses(self) -> tuple[Address, ...]:
-        """Those that are declared."""
-        return self.link.attributes.get("addresses") or ()
-
-    @property
-    def controller(self) -> str:
-        """The name of the link that it is attached to; "" for none."""
-        return self.link.attributes.get("controller") or ""
 
 
 class Renderer:
@@ -182,9 +172,8 @@ class Renderer:
             raise self.refuse(item.key, only_here)
         if not isinstance(item, DesiredLink):
             return
-        lower = item.attributes.get("lower_device")
-        if lower is not None and lower.netns:
-            raise self.refuse(item.key, f"its lower device is in netns {lower.netns}, and {only_here}")
+        if item.lower_device is not None and item.lower_device.netns:
+            raise self.refuse(item.key, f"its lower device is in netns {item.lower_device.netns}, and {only_here}")
         if item.dhcp4 is not None and item.dhcp4.enabled:
             raise self.refuse(item.key, f"the files of {self.program} do not support the DHCP client of dhcp4")
 
@@ -201,7 +190,7 @@ class Renderer:
 
     def _link_of_rule(self, rule: DesiredRule, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
         """The link that a rule names, that has its address, or that has a route of its table."""
-        hosts = {f"{one.ip}/{BITS[one.family]}": link.name for link in links.values() for one in link.addresses}
+        hosts = {f"{one.ip}/{BITS[one.family]}": link.name for link in links.values() for one in link.link.addresses}
         named = [rule.attributes.get(option, "") for option in ("iif", "oif")]
         by_address = [hosts.get(rule.attributes.get(option, ""), "") for option in ("from", "to")]
         by_table = self._link_of_table(rule.attributes.get("table"), links, routes)

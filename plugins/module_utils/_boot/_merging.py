@@ -73,14 +73,17 @@ def merge_task(declared: Mapping[DesiredKey, Desired], desired: Sequence[Desired
         if not item.present or item.persist == NONE:
             continue
         earlier = found.pop(item.key, None)
-        if item.persist is None:
-            now = _detached(earlier) if _leaves_bridge(item) else earlier
-            warnings += _differs(now, _without_controller(item) if _leaves_bridge(item) else item)
-        else:
+        if _leaves_bridge(item):
+            earlier, item = _detached(earlier), _without_controller(item)
+            if earlier is None and _is_empty(item):
+                continue
+        if item.persist is not None:
             _check_namespaces(item)
-            now = _declared(earlier or _undeclared_end(item.key, other_ends, found), item, after)
-        if now is not None:
-            found[item.key] = now
+            earlier = earlier or _undeclared_end(item.key, other_ends, found)
+            found[item.key] = completed(overlaid(earlier, item), after)
+        elif earlier is not None:
+            warnings += _differs(earlier, item)
+            found[item.key] = earlier
     persisted = [item.key for item in items if item.present and item.persist not in (None, NONE)]
     for key in persisted:
         _pair_up(key, found, after)
@@ -197,15 +200,6 @@ def _link_of(item: DesiredRoute) -> LinkKey | None:
 # --- what a declaration says afterwards ---
 
 
-def _declared(earlier: Desired | None, item: Desired, after: State) -> Desired | None:
-    """The declaration of an object that the task declares; None for a link of others that only leaves its bridge."""
-    if _leaves_bridge(item):
-        earlier, item = _detached(earlier), _without_controller(item)
-        if earlier is None and isinstance(item, DesiredLink) and item.kind is None and not (item.attributes or item.dhcp4):
-            return None
-    return completed(overlaid(earlier, item), after)
-
-
 def overlaid(earlier: Desired | None, item: Desired) -> Desired:
     """A declaration with what a task sets of the object."""
     if earlier is None or isinstance(item, DesiredRule):  # a rule is all of its parts together
@@ -213,9 +207,8 @@ def overlaid(earlier: Desired | None, item: Desired) -> Desired:
     if isinstance(earlier, DesiredLink) and isinstance(item, DesiredLink):
         if earlier.kind and item.kind and earlier.kind != item.kind:
             return item
-        if earlier.attributes.get("sysctls") and item.attributes.get("sysctls"):  # each setting is an attribute of its own
-            sysctls = {**earlier.attributes["sysctls"], **item.attributes["sysctls"]}
-            item = replace(item, attributes={**item.attributes, "sysctls": sysctls})
+        if item.sysctls:  # each of them is an attribute of its own
+            item = replace(item, attributes={**item.attributes, "sysctls": {**earlier.sysctls, **item.sysctls}})
     if isinstance(earlier, DesiredRoute) and _sets_direction(item):
         left = {name: value for name, value in earlier.attributes.items() if name not in _DIRECTION}
         earlier = replace(earlier, attributes=left)
@@ -253,8 +246,8 @@ def _direction(item: DesiredRoute, after: State) -> dict[str, object]:
 
 def _needed(item: DesiredLink, link: Link) -> Iterator[tuple[str, object]]:
     kind = kind_of(item.kind or "")
-    if link.get("controller") and any(row.name in item.attributes for row in kind.port):
-        yield "controller", link.get("controller")  # the settings of a port can only be set on a port
+    if link.controller and any(row.name in item.attributes for row in kind.port):
+        yield "controller", link.controller  # the settings of a port can only be set on a port
     if item.kind is None:
         return
     for row in kind.options:
@@ -262,12 +255,13 @@ def _needed(item: DesiredLink, link: Link) -> Iterator[tuple[str, object]]:
         unusual = row.at is At.CREATION and row.initial is not None and value != row.initial
         if value is not None and (unusual or row.name in (*kind.needs, "mode") or isinstance(row.type, Reference)):
             yield row.name, value
-    if draws_address(kind, link.attributes) and link.get("address") is not None:
-        yield "address", link.get("address")
+    if draws_address(kind, link.attributes) and link.address is not None:
+        yield "address", link.address
 
 
 def _leaves_bridge(item: Desired) -> bool:
-    is_detached = isinstance(item, DesiredLink) and item.present and item.attributes.get("controller") == ""
+    """Whether the task detaches a link from its controller, so that it must not be attached again at the next boot."""
+    is_detached = isinstance(item, DesiredLink) and item.controller == ""
     return is_detached and (item.kind is None or item.persist is not None)
 
 
@@ -276,7 +270,12 @@ def _detached(earlier: Desired | None) -> DesiredLink | None:
     if not isinstance(earlier, DesiredLink):
         return None
     item = replace(earlier, attributes=without_port(earlier))
-    return None if item.kind is None and not item.attributes and item.dhcp4 is None else item
+    return None if _is_empty(item) else item
+
+
+def _is_empty(item: Desired) -> bool:
+    """Whether there is nothing to restore: a link that others create, of which nothing is set."""
+    return isinstance(item, DesiredLink) and item.kind is None and not item.attributes and item.dhcp4 is None
 
 
 def without_port(item: DesiredLink) -> Attributes:
@@ -295,14 +294,13 @@ def _without_controller(item: Desired) -> Desired:
 # --- what a user has to know ---
 
 
-def _differs(earlier: Desired | None, item: Desired) -> Iterator[str]:
+def _differs(earlier: Desired, item: Desired) -> Iterator[str]:
     """A warning where a task without `persist` and the declaration contradict each other."""
-    if earlier is None or to_text(overlaid(earlier, item)) == to_text(earlier):
-        return
-    yield (
-        f"{item.key}: the declaration for the next boot ({path_of(item.key, earlier.persist or REPLAY)}) differs from this task. "
-        f"Set persist: {earlier.persist} to update it, or persist: none to delete it"
-    )
+    if to_text(overlaid(earlier, item)) != to_text(earlier):
+        yield (
+            f"{item.key}: the declaration for the next boot ({path_of(item.key, earlier.persist or REPLAY)}) differs from this "
+            f"task. Set persist: {earlier.persist} to update it, or persist: none to delete it"
+        )
 
 
 def _check_namespaces(item: Desired) -> None:
@@ -331,5 +329,5 @@ def _namespaces_needed(item: Desired) -> list[str]:
     """The namespaces of an object, its lower device and its peer."""
     if isinstance(item, DesiredNetns):
         return []
-    keys = [item.key, item.attributes.get("lower_device"), peer_of(item)]
-    return list(dict.fromkeys(key.netns for key in keys if key))
+    keys = [item.key, *((item.lower_device, item.peer) if isinstance(item, DesiredLink) else ())]
+    return list(dict.fromkeys(key.netns for key in keys if key is not None))

@@ -88,7 +88,7 @@ class _NetworkdRenderer(Renderer):
         if link.link.is_primary_end is not False:
             texts[f"{path_prefix(name)}.netdev"] = self._netdev(link)
         texts[f"{path_prefix(name)}.network"] = [("Match", [("Name", networkd_pattern(name))]), *self._configuration(link)]
-        lower = link.link.attributes.get("lower_device")
+        lower = link.link.lower_device
         if lower is not None:
             folder = f"{self._network_file(link, lower.name, f'its lower device {lower}')}.d"
             setting: ManagerSetting | None = link.kind["lower_device"].networkd
@@ -112,12 +112,11 @@ class _NetworkdRenderer(Renderer):
     def _netdev(self, link: ManagedLink) -> Sections:
         sections: Sections = [("NetDev", [("Name", link.name), ("Kind", link.kind.name)])]
         self._add_settings(sections, link, created=True)
-        if link.kind is not VLAN and not link.link.attributes.get("address"):
+        if link.kind is not VLAN and not link.link.address:
             _lines(sections, "NetDev").append(("MACAddress", "none"))  # or networkd derives one from the name
-        peer = link.link.attributes.get("peer")
+        peer = link.link.peer
         if peer is not None:
-            end = self.links[peer.name].link
-            _lines(sections, "Peer").append(("MACAddress", end.attributes.get("address") or "none"))
+            _lines(sections, "Peer").append(("MACAddress", self.links[peer.name].link.address or "none"))
         return sections
 
     def _add_settings(self, sections: Sections, link: ManagedLink, created: bool) -> None:
@@ -131,14 +130,13 @@ class _NetworkdRenderer(Renderer):
 
     def _configuration(self, link: ManagedLink) -> Sections:
         """The sections of a .network file, or of a drop-in for one."""
-        attributes = link.link.attributes
         sections: Sections = []
-        has_ipv6 = (attributes.get("mtu") or _IPV6_MTU) >= _IPV6_MTU
-        sysctls = attributes.get("sysctls") or {}
+        has_ipv6 = (link.link.mtu or _IPV6_MTU) >= _IPV6_MTU
+        sysctls = link.link.sysctls
         accepts_ra = has_ipv6 and sysctls.get("ipv6.accept_ra") != 0
         if link.is_created:
             # If omitted, the link stays down, as it was created; and no boot waits for it.
-            state = attributes.get("admin_state") or "manual"
+            state = link.link.admin_state or "manual"
             _lines(sections, "Link").extend([("RequiredForOnline", "false"), ("ActivationPolicy", state)])
             _lines(sections, "Network").extend(
                 [
@@ -151,14 +149,15 @@ class _NetworkdRenderer(Renderer):
         else:
             self._check_link_of_others(link)
         self._add_settings(sections, link, created=False)
-        if link.controller:
-            _lines(sections, "Network").append((self._controller_setting(link), link.controller))
+        if link.link.controller:
+            setting = (self._controller_setting(link, link.link.controller), link.link.controller)
+            _lines(sections, "Network").append(setting)
         if link.is_created and accepts_ra:
             # As the kernel does by itself. The sections of a DHCP client belong here too: [DHCPv4], and DHCP= in [Network].
             forbidden = dict.fromkeys(key for name, key in _FORBIDDEN_BY_SYSCTL.items() if sysctls.get(name) == 0)
             keys = ("UseDNS", "UseDomains", "DHCPv6Client", *forbidden)
             sections.append(("IPv6AcceptRA", [(key, "false") for key in keys]))
-        sections += [("Address", _address(address)) for address in link.addresses]
+        sections += [("Address", _address(address)) for address in link.link.addresses]
         sections += [("Route", self._route(route)) for route in link.routes]
         return sections + [("RoutingPolicyRule", self._rule(rule)) for rule in link.rules]
 
@@ -167,20 +166,19 @@ class _NetworkdRenderer(Renderer):
         for name in ("addresses", "address"):
             if link.link.attributes.get(name) is not None:
                 raise self.refuse(link.key, f"{name} of a link that other files configure can only be set in these files")
-        if link.link.attributes.get("admin_state") == "down":
+        if link.link.admin_state == "down":
             raise self.refuse(link.key, f"{self.program} brings up each link that other files configure")
 
-    def _controller_setting(self, link: ManagedLink) -> str:
+    def _controller_setting(self, link: ManagedLink, name: str) -> str:
         """The key by which a link is attached to its controller."""
-        controller = self.links.get(link.controller)
-        is_created = controller is not None and controller.is_created
-        kind = controller.kind.name if controller is not None and is_created else self.boot.netdevs.get(link.controller, "")
+        controller = self.links.get(name)
+        kind = controller.kind.name if controller is not None and controller.is_created else self.boot.netdevs.get(name, "")
         keys = {BRIDGE.name: "Bridge", VRF.name: "VRF"}
         if kind not in keys:
             raise self.refuse(
                 link.key,
-                f"its controller {link.controller} is created by no .netdev file, so {self.program} would not attach the link",
-                f"Declare {link.controller} with persist: networkd too",
+                f"its controller {name} is created by no .netdev file, so {self.program} would not attach the link",
+                f"Declare {name} with persist: networkd too",
             )
         return keys[kind]
 

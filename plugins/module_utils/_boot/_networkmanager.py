@@ -93,7 +93,7 @@ class _NetworkManagerRenderer(Renderer):
     def _profile(self, link: ManagedLink) -> Profile:
         if not link.is_created:
             raise self.refuse(link.key, f"the profile of {link.name}, which others create, is not changed")
-        if link.link.attributes.get("admin_state") != "up":
+        if link.link.admin_state != "up":
             raise self.refuse(link.key, f"{self.program} brings up each link that it creates, so admin_state has to be up")
         profile: Profile = {
             "connection": {
@@ -128,7 +128,7 @@ class _NetworkManagerRenderer(Renderer):
 
     def _check_address_generation(self, link: ManagedLink, mode: str) -> None:
         """The kernel generates the link-local address, in its default mode, where NetworkManager leaves IPv6 to it."""
-        if mode != "eui64" or any(address.family == 6 for address in link.addresses):
+        if mode != "eui64" or any(address.family == 6 for address in link.link.addresses):
             raise self.refuse(
                 link.key,
                 f"{self.program} supports address_generation_mode eui64 only, and only on a link without IPv6 addresses",
@@ -136,20 +136,21 @@ class _NetworkManagerRenderer(Renderer):
 
     def _attach(self, link: ManagedLink, profile: Profile) -> bool:
         """Attach a link to its controller; whether it is a bridge port, which has no addresses."""
-        if not link.controller:
+        name = link.link.controller
+        if not name:
             return False
-        controller = self.links.get(link.controller)
+        controller = self.links.get(name)
         if controller is None or not controller.is_created:
             raise self.refuse(
                 link.key,
-                f"its controller {link.controller} has no profile with persist: {self.backend}",
-                f"Declare {link.controller} with persist: {self.backend} too",
+                f"its controller {name} has no profile with persist: {self.backend}",
+                f"Declare {name} with persist: {self.backend} too",
             )
         keys = ("controller", "port-type") if self.version >= _CONTROLLER_KEYS_SINCE else ("master", "slave-type")
-        profile["connection"].update(zip(keys, (link.controller, controller.kind.name)))
+        profile["connection"].update(zip(keys, (name, controller.kind.name)))
         if controller.kind is not BRIDGE:
             return False
-        if link.addresses or link.routes or link.rules:
+        if link.link.addresses or link.routes or link.rules:
             raise self.refuse(link.key, f"{self.program} gives a bridge port no addresses, routes or rules")
         port = profile.setdefault("bridge-port", {})
         port.setdefault("path-cost", str(LINK["cost"].usual))  # its own default differs from the kernel's
@@ -158,7 +159,7 @@ class _NetworkManagerRenderer(Renderer):
     def _add_traffic(self, link: ManagedLink, profile: Profile) -> None:
         """Add addresses, routes and rules, a section for each family."""
         for family in (4, 6):
-            addresses = [address for address in link.addresses if address.family == family]
+            addresses = [address for address in link.link.addresses if address.family == family]
             routes = [route for route in link.routes if route.key.family == family]
             rules = [rule for rule in link.rules if rule.key.family == family]
             table = self._table_of_networks(link, addresses, routes)

@@ -56,14 +56,14 @@ Change = tuple[str, Optional[File], Optional[File]]  # path, before, after
 
 @dataclass(frozen=True)
 class BootPlan:
-    """What to do for the next boot: before the kernel is changed (first), and after it (last).
+    """What to do for the next boot: before the kernel is changed (prepare), and after it (settle).
 
     changes: all changes of files, for the diff. releases_links: a manager deletes what it created from the kernel when it reloads
     its files. reapply: of that, what is to stay.
     """
 
-    first: tuple[Operation, ...] = ()
-    last: tuple[Operation, ...] = ()
+    prepare: tuple[Operation, ...] = ()
+    settle: tuple[Operation, ...] = ()
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
     releases_links: bool = False
@@ -80,10 +80,10 @@ def plan_boot(desired: Sequence[Desired], after: State, boot: BootState, engine:
     rendered = render(before, merged, desired, boot, engine)
     changes = compare(boot.files, rendered.files)
     postponed, reload_warnings = _postponed_reload(boot, changes)
-    first, last = order(changes, postponed, rendered, _moved(before, merged), boot)
+    prepare, settle = order(changes, postponed, rendered, _moved(before, merged), boot)
     return BootPlan(
-        first,
-        last,
+        prepare,
+        settle,
         (*changes, *postponed),
         (*before.errors, *merged.warnings, *rendered.warnings, *_init_warning(merged, boot, changes), *reload_warnings),
         not postponed and any(_is_withdrawn(change, rendered) for change in changes),
@@ -103,7 +103,7 @@ def compare(before: Mapping[str, File], after: Mapping[str, File]) -> list[Chang
 def order(
     changes: Sequence[Change], postponed: Sequence[Change], rendered: Rendered, moved: set[str], boot: BootState
 ) -> tuple[tuple[Operation, ...], tuple[Operation, ...]]:
-    """The operations before the kernel is changed, and those after it; moved: declarations that only get another file."""
+    """The operations that prepare the next boot, and those that settle it; moved: declarations that only get another file."""
     is_postponed = bool(postponed) or networkd.POSTPONED in boot.files
 
     def reloads(some: Iterable[Change]) -> tuple[str, ...]:
@@ -112,34 +112,35 @@ def order(
     withdrawn = [change for change in changes if _is_withdrawn(change, rendered)]
     declarations = [change for change in changes if backend_of(change[0])]
     removed = [change for change in declarations if change[2] is None and change[0] not in moved]
-    saved = [change for change in declarations if change not in removed]
+    saved = [change for change in declarations if change[2] is not None or change[0] in moved]
     of_managers = [change for change in changes if change[0] in rendered.by_managers]
-    others = [change for change in changes if change not in (*withdrawn, *declarations, *of_managers)]
+    paths = {path for path, _before, _after in (*withdrawn, *declarations, *of_managers)}
+    others = [change for change in changes if change[0] not in paths]
     prepared = [change for change in others if change[2] is not None]
     unused = [change for change in others if change[2] is None]
 
-    first: list[Operation] = []
+    prepare: list[Operation] = []
     if postponed:
-        first.append(ChangeFiles("postpone the reload of systemd-networkd to the next boot", tuple(postponed)))
+        prepare.append(ChangeFiles("postpone the reload of systemd-networkd to the next boot", tuple(postponed)))
     for program, some in _by_program(withdrawn):
-        first.append(ChangeFiles(f"release links from {program}", some, reloads(some)))
+        prepare.append(ChangeFiles(f"release links from {program}", some, reloads(some)))
     if prepared:
-        first.append(ChangeFiles("prepare the next boot", tuple(prepared), reloads(prepared)))
+        prepare.append(ChangeFiles("prepare the next boot", tuple(prepared), reloads(prepared)))
         if any(path in _TESTED for path, _before, _after in prepared):
-            first.append(SelfTest(boot.interpreter))
+            prepare.append(SelfTest(boot.interpreter))
     if removed:
-        first.append(ChangeFiles("remove declarations", tuple(removed)))
+        prepare.append(ChangeFiles("remove declarations", tuple(removed)))
 
-    last: list[Operation] = []
+    settle: list[Operation] = []
     if saved:
-        last.append(ChangeFiles("save declarations", tuple(saved)))
+        settle.append(ChangeFiles("save declarations", tuple(saved)))
     # networkd has to know an existing link as one of its own before a lower device's file has it create the link, or it fails.
     for is_drop_in in (False, True):
         for program, some in _by_program(change for change in of_managers if networkd.is_drop_in(change[0]) == is_drop_in):
-            last.append(ChangeFiles(f"configure {program}", some, reloads(some)))
+            settle.append(ChangeFiles(f"configure {program}", some, reloads(some)))
     if unused:
-        last.append(ChangeFiles("remove files that are no longer needed", tuple(unused), reloads(unused)))
-    return tuple(first), tuple(last)
+        settle.append(ChangeFiles("remove files that are no longer needed", tuple(unused), reloads(unused)))
+    return tuple(prepare), tuple(settle)
 
 
 def _moved(before: Declarations, merged: Merged) -> set[str]:
@@ -239,8 +240,8 @@ def _as_desired(item: Desired, now: Desired | None, absent: set[DesiredKey]) -> 
     merged = item if now is None else overlaid(item, now)
     if not isinstance(merged, DesiredLink) or not isinstance(item, DesiredLink):
         return merged
-    controller = merged.attributes.get("controller")
-    is_detached = controller is not None and (not controller or LinkKey(merged.key.netns, controller) in absent)
+    name = merged.controller
+    is_detached = name == "" or (name is not None and LinkKey(merged.key.netns, name) in absent)
     return replace(item, attributes=without_port(merged) if is_detached else merged.attributes, persist=None)
 
 

@@ -90,10 +90,10 @@ def _declaration_files(before: Declarations, declared: Iterable[Desired], boot: 
     """A declaration that says the same as before keeps the text of its file, whoever wrote it."""
     found = {}
     for item in declared:
-        path, text = path_of(item.key, item.persist or REPLAY), to_text(item)
+        path = path_of(item.key, item.persist or REPLAY)
         earlier = before.items.get(item.key)
-        is_same = earlier is not None and earlier.origin == path and to_text(earlier) == text
-        found[path] = File(boot.files[path].content if is_same else text.encode(), 0o600)
+        is_same = earlier is not None and earlier.origin == path and (earlier is item or to_text(earlier) == to_text(item))
+        found[path] = File(boot.files[path].content if is_same else to_text(item).encode(), 0o600)
     return found
 
 
@@ -127,8 +127,8 @@ def awaited_links(items: Iterable[Desired]) -> set[str]:
     created: set[LinkKey] = set()
     for item in items:
         if isinstance(item, DesiredLink):
-            lower |= {item.attributes["lower_device"]} if item.attributes.get("lower_device") else set()
-            others |= {LinkKey(item.key.netns, item.attributes.get("controller") or "")}
+            lower |= {item.lower_device} if item.lower_device is not None else set()
+            others.add(LinkKey(item.key.netns, item.controller or ""))
             (created if item.kind else others).add(item.key)
         elif isinstance(item, DesiredRoute):
             others.add(LinkKey(item.key.netns, item.attributes.get("link") or ""))
@@ -214,8 +214,8 @@ def _files_beside_manager(backend: str, items: Sequence[Desired], boot: BootStat
     found: dict[str, File] = {}
     for item in items:
         if isinstance(item, DesiredLink):
-            found.update(systemd_files.sysctl_files(item.key.name, item.attributes.get("sysctls") or {}))
-            if backend == "networkmanager" and item.attributes.get("address"):
+            found.update(systemd_files.sysctl_files(item.key.name, item.sysctls))
+            if backend == "networkmanager" and item.address:
                 found.update(systemd_files.mac_address_files(item.key.name))
             found.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
     others = replace(boot, managers=boot.managers - {backend})

@@ -36,7 +36,7 @@ class Result:
     @property
     def operations(self) -> tuple[Operation, ...]:
         """All operations, in order."""
-        return (*self.boot.first, *self.plan.operations, *self.boot.last)
+        return (*self.boot.prepare, *self.plan.operations, *self.boot.settle)
 
 
 def converge(
@@ -60,13 +60,13 @@ def converge(
     if not (any(map(writes_host_files, desired)) or gateway.has_declarations()):
         engine = None  # nothing is declared or served, and this task does not ask for it
     boot = _plan_boot(gateway, desired, planned.after, engine)
-    if not apply or not (planned.operations or boot.first or boot.last):
+    if not apply or not (planned.operations or boot.prepare or boot.settle):
         return Result(desired, planned, planned.after, boot)
     scope = scope_afterwards(scope, planned)
     transaction = Transaction(gateway, planned.before, scope)
     try:
         # Prepare the next boot: what keeps other programs off new links, and the declarations of old ones.
-        transaction.run(boot.first)
+        transaction.run(boot.prepare)
         todo = planned
         if boot.releases_links:  # what a network manager deleted although it stays is there again before the rest is done
             _reapply(gateway, transaction, boot.reapply)
@@ -75,7 +75,7 @@ def converge(
         after = _verified(gateway, desired, scope)
         # Settle the next boot: now the kernel has chosen what it was to choose, such as a MAC address.
         settled = _plan_boot(gateway, desired, after, engine)
-        transaction.run((*settled.first, *settled.last))
+        transaction.run((*settled.prepare, *settled.settle))
         _reapply(gateway, transaction, boot.reapply)  # such as a rule that left the file of a link that stays
         unsettled = [path for path, _before, _after in _plan_boot(gateway, desired, after, engine).changes]
         if unsettled:

@@ -379,7 +379,7 @@ def test_its_own_files_are_read_first() -> None:
         f"configure systemd-networkd: {OWN}",
         f"configure systemd-networkd: write {DROP_IN}",
     ]
-    assert [step.reloads for step in found.last] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
+    assert [step.reloads for step in found.settle] == [(), ("networkd",), ("networkd",)]  # type: ignore[attr-defined]
     assert found.warnings == ()
 
 
@@ -388,7 +388,7 @@ def test_older_release(lower: str) -> None:
     """It takes the addresses of the lower device off for a moment: so it is not told, now or later, and the task says so."""
     disk = host(252)
     found = disk.run("networkd", macvlan=[{**ON_ETH1, "lower_device": lower}])
-    told = [getattr(step, "reloads", ()) for step in (*found.first, *found.last)]
+    told = [getattr(step, "reloads", ()) for step in (*found.prepare, *found.settle)]
     if lower == "eth1":
         assert ("networkd",) in told
         assert found.warnings == ()
@@ -400,7 +400,7 @@ def test_older_release(lower: str) -> None:
         "is not reloaded, and its new files take effect at the next boot. The kernel already has all changes",
     )
     later = disk.run("networkd", macvlan=[{"name": "mv0", "mtu": 1400}])
-    assert not any(getattr(step, "reloads", ()) for step in (*later.first, *later.last))
+    assert not any(getattr(step, "reloads", ()) for step in (*later.prepare, *later.settle))
     assert len(later.warnings) == 1
 
 
@@ -409,7 +409,7 @@ def test_to_another_backend_and_back() -> None:
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1], rules=[{"priority": 105, "iif": "mv0", "table": "105"}])
     found = disk.run("replay", macvlan=[ON_ETH1])
-    first = [str(step) for step in found.first]
+    first = [str(step) for step in found.prepare]
     assert f"release links from systemd-networkd: write {NETWORKD}/05-patchbay-mv0.network, " in first[0]
     assert found.releases_links
     assert [str(item.key) for item in found.reapply] == ["mv0"]
@@ -431,8 +431,11 @@ def test_away(way: str) -> None:
     else:
         found = disk.run("none", macvlan=[ON_ETH1])
     assert disk.boot.files == {}
-    assert [str(step).partition(":")[0] for step in found.first] == ["release links from systemd-networkd", "remove declarations"]
-    assert found.last == ()
+    assert [str(step).partition(":")[0] for step in found.prepare] == [
+        "release links from systemd-networkd",
+        "remove declarations",
+    ]
+    assert found.settle == ()
     assert [str(item.key) for item in found.reapply] == ([] if way == "absent" else ["mv0"])
 
 

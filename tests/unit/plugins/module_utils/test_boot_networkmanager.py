@@ -259,16 +259,16 @@ def test_away_and_back() -> None:
         f"save declarations: write {DECLARED}/link-mv0.json",
         f"configure NetworkManager: write {FOLDER}/patchbay-mv0.nmconnection",
     ]
-    assert [step.reloads for step in found.first] == [("udev",)]  # type: ignore[attr-defined]
+    assert [step.reloads for step in found.prepare] == [("udev",)]  # type: ignore[attr-defined]
     text = disk.boot.files[udev].content.decode()
     assert text.endswith("\n[Match]\nOriginalName=mv0\n\n[Link]\nMACAddressPolicy=none\n")
     found = disk.run("replay", macvlan=[MV0])
     assert udev not in disk.boot.files
-    assert [str(step).partition(":")[0] for step in found.first][:2] == [
+    assert [str(step).partition(":")[0] for step in found.prepare][:2] == [
         "release links from NetworkManager",
         "prepare the next boot",
     ]
-    assert [step.reloads for step in found.first[:1]] == [("profiles",)]  # type: ignore[attr-defined]
+    assert [step.reloads for step in found.prepare[:1]] == [("profiles",)]  # type: ignore[attr-defined]
     assert [str(item.key) for item in found.reapply] == ["mv0"]
     disk.run("networkmanager", macvlan=[MV0])
     disk.run("none", macvlan=[MV0])

@@ -68,7 +68,7 @@ class Disk:
                 files[path] = after
         self.boot = replace(self.boot, files=files, release=self.engine.version if ENGINE in files else ())
         again = self.plan(persist, state, **lists)
-        assert (again.first, again.last, again.changes) == ((), (), ())
+        assert (again.prepare, again.settle, again.changes) == ((), (), ())
         return found
 
     def put(self, name: str, text: str) -> None:
@@ -88,7 +88,7 @@ class Disk:
 
 def sentences(found: BootPlan) -> list[str]:
     """What a task tells."""
-    return [str(operation) for operation in (*found.first, *found.last)]
+    return [str(operation) for operation in (*found.prepare, *found.settle)]
 
 
 # --- which files, and when ---
@@ -97,11 +97,11 @@ def sentences(found: BootPlan) -> list[str]:
 def test_first_declaration() -> None:
     """The program is there and proved before the kernel is asked; the declaration comes when the link is there."""
     found = Disk().run(macvlan=[MV0])
-    assert [str(step) for step in found.first] == [
+    assert [str(step) for step in found.prepare] == [
         f"prepare the next boot: write {ENGINE}",
         "test the boot program with /usr/bin/python3",
     ]
-    assert [str(step) for step in found.last] == [f"save declarations: write {FOLDER}/link-mv0.json"]
+    assert [str(step) for step in found.settle] == [f"save declarations: write {FOLDER}/link-mv0.json"]
     assert found.warnings == (f"{COMMAND_WARNING}/usr/bin/python3 -I {ENGINE}",)
 
 
@@ -172,7 +172,7 @@ def test_systemd_with_managers_and_udev() -> None:
         "test the boot program with /usr/bin/python3",
         f"save declarations: write {FOLDER}/link-mt0.json",
     ]
-    words = [str(request) for step in found.first for request in step.requests()]
+    words = [str(request) for step in found.prepare for request in step.requests()]
     assert words[len(around) :] == [
         *(f"reload {program}" for program in ("networkd", "networkmanager", "systemd", "udev")),
         "test the boot program with /usr/bin/python3",
@@ -183,7 +183,7 @@ def test_systemd_with_managers_and_udev() -> None:
         f"remove declarations: delete {FOLDER}/link-mt0.json",
         f"remove files that are no longer needed: {', '.join(f'delete {path}' for path in around)}",
     ]
-    assert [str(step) for step in gone.first] == sentences(gone)[:1]
+    assert [str(step) for step in gone.prepare] == sentences(gone)[:1]
     assert disk.boot.files == {}
 
 
@@ -192,7 +192,7 @@ def test_script_is_registered_and_taken_out(init: str) -> None:
     """By the program of that manager."""
     disk = Disk(BootState(init=init))
     found = disk.run(macvlan=[MV0])
-    words = [str(request) for step in (*found.first, *found.last) for request in step.requests()]
+    words = [str(request) for step in (*found.prepare, *found.settle) for request in step.requests()]
     assert words == [
         f"write {ENGINE}",
         "write /etc/init.d/patchbay-replay",
@@ -201,7 +201,7 @@ def test_script_is_registered_and_taken_out(init: str) -> None:
         f"write {FOLDER}/link-mv0.json",
     ]
     gone = disk.run("none", macvlan=[MV0])
-    words = [str(request) for step in (*gone.first, *gone.last) for request in step.requests()]
+    words = [str(request) for step in (*gone.prepare, *gone.settle) for request in step.requests()]
     assert words == [
         f"delete {FOLDER}/link-mv0.json",
         f"delete {ENGINE}",
@@ -242,7 +242,7 @@ def test_the_last_takes_everything_along(how: dict[str, str]) -> None:
     disk.run(macvlan=[MV0])
     found = disk.run(None, macvlan=[{**MV0, **how}])
     assert disk.boot.files == {}
-    assert [str(step) for step in found.first] == [f"remove declarations: delete {FOLDER}/link-mv0.json"]
+    assert [str(step) for step in found.prepare] == [f"remove declarations: delete {FOLDER}/link-mv0.json"]
 
 
 def test_without_persist_nothing_is_written() -> None:
@@ -595,7 +595,7 @@ def test_renamed_end_keeps_what_was_declared_of_it(name: str, peer: str, words: 
     )
     found = disk.run(state=pair(name, peer), veth=[{"name": name, "peer": {"name": peer}}])
     assert disk.names() == sorted([f"link-{name}", f"link-{peer}"])
-    assert found.first == ()  # after it the declarations are read again: one that is deleted then takes its options along
+    assert found.prepare == ()  # after it the declarations are read again: one that is deleted then takes its options along
     ends = {end: disk.saved(f"link-{end}")["veth"] for end in (name, peer)}
     assert [end["hairpin"] for end in ends.values()] == [True, True]
     assert [end["peer"] for end in ends.values()] == [{"name": peer}, {"name": name}]
@@ -747,11 +747,11 @@ def test_client_needs_the_program_and_its_hook() -> None:
     """Before it is started; nothing is declared, so nothing has to be started at boot."""
     disk = Disk()
     found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
-    assert [str(step) for step in found.first] == [
+    assert [str(step) for step in found.prepare] == [
         f"prepare the next boot: write {ENGINE}, write {HOOK}",
         "test the boot program with /usr/bin/python3",
     ]
-    assert (found.last, found.warnings) == ((), ())
+    assert (found.settle, found.warnings) == ((), ())
     assert disk.boot.files[HOOK].mode == 0o755
     assert b'exec /usr/bin/python3 -I /usr/local/lib/patchbay/replay.pyz lease "$@"\n' in disk.boot.files[HOOK].content
 
@@ -762,7 +762,7 @@ def test_client_under_systemd() -> None:
     found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
     assert f"{UNITS}/patchbay-dhcp@.service" in disk.boot.files
     assert f"{UNITS}/patchbay-replay.service" not in disk.boot.files
-    (change, _prove) = found.first
+    (change, _prove) = found.prepare
     assert [str(request) for request in change.requests()][-1] == "reload systemd"
 
 
@@ -784,7 +784,7 @@ def test_last_client_takes_the_files_along(entry: dict[str, Any]) -> None:
     disk.boot = replace(disk.boot, clients=frozenset({OF_MV0}))
     assert disk.run(persist=None, macvlan=[{"name": "mv0", "alias": "x"}]).changes == ()
     found = disk.run(persist=None, macvlan=[entry])
-    assert found.first == ()
+    assert found.prepare == ()
     assert sentences(found) == [f"remove files that are no longer needed: delete {ENGINE}, delete {HOOK}"]
     assert disk.boot.files == {}
 
