@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, DeleteRule
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, origin
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made, origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, long_form, owner
 

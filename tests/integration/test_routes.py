@@ -311,8 +311,8 @@ MADE_BY = {
     "ra": "a router advertisement",
     "dhcp": "a DHCP client",
     "redirect": "an ICMP redirect",
-    "zebra": "another program (protocol 11)",
-    "bird": "another program (protocol 12)",
+    "zebra": "another program, protocol 11",
+    "bird": "another program, protocol 12",
 }
 
 
@@ -323,7 +323,7 @@ def test_of_others(host: Host, family: int, protocol: str, action: str) -> None:
     """Neither changed nor deleted; as it is to be, it may be anybody's."""
     gateway = NEAR[family].format(1)
     host.ip("route", "add", TO[family], "via", gateway, "dev", "eth0", "protocol", protocol)
-    told = f"route to {TO[family]}: the one that is there was made by {MADE_BY[protocol]}, and is not {action}. "
+    told = f"route to {TO[family]}: a route with this key already exists (owner: {MADE_BY[protocol]}) and is not {action}. "
     wanted = {"state": "absent"} if action == "deleted" else {"gateway": NEAR[family].format(3)}
     refuse(host, "route", Case({"destination": TO[family], **wanted}, f"{told}Choose another metric or table"))
     stay(host, "route", destination=TO[family], gateway=gateway)
@@ -369,8 +369,9 @@ def test_what_no_option_says(host: Host, family: int, how: str, action: str) -> 
     """A route that could not be written again is nobody's to change here."""
     wanted = {"state": "absent"} if action == "deleted" else {"gateway": NEAR[family].format(4)}
     told = (
-        f"route to {TO[family]}: the one that is there has several next hops, or parts that no option says, and is not {action}. "
-        "Delete it by its owner's means, or choose another metric or table"
+        f"route to {TO[family]}: the route has several next hops, "
+        f"or attributes that this module does not support, and is not {action}. "
+        "Delete it with the program that created it, or choose another metric or table"
     )
     refuse(host, "route", Case({"destination": TO[family], **wanted}, told, ip=tuple(_not_plain(family, how))))
 
@@ -400,7 +401,7 @@ def test_one_of_ours_and_one_of_others_at_one_key(host: Host) -> None:
     host.ip("route", "append", TO[4], "via", "192.0.2.3", "dev", "eth0", "protocol", "zebra")
     stay(host, "route", destination=TO[4], gateway="192.0.2.1")
     told = (
-        "route to 198.51.100.0/24: the one that is there was made by another program (protocol 11), and is not {}. "
+        "route to 198.51.100.0/24: a route with this key already exists (owner: another program, protocol 11) and is not {}. "
         "Choose another metric or table"
     )
     refuse(host, "route", Case({"destination": TO[4], "gateway": "192.0.2.4"}, told.format("changed")))
@@ -488,46 +489,45 @@ def _to(_family: int = 4, /, **params: Any) -> dict[str, Any]:
 
 
 _LINKLESS = (
-    "route to {}: its gateway {} is in no network that a link of this namespace is in. "
-    "Add an address of that network to a link that is up, or write link and onlink: true"
+    "route to {}: gateway {} is in no network of any link in the namespace. "
+    "Add an address of that network to a link that is up, or set link and onlink: true"
 )
 _FAMILIES_DIFFER = "the addresses are of different families. Write those of one, and family, if at all, the same"
-_EMPTY = "route to {}: it needs a gateway or a link to leave by, or a type that goes nowhere, such as unreachable"
-_ONLINK = "route to 198.51.100.0/24: onlink says that a gateway is on a link though no address says so: write gateway and link"
-_DOWN = "route to {}: eth1 is down, and no route leaves by a link that is down. Write admin_state: up for it"
+_EMPTY = "route to {}: the route has no next hop. Set gateway or link, or a type without next hop, such as unreachable"
+_ONLINK = "route to 198.51.100.0/24: onlink requires gateway and link. Set both"
+_DOWN = "route to {}: eth1 is down, and the kernel accepts no route through it. Set admin_state: up for eth1"
 
 CASES: dict[str, Case] = {
     "nothing": Case(_to(), _EMPTY.format(TO[4])),
     "nothing, IPv6": Case(_to(6), _EMPTY.format(TO[6])),
     "only a detail": Case(_to(mtu=1400), _EMPTY.format(TO[4])),
     "only a type": Case(_to(type="unicast"), _EMPTY.format(TO[4])),
-    "goes nowhere by a gateway": Case(
+    "reject route with a gateway": Case(
         _to(type="unreachable", gateway="192.0.2.1"),
-        "route to 198.51.100.0/24: a route of type unreachable goes nowhere, so it has neither gateway nor link. Leave them out",
+        "route to 198.51.100.0/24: a route of type unreachable has neither gateway nor link. Omit them",
     ),
-    "goes nowhere by a link": Case(
+    "reject route with a link": Case(
         _to(6, type="blackhole", link="eth0"),
-        "route to 2001:db8:7::/48: a route of type blackhole goes nowhere, so it has neither gateway nor link. Leave them out",
+        "route to 2001:db8:7::/48: a route of type blackhole has neither gateway nor link. Omit them",
     ),
     "type of IPv4": Case(
         _to(6, type="broadcast", link="eth0"),
-        "route to 2001:db8:7::/48: type broadcast is of IPv4. Write unicast, or a type that goes nowhere",
+        "route to 2001:db8:7::/48: type broadcast exists for IPv4 only. Set unicast, or a type without next hop",
     ),
-    "scope of IPv4": Case(
-        _to(6, link="eth0", scope="link"), "route to 2001:db8:7::/48: a scope is of IPv4: IPv6 routes have none"
-    ),
+    "scope of IPv4": Case(_to(6, link="eth0", scope="link"), "route to 2001:db8:7::/48: IPv6 routes have no scope. Omit scope"),
     "onlink without a link": Case(_to(gateway="10.9.9.9", onlink=True), _ONLINK),
     "onlink without a gateway": Case(_to(link="eth0", onlink=True), _ONLINK),
     "link-local gateway without a link": Case(
         _to(6, gateway="fe80::1"),
-        "route to 2001:db8:7::/48: fe80::1 is a link-local address, which every link may have: write link as well",
+        "route to 2001:db8:7::/48: gateway fe80::1 is a link-local address, which requires a link. Set link",
     ),
     "link missing": Case(
-        _to(link="eth9"), "route to 198.51.100.0/24: there is no link eth9 in its namespace. There are: eth0, eth1, lo"
+        _to(link="eth9"),
+        "route to 198.51.100.0/24: link eth9 does not exist in the namespace of the route. Available: eth0, eth1, lo",
     ),
     "link missing in another namespace": Case(
         _to(6, link="eth0", netns="guest"),
-        "route to 2001:db8:7::/48 in netns guest: there is no link eth0 in its namespace. There are: lo",
+        "route to 2001:db8:7::/48 in netns guest: link eth0 does not exist in the namespace of the route. Available: lo",
     ),
     "link down": Case(_to(link="eth1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
     "link down, with a gateway": Case(_to(link="eth1", gateway="203.0.113.1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
@@ -537,7 +537,7 @@ CASES: dict[str, Case] = {
     ),
     "gateway in no network": Case(_to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9")),
     "gateway in no network, IPv6": Case(_to(6, gateway="2001:db8:9::9"), _LINKLESS.format(TO[6], "2001:db8:9::9")),
-    "gateway behind a route that goes nowhere": Case(
+    "gateway behind a reject route": Case(
         _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add blackhole 10.9.9.0/24",)
     ),
     "gateway behind another gateway": Case(
@@ -545,31 +545,30 @@ CASES: dict[str, Case] = {
     ),
     "gateway in no network of the link": Case(
         _to(gateway="10.9.9.9", link="eth0"),
-        "route to 198.51.100.0/24: its gateway 10.9.9.9 is in no network of eth0. Add an address of that network to eth0, "
-        "or write onlink: true",
+        "route to 198.51.100.0/24: gateway 10.9.9.9 is in no network of eth0. Add an address of that network to eth0, "
+        "or set onlink: true",
     ),
     "gateway on another link": Case(
         _to(6, gateway="2001:db8::1", link="eth1"),
-        "route to 2001:db8:7::/48: its gateway 2001:db8::1 is in no network of eth1. Add an address of that network to eth1, "
-        "or write onlink: true",
+        "route to 2001:db8:7::/48: gateway 2001:db8::1 is in no network of eth1. Add an address of that network to eth1, "
+        "or set onlink: true",
     ),
     "gateway is our own": Case(
         _to(gateway="192.0.2.2"),
-        "route to 198.51.100.0/24: its gateway 192.0.2.2 is an address of this host (eth0). Write that of the router",
+        "route to 198.51.100.0/24: gateway 192.0.2.2 is an address of this host (eth0). Set the address of the router",
     ),
     "gateway is our own, on another link": Case(
         _to(6, gateway="2001:db8:1::2", link="eth0", onlink=True),
-        "route to 2001:db8:7::/48: its gateway 2001:db8:1::2 is an address of this host (eth1). Write that of the router",
+        "route to 2001:db8:7::/48: gateway 2001:db8:1::2 is an address of this host (eth1). Set the address of the router",
     ),
     "source not ours": Case(
         _to(link="eth0", source="192.0.2.77"),
-        "route to 198.51.100.0/24: its source 192.0.2.77 is no address of any link in this namespace. "
-        "Add it to the addresses of one",
+        "route to 198.51.100.0/24: source 192.0.2.77 is not an address of any link in the namespace. Add it to a link first",
     ),
     "source of another namespace": Case(
         _to(6, type="unreachable", source="2001:db8::2", netns="guest"),
-        "route to 2001:db8:7::/48 in netns guest: its source 2001:db8::2 is no address of any link in this namespace. "
-        "Add it to the addresses of one",
+        "route to 2001:db8:7::/48 in netns guest: source 2001:db8::2 is not an address of any link in the namespace. "
+        "Add it to a link first",
     ),
     "gateway that the kernel alone knows to be none": Case(
         _to(gateway="192.0.2.255"),

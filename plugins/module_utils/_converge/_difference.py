@@ -15,7 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, SetRoute
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made, restore_prefsrc
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made, restore_prefsrc
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DHCP,
     KERNEL,

@@ -22,8 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import check_clients, leased_routes_and_rules
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._order import ordered_links
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import ordered_routing
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._order import ordered_links, ordered_routing
 
 
 @dataclass(frozen=True)

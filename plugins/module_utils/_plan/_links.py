@@ -41,7 +41,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion im
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import renamed
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._recreation import recreate
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import interrupted_routes
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import restore_prefsrc
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import restore_prefsrc
 
 
 def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:

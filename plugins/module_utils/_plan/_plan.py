@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
@@ -30,7 +30,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan import _dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context, prepare
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._links import plan_link
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._namespaces import create_namespace, delete_namespace
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import routing_steps
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import plan_route
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import plan_rule
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ def _create_namespaces(context: Context) -> Iterator[Operation]:
 
 
 def _remove_routing(context: Context) -> Iterator[Operation]:
-    for item in context.removed_routing:
-        yield from routing_steps(item, context.predicted, context.removed)
+    yield from _plan_routing(context.removed_routing, context)
 
 
 def _change_links(context: Context) -> Iterator[Operation]:
@@ -92,8 +92,15 @@ def _add_leased_addresses(context: Context) -> Iterator[Operation]:
 
 
 def _set_routing(context: Context) -> Iterator[Operation]:
-    for item in context.desired_routing:
-        yield from routing_steps(item, context.predicted, context.removed)
+    yield from _plan_routing(context.desired_routing, context)
+
+
+def _plan_routing(items: Sequence[DesiredRoute | DesiredRule], context: Context) -> Iterator[Operation]:
+    for item in items:
+        if isinstance(item, DesiredRule):
+            yield from plan_rule(item, context.predicted)
+        else:
+            yield from plan_route(item, context.predicted, context.removed)
 
 
 def _remove_former_addresses(context: Context) -> Iterator[Operation]:

@@ -32,7 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion import delete
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import paused
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import is_restorable, restorable_contents
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     RA,
     STATIC,

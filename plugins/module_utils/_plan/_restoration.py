@@ -11,7 +11,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routing import is_kernel_made
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, STATIC, covers, owner
 
 

@@ -24,7 +24,7 @@ _DELETABLE = (0, 3, RTPROT_STATIC)
 _OWNERS = {0: "ip rule or another program", 3: "ip rule", 2: "the kernel", 9: "a router advertisement", 16: "a DHCP client"}
 
 
-def rule_steps(item: DesiredRule, state: State) -> Iterator[Operation]:
+def plan_rule(item: DesiredRule, state: State) -> Iterator[Operation]:
     """The operations for one rule. A changed rule is created before the old one is deleted: in between, both exist."""
     current = state.rules.get(item.key.at, ())
     if item.present:
