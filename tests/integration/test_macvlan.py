@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every option of macvlan on the real kernel, by the ladder: check, apply, check, apply, for each value in turn."""
+"""Options of macvlan on the real kernel, with the ladder (check, apply, check, apply) for each value in turn."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ MAC1, MAC2, MAC3 = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
 
 
 def data(name: str) -> Oracle:
-    """An oracle: an attribute of the kind."""
+    """Return a function that reads an attribute of the kind."""
     return ladder.data("mv0", name)
 
 
 def senders(host: Host) -> set[str]:
-    """An oracle: the list of source mode."""
+    """Return a function that reads the list of mode source."""
     return {item["mac"] if isinstance(item, dict) else item for item in host.kind_data("mv0").get("macaddr_data", [])}
 
 
 def bc_cutoff(host: Host) -> int:
-    """An oracle by hand: IFLA_MACVLAN_BC_CUTOFF, which the kernel does not send while it is 1."""
+    """Return a function that reads IFLA_MACVLAN_BC_CUTOFF, which the kernel omits while it is 1."""
     found = nested(host, "mv0", INFO_DATA, 9)
     return 1 if found is None else found
 
 
-# option: what the link needs besides, the values in turn, what the kernel has to show for each
+# option: other required options, values to set in turn, and what the kernel must show for each value
 LADDERS: dict[str, tuple[dict[str, Any], list[Rung]]] = {
     **{option: ({}, values) for option, values in common_ladders("mv0").items()},
     "mode": ({}, [(mode, data("mode"), mode) for mode in ("private", "vepa", "bridge", "source")]),
@@ -69,7 +69,7 @@ LADDERS: dict[str, tuple[dict[str, Any], list[Rung]]] = {
 @pytest.mark.parametrize("others", ["down", "up"])
 @pytest.mark.parametrize("option", LADDERS)
 def test_option(host: Host, option: str, others: str) -> None:
-    """Create with the first value, change to each other one, delete, delete again."""
+    """The option is set at creation, changed to each other value, and the link is deleted twice."""
     for bridge in ("br0", "br1"):
         host.ip("link", "add", bridge, "type", "bridge")
     base, values = LADDERS[option]
@@ -86,7 +86,7 @@ def test_option(host: Host, option: str, others: str) -> None:
 
 @pytest.mark.parametrize("option", ["num_tx_queues", "num_rx_queues"])
 def test_queues(host: Host, option: str) -> None:
-    """Taken at creation only: a change needs the link to be created again."""
+    """Queues can be set only at creation. A change requires the link to be recreated."""
     common = {"name": "mv0", "lower_device": "eth0"}
     climb(host, "macvlan", **common, **{option: 3})
     assert host.link("mv0")[option] == 3
@@ -103,7 +103,7 @@ MODES = ("private", "vepa", "bridge", "passthru", "source")
 @pytest.mark.parametrize("after", MODES)
 @pytest.mark.parametrize("before", MODES)
 def test_mode_transition(host: Host, before: str, after: str) -> None:
-    """12 live, 5 with nothing to do, 8 that need the link to be created again."""
+    """12 changes are live, 5 change nothing, and 8 require the link to be recreated."""
     host.apply("macvlan", name="mv0", lower_device="eth0", mode=before, alias="kept", admin_state="up")
     index = host.link("mv0")["ifindex"]
     if before == after:
@@ -124,7 +124,7 @@ def test_mode_transition(host: Host, before: str, after: str) -> None:
 
 
 def test_everything_at_once(host: Host) -> None:
-    """All options in one task, created straight in another namespace."""
+    """All options are set in one task, and the link is created directly in another namespace."""
     climb(
         host,
         "macvlan",
@@ -165,13 +165,13 @@ def _addresses(host: Host, netns: str, name: str) -> list[dict[str, Any]]:
     return json.loads(ip("-j", "address", "show", "dev", name, netns=netns))[0]["addr_info"]
 
 
-def test_settings_hold_before_up(host: Host) -> None:
-    """disable_ipv6 and the address generation mode come before up: there is never a link-local address."""
+def test_settings_before_up(host: Host) -> None:
+    """disable_ipv6 and the address generation mode are set before up: no link-local address ever exists."""
     climb(host, "macvlan", name="mv0", lower_device="eth0", sysctls={"ipv6.disable_ipv6": 1}, admin_state="up")
     assert _addresses(host, host.netns, "mv0") == []
 
 
-def test_lower_device_elsewhere(host: Host) -> None:
+def test_lower_device_in_another_namespace(host: Host) -> None:
     """lower_device_netns: the lower device is in another namespace than the task."""
     host.ip("link", "set", "eth1", "netns", "guest")
     climb(host, "macvlan", name="mv0", lower_device="eth1", lower_device_netns="guest", mode="bridge")
@@ -183,7 +183,7 @@ def test_lower_device_elsewhere(host: Host) -> None:
 
 
 def test_namespace_by_path_and_by_two_names(host: Host) -> None:
-    """A path and a name, and two names, mean the same namespace."""
+    """A path and a name, or two names, identify the same namespace."""
     climb(host, "macvlan", name="mv0", netns="/run/netns/guest", lower_device="eth0")
     stay(host, "macvlan", name="mv0", netns="guest", lower_device="eth0")
     stay(host, "macvlan", name="mv0", netns="/var/run/netns/guest", lower_device="eth0", lower_device_netns=host.netns)
@@ -191,7 +191,7 @@ def test_namespace_by_path_and_by_two_names(host: Host) -> None:
 
 @pytest.mark.parametrize("state", ["up", "require"])
 def test_lower_device_state(host: Host, state: str) -> None:
-    """up brings the lower device up in the same plan; require fails while it is down."""
+    """up sets the lower device up in the same plan. require fails while it is down."""
     host.ip("link", "set", "eth0", "down")
     params = {"name": "mv0", "lower_device": "eth0", "lower_device_state": state}
     if state == "require":
@@ -208,7 +208,7 @@ def test_lower_device_state(host: Host, state: str) -> None:
 
 
 def test_lower_device_down_is_warned_of(host: Host) -> None:
-    """Without lower_device_state, a warning; without a carrier too."""
+    """Without lower_device_state, a lower device that is down or has no carrier causes a warning."""
     host.ip("link", "set", "eth0", "down")
     done = host.apply("macvlan", name="mv0", lower_device="eth0")
     assert "lower device eth0 is down, so no frames pass" in str(done["warnings"])
@@ -219,7 +219,7 @@ def test_lower_device_down_is_warned_of(host: Host) -> None:
 
 
 def test_mac_is_in_the_creating_request(host: Host) -> None:
-    """The kernel notes a MAC as set by somebody (3), which keeps udev's hands off: also a random one, locally administered."""
+    """The kernel records a given or random MAC address as set by a user (3), so udev does not change it."""
     host.apply(
         "topology", macvlan=[{"name": "mv0", "lower_device": "eth0", "address": MAC1}, {"name": "mv1", "lower_device": "eth0"}]
     )

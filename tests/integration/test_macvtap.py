@@ -1,7 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Macvtap on the real kernel: its device node, which is told by its number, and the options that it shares with macvlan."""
+"""Macvtap on the real kernel:
+
+its device node, which its device number identifies, and the options that it shares with macvlan.
+"""
 
 from __future__ import annotations
 
@@ -42,40 +45,40 @@ from ansible_collections.patchbay.netdev.tests.integration.ladder import (
 
 MAC1, MAC2, MAC3 = "02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03"
 NOBODY, USERS = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("users").gr_gid
-VNET_HEADER = bytes(10)  # no checksum to be made, nothing to be cut in pieces
-ETHERTYPE = 0x88B5  # for local experiments: no other frame on the cable has it
+VNET_HEADER = bytes(10)  # no checksum and no segmentation
+ETHERTYPE = 0x88B5  # for local experiments: no other frame on the cable has this type
 
 
 pytestmark = pytest.mark.usefixtures("nodes")
 
 
 def node_of(host: Host, name: str = "mt0", netns: str | None = None) -> Path:
-    """Where the kernel puts the node of a link."""
+    """Return the path where the kernel creates the device node of a link."""
     return Path(f"/dev/tap{host.link(name, netns)['ifindex']}")
 
 
 def number_of(host: Host, name: str = "mt0", netns: str | None = None) -> str:
-    """The device number that the kernel names for a link."""
+    """Return the device number that the kernel reports for a link."""
     return sysfs(host, f"{name}/macvtap/tap{host.link(name, netns)['ifindex']}/dev", netns)
 
 
 def owner(host: Host) -> int:
-    """An oracle: the node's owner."""
+    """Return a function that reads the owner of the node."""
     return os.stat(node_of(host)).st_uid
 
 
 def group(host: Host) -> int:
-    """An oracle: the node's group."""
+    """Return a function that reads the group of the node."""
     return os.stat(node_of(host)).st_gid
 
 
 def mode(host: Host) -> int:
-    """An oracle: the node's permissions."""
+    """Return a function that reads the permissions of the node."""
     return stat.S_IMODE(os.stat(node_of(host)).st_mode)
 
 
 def senders(host: Host) -> set[str]:
-    """An oracle: the list of source mode."""
+    """Return a function that reads the list of mode source."""
     return {item["mac"] if isinstance(item, dict) else item for item in host.kind_data("mt0").get("macaddr_data", [])}
 
 
@@ -98,7 +101,7 @@ LADDERS: dict[str, tuple[dict[str, Any], list[Rung]]] = {
 
 @pytest.mark.parametrize("option", LADDERS)
 def test_option(host: Host, option: str) -> None:
-    """Create with the first value, change to each other one, delete, delete again."""
+    """The option is set at creation, changed to each other value, and the link is deleted twice."""
     base, values = LADDERS[option]
     common = {"name": "mt0", "lower_device": "eth0", **base}
     for value, read, expected in values:
@@ -112,7 +115,7 @@ def test_option(host: Host, option: str) -> None:
 
 
 def test_node_options_are_independent(host: Host) -> None:
-    """Each leaves the others alone, also when somebody else set them."""
+    """Each option keeps the others, also values that another program set."""
     host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0660")
     os.chown(node_of(host), NOBODY, USERS)
     climb(host, "macvtap", name="mt0", device_mode="0600")
@@ -122,7 +125,7 @@ def test_node_options_are_independent(host: Host) -> None:
 
 
 def test_special_bits_are_seen(host: Host) -> None:
-    """A mode is the whole mode: a bit above the nine is a difference."""
+    """A mode includes all bits: a bit above the nine permission bits is a difference."""
     host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0660")
     os.chmod(node_of(host), 0o2660)
     climb(host, "macvtap", name="mt0", device_mode="0660")
@@ -130,7 +133,7 @@ def test_special_bits_are_seen(host: Host) -> None:
 
 
 def test_result(host: Host) -> None:
-    """The node, its number as sysfs has it, and an element for libvirt."""
+    """The result has the node, its number as in sysfs, and an element for libvirt."""
     done = climb(host, "macvtap", name="mt0", lower_device="eth0", address=MAC1, device_group="users", device_mode="0660")
     link = done["link"]
     assert link["device"] == str(node_of(host))
@@ -149,7 +152,7 @@ def test_result(host: Host) -> None:
 
 
 def test_where_sysfs_shows_this_namespace(host: Host) -> None:
-    """As it does on a host outside of namespaces: the kernel refuses to mount the same one there again."""
+    """sysfs shows this namespace, as on a host outside of namespaces, where the kernel refuses a second mount."""
 
     def enter_with_sysfs() -> None:
         enter(host.netns)
@@ -160,7 +163,7 @@ def test_where_sysfs_shows_this_namespace(host: Host) -> None:
 
 
 def test_name_of_a_link_is_escaped_for_libvirt(host: Host) -> None:
-    """A link may be named with signs that mean something in XML."""
+    """The name of a link may contain characters that are special in XML."""
     name = "a<'&\">b"
     done = host.apply("macvtap", name=name, lower_device="eth0")
     target = ElementTree.fromstring(done["link"]["libvirt_xml"]).find("target")
@@ -169,7 +172,7 @@ def test_name_of_a_link_is_escaped_for_libvirt(host: Host) -> None:
 
 
 def test_info_names_the_node(host: Host) -> None:
-    """link_info shows the same node, for a macvtap in another namespace too."""
+    """link_info returns the same node, for a macvtap in another namespace too."""
     host.apply("macvtap", name="mt0", netns="guest", lower_device="eth0", device_mode="0640")
     (found,) = host.apply("link_info", netns="guest", kind="macvtap")["links"]
     assert found["device"] == str(node_of(host, netns="guest"))
@@ -178,7 +181,7 @@ def test_info_names_the_node(host: Host) -> None:
 
 @pytest.mark.parametrize(("before", "after"), [("private", "passthru"), ("passthru", "bridge")])
 def test_recreation_keeps_the_node(host: Host, before: str, after: str) -> None:
-    """The kernel makes a new node for root alone: owner, group and mode are set again on it."""
+    """The kernel creates a new node for root only. Owner, group and mode are set again."""
     rights = {"device_owner": "nobody", "device_group": "users", "device_mode": "0660"}
     host.apply("macvtap", name="mt0", lower_device="eth0", mode=before, **rights)
     old = node_of(host)
@@ -212,7 +215,7 @@ def test_other_namespace(host: Host) -> None:
 
 @pytest.fixture
 def twins(host: Host) -> Path:
-    """mt0 here and mt1 in guest have the same number, so there is one node for both: that of mt0, the first."""
+    """Create mt0 here and mt1 in guest with the same number, so that both have one node: that of mt0, the first one."""
     host.ip("link", "set", "eth1", "netns", "guest")
     index = "7654321"
     host.ip("link", "add", "mt0", "link", "eth0", "index", index, "type", "macvtap")
@@ -223,7 +226,7 @@ def twins(host: Host) -> Path:
 
 
 def test_same_number_in_two_namespaces(host: Host, twins: Path) -> None:
-    """The node of another link is never touched, nor passed off as one's own."""
+    """The node of another link is neither changed nor returned."""
     before = twins.stat()
     refuse(
         host,
@@ -253,7 +256,7 @@ def test_same_number_in_two_namespaces(host: Host, twins: Path) -> None:
 
 
 def assert_own_node(host: Host, name: str, netns: str, permissions: int) -> int:
-    """By the device number in sysfs; its index."""
+    """Verify the device number in sysfs, and return the index of the link."""
     status = os.stat(node_of(host, name, netns))
     assert f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}" == number_of(host, name, netns)
     assert stat.S_IMODE(status.st_mode) == permissions
@@ -261,10 +264,10 @@ def assert_own_node(host: Host, name: str, netns: str, permissions: int) -> int:
 
 
 def test_new_link_avoids_a_taken_number(host: Host) -> None:
-    """The kernel would choose the number of a node of a link elsewhere: another one is chosen, and that node is untouched."""
+    """The kernel would choose a number whose node another link has. Another number is chosen, and that node is unchanged."""
     host.ip("link", "set", "eth1", "netns", "guest")
     last = 0
-    while last <= host.link("eth1", "guest")["ifindex"]:  # which kept its number, so that the next one is passed over
+    while last <= host.link("eth1", "guest")["ifindex"]:  # that link keeps its number, so the next one is skipped
         name = f"last{last}"
         ip("link", "add", name, "type", "bridge", netns="guest")
         last = host.link(name, "guest")["ifindex"]
@@ -279,7 +282,7 @@ def test_new_link_avoids_a_taken_number(host: Host) -> None:
 
 @pytest.fixture
 def rooms() -> Iterator[tuple[str, str]]:
-    """The names of two namespaces that a test makes, and which do not outlive it."""
+    """Return the names of two namespaces, and delete them after the test."""
     names = ("room", "side")
     yield names
     for netns in names:
@@ -287,7 +290,7 @@ def rooms() -> Iterator[tuple[str, str]]:
 
 
 def test_new_namespaces_share_no_node(host: Host, rooms: tuple[str, str]) -> None:
-    """Each starts to count at the same number, and has as many links when its macvtaps come."""
+    """Namespaces that start counting at the same number get macvtaps with different nodes."""
     first, second = rooms
     wanted = {
         "netns": [{"name": netns} for netns in rooms],
@@ -309,7 +312,7 @@ def test_new_namespaces_share_no_node(host: Host, rooms: tuple[str, str]) -> Non
 
 
 def test_chosen_number_may_be_taken(host: Host, rooms: tuple[str, str]) -> None:
-    """Somebody else makes links at the same moment: those numbers are passed over, and a name that is taken is still told."""
+    """Numbers that another program takes at the same time are skipped. A name that is taken is still reported."""
     ip("link", "add", "mt0", "link", "eth0", "type", "macvtap", netns=host.netns)
     ip("netns", "add", rooms[0])
     for place in (1, 2, 3):
@@ -322,7 +325,7 @@ def test_chosen_number_may_be_taken(host: Host, rooms: tuple[str, str]) -> None:
 
 
 def sent(*requests: Request) -> list[int | None]:
-    """What comes of each, on a gateway that has observed nothing: the errno of a refusal."""
+    """Return the errno of each refused request, on a gateway that has observed nothing."""
     found: list[int | None] = []
     with KernelGateway() as gateway:
         for request in requests:
@@ -335,10 +338,10 @@ def sent(*requests: Request) -> list[int | None]:
 
 
 def test_node_that_is_no_node(host: Host) -> None:
-    """A file that somebody put in the place of the node is not it, and is not touched."""
+    """A file in the place of the node is not treated as the node and not changed."""
     host.apply("macvtap", name="mt0", lower_device="eth0")
     node = node_of(host)
-    aside = node.rename(f"{node}-aside")  # the kernel takes away only what it made itself
+    aside = node.rename(f"{node}-aside")  # the kernel deletes only nodes that it created itself
     node.write_text("somebody's")
     try:
         told = host.run("macvtap", name="mt0", device_mode="0666")
@@ -395,12 +398,12 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_refusal(host: Host, name: str) -> None:
-    """The whole sentence, and nothing changed."""
+    """The whole message is compared, and nothing changes."""
     refuse(host, "macvtap", REFUSALS[name])
 
 
 def in_namespace(netns: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns in a thread that is in this namespace: a socket stays there."""
+    """Return the result of `work` from a thread in this namespace. A socket stays there."""
     found: list[Any] = []
 
     def run() -> None:
@@ -426,7 +429,7 @@ def _frame(target: str, sender: str, text: str) -> bytes:
 
 
 def test_frames_through_the_node(host: Host) -> None:
-    """What a virtual machine does: it reads and writes frames, each after a header of 10 bytes."""
+    """Frames pass through the node as for a virtual machine, each after a header of 10 bytes."""
     device = host.apply(
         "macvtap", name="mt0", lower_device="eth0", mode="bridge", address=MAC1, device_mode="0660", admin_state="up"
     )["link"]["device"]
@@ -446,7 +449,7 @@ def test_frames_through_the_node(host: Host) -> None:
 
 
 def _read_frame(node: int) -> bytes:
-    """The next frame of this test: the neighbours' own traffic comes by as well."""
+    """Return the next frame of this test, without the traffic of neighbors."""
     end = time.monotonic() + 5
     while time.monotonic() < end:
         if select.select([node], [], [], 0.1)[0]:
@@ -457,7 +460,7 @@ def _read_frame(node: int) -> bytes:
 
 
 def test_sentence_of_a_change(host: Host) -> None:
-    """The node's rights are told as people write them."""
+    """The operation shows permissions in octal notation."""
     host.apply("macvtap", name="mt0", lower_device="eth0", device_mode="0640", device_owner="nobody")
     done = climb(host, "macvtap", name="mt0", device_mode="0660", device_owner="root")
     (sentence,) = done["operations"]

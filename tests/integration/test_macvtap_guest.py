@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook macvtap_guest: a guest's user opens its node and is heard on the network, and guests go out by NAT."""
+"""The playbook macvtap_guest: the user of a guest opens its node and communicates with the network, and guests use NAT."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.tests.integration.playbooks import LAN,
 
 MAC, ADDRESS = "52:54:00:12:34:01", "192.0.2.101"
 GUEST = {"name": "guest1", "lower_device": "eth0", "address": MAC, "device_owner": "nobody", "device_mode": "0600"}
-# a guest that answers ARP, told by its node, its MAC and its address: before each frame are ten bytes of nothing
+# a guest that replies to ARP requests, given its node, MAC address and IP address: each frame has a header of ten bytes
 ANSWERS = """
 import os, socket, sys
 node, mac, own = os.open(sys.argv[1], os.O_RDWR), bytes.fromhex(sys.argv[2].replace(":", "")), socket.inet_aton(sys.argv[3])
@@ -34,11 +34,11 @@ while True:
 _numbers = itertools.count(1)
 
 
-# --- links and their nodes, which only the machine itself has ---
+# --- links and their nodes, which only exist on the machine itself ---
 
 
 def play(host: Host, *words: str, **variables: Any) -> str:
-    """What ansible-playbook prints, in the namespace of the host, without a gateway and without files of the next boot."""
+    """Return the output of ansible-playbook in the namespace of the host, without a gateway and without boot configuration."""
     given = {"macvtap_guest_links": [GUEST], "macvtap_guest_gateway": {}, "macvtap_guest_persist": "none", **variables}
     command = ["nsenter", f"--net=/run/netns/{host.netns}", *command_line("macvtap_guest", *words, **given)]
     done = subprocess.run(command, cwd=CLONE, capture_output=True, text=True, check=False)
@@ -47,7 +47,7 @@ def play(host: Host, *words: str, **variables: Any) -> str:
 
 
 def test_guest_on_the_network(host: Host) -> None:
-    """Its user opens the node, another one does not, and the network hears it with its MAC; then all is as before."""
+    """Its user, and no other user, opens the node, the network sees its MAC address, and absent restores the state before."""
     with own_nodes(host.netns):
         before = dump([host.netns])
         assert changes(play(host, "--check", "--diff")) == 1
@@ -77,7 +77,7 @@ def test_guest_on_the_network(host: Host) -> None:
 
 
 def guest_of(user: str, node: str) -> list[str]:
-    """The command of a guest that runs as somebody without rights."""
+    """Return the command that runs a guest as an unprivileged user."""
     plain = ["setpriv", "--reuid", user, "--regid", "65534", "--clear-groups", "--inh-caps=-all"]
     return [*plain, "/usr/bin/python3", "-c", ANSWERS, node, MAC, ADDRESS]
 
@@ -87,7 +87,7 @@ def guest_of(user: str, node: str) -> list[str]:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A host with an address on the network."""
+    """Create a host with an address on the network."""
     made = Site(f"hypervisor{next(_numbers)}")
     start_switch()
     hosts("start", made.name)
@@ -99,13 +99,13 @@ def site() -> Iterator[Site]:
 
 
 def start(site: Site) -> None:
-    """Plug it in."""
+    """Connect the host."""
     site.plug("eth0")
     site.sh("ip address add 192.0.2.10/24 dev eth0")
 
 
 def make_guest(site: Site) -> None:
-    """A guest of the host's own network 10.99.0.0/24, which has no reader of a node: frames are frames."""
+    """Create a guest in the network 10.99.0.0/24 without a device node, because frames are the same."""
     site.sh(
         f"ip netns add guest; ip link add eth0 link eth0 netns guest address {MAC} type macvlan mode bridge;"
         "ip -n guest address add 10.99.0.2/24 dev eth0; ip -n guest link set eth0 up; ip -n guest route add default via 10.99.0.1"
@@ -113,12 +113,12 @@ def make_guest(site: Site) -> None:
 
 
 def wire(command: str, check: bool = True) -> str:
-    """What a shell command prints at the other end of the cable."""
+    """Return the output of a shell command at the other end of the cable."""
     return hosts("enter", "wire", "sh", "-euc", command, check=check).stdout
 
 
-def assert_goes_out(site: Site) -> None:
-    """By NAT: the network sees the host's address and its card's MAC alone, and no one there knows a way to the guest."""
+def assert_uses_nat(site: Site) -> None:
+    """Verify that the network sees only the IP address and MAC address of the host, and has no route to the guest."""
     site.sh("ip neigh flush all; ip -n guest neigh flush all")
     wire("ip neigh flush all")
     watch = "timeout 4 tcpdump -l -e -n -i br0 icmp 2>/dev/null"
@@ -137,25 +137,25 @@ def assert_goes_out(site: Site) -> None:
 
 
 def who_answers_for_the_host() -> set[str]:
-    """Everybody who does, on the network."""
+    """Return all MAC addresses that reply for the host on the network."""
     said = wire(f"arping -c 3 -w 3 -I br0 -s {LAN} 192.0.2.10", check=False)
     return {mac.lower() for mac in re.findall(r"\[([0-9A-Fa-f:]{17})\]", said)}
 
 
 def test_gateway(site: Site) -> None:
-    """From nothing and back, and what somebody took away in between is there again."""
-    one = {"lower_device": "eth0", "addresses": "10.99.0.1/24"}  # without a list
+    """The gateway is created and deleted, and parts that another program deleted in between are restored."""
+    one = {"lower_device": "eth0", "addresses": "10.99.0.1/24"}  # a single value without a list
     given = {"macvtap_guest_links": [], "macvtap_guest_gateway": one, "macvtap_guest_persist": "none"}
     disk, before, rules = site.disk(), site.settled(), site.sh("nft list ruleset").stdout
     site.climb("macvtap_guest", **given)
     kernel = site.settled()
     make_guest(site)
-    assert_goes_out(site)
+    assert_uses_nat(site)
     assert who_answers_for_the_host() == {site.sh("cat /sys/class/net/eth0/address").stdout.strip()}
     site.sh("nft flush ruleset; ip netns exec guest true")
     assert not site.hears(LAN, "guest", 1)
     assert site.play("macvtap_guest", **given) == 1
-    assert_goes_out(site)
+    assert_uses_nat(site)
     site.sh("ip netns del guest")
     assert_equal(site.settled(), kernel)
     assert_equal(site.disk(), disk, "without persist, nothing is for the next boot")
@@ -166,7 +166,7 @@ def test_gateway(site: Site) -> None:
 
 
 def test_reboot(site: Site) -> None:
-    """The example says persist: replay. What systemd would run here is what the unit says, once it is wanted."""
+    """The example sets persist: replay. The test runs the command of the unit, because the host has no systemd."""
     disk = site.disk()
     told = site.play("macvtap_guest", "--check", macvtap_guest_links=[])
     assert site.play("macvtap_guest", macvtap_guest_links=[]) == told
@@ -179,7 +179,7 @@ def test_reboot(site: Site) -> None:
     (command,) = re.findall("^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
     site.sh(command)
     make_guest(site)
-    assert_goes_out(site)
+    assert_uses_nat(site)
     assert site.play("macvtap_guest", macvtap_guest_links=[]) == 0
     site.sh("ip netns del guest")
     assert site.play("macvtap_guest", macvtap_guest_links=[], macvtap_guest_state="absent") > 0
@@ -188,8 +188,8 @@ def test_reboot(site: Site) -> None:
     assert left == []
 
 
-def test_name_that_would_be_a_rule(site: Site) -> None:
-    """It is refused in words, before anything is made."""
+def test_name_that_is_invalid_in_a_rule(site: Site) -> None:
+    """Such a name is refused before any change."""
     odd = {"lower_device": "eth0", "addresses": ["10.99.0.1/24"], "outgoing": 'eth0" drop; #', "forwarding": False}
     before = site.settled()
     said = " ".join(site.ran("macvtap_guest", check=False, macvtap_guest_links=[], macvtap_guest_gateway=odd).split())
@@ -198,7 +198,7 @@ def test_name_that_would_be_a_rule(site: Site) -> None:
 
 
 def test_without_nft(site: Site) -> None:
-    """What is missing is named."""
+    """The error names the missing program."""
     site.sh("rm /usr/sbin/nft")
     said = " ".join(site.ran("macvtap_guest", check=False, macvtap_guest_links=[]).split())
     assert "nft does not run on this host" in said

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Named network namespaces on the real kernel: those of iproute2 and ours are the same thing."""
+"""Named network namespaces on the real kernel: those of iproute2 and of this module are the same."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOM = Path("/run/netns/room")
 
 @pytest.fixture(autouse=True)
 def clean(host: Host) -> Iterator[None]:
-    """No namespace of a test outlives it."""
+    """Delete all namespaces after the test."""
     there = set(os.listdir("/run/netns"))
     yield
     for name in set(os.listdir("/run/netns")) - there:
@@ -41,17 +41,17 @@ def clean(host: Host) -> Iterator[None]:
 
 
 def known(names: list[str]) -> list[str]:
-    """Those that ip can look into."""
+    """Return the namespaces that ip can enter."""
     return [name for name in names if f"/run/netns/{name}" in mounted()]
 
 
 def mounted() -> list[str]:
-    """The places of all mounts."""
+    """Return all mount points."""
     return [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
 
 
 def climb(host: Host, /, **params: Any) -> dict[str, Any]:
-    """The four rungs; the result of applying it."""
+    """Verify the four runs of a change, and return the result of the first real run."""
     namespaces = known([host.netns, "guest", "room"])
     before = dump(namespaces)
     told = host.run("netns", check=True, **params)
@@ -65,8 +65,8 @@ def climb(host: Host, /, **params: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def living_in(netns: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a namespace."""
+def running_in(netns: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a process in a namespace."""
     with subprocess.Popen(["ip", "netns", "exec", netns, "sleep", "60"]) as process:
         try:
             end = time.monotonic() + 10
@@ -79,7 +79,7 @@ def living_in(netns: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_present_and_absent(host: Host) -> None:
-    """Make it, use it, take it away; everything is as before."""
+    """A namespace is created, used and deleted, and the state before is restored."""
     before = dump([host.netns, "guest"])
     done = climb(host, name="room")
     assert done["operations"] == ["create netns room"]
@@ -100,7 +100,7 @@ def test_present_and_absent(host: Host) -> None:
 
 
 def test_made_by_iproute2(host: Host) -> None:
-    """What `ip netns add` makes is there; ours can take it away."""
+    """A namespace of `ip netns add` exists for the module and can be deleted."""
     ip("netns", "add", "room")
     stay(host, "netns", name="room")
     climb(host, name="room", state="absent")
@@ -108,7 +108,7 @@ def test_made_by_iproute2(host: Host) -> None:
 
 
 def test_usable_by_iproute2(host: Host) -> None:
-    """ip looks into ours, runs programs in it, and takes it away."""
+    """ip lists, enters and deletes a namespace of the module."""
     climb(host, name="room")
     assert "room" in ip("netns", "list").split()
     inside = subprocess.run(["ip", "netns", "exec", "room", "ip", "-o", "link"], capture_output=True, text=True, check=True)
@@ -119,8 +119,8 @@ def test_usable_by_iproute2(host: Host) -> None:
 
 
 def test_seen_in_every_mount_namespace(host: Host) -> None:
-    """As those of iproute2: a process that lives apart from before sees what is made later, and sees it go."""
-    with subprocess.Popen(["ip", "netns", "exec", "guest", "sleep", "60"]) as apart:  # it has mounts of its own
+    """A process with its own mount namespace sees later namespaces appear and disappear, as with iproute2."""
+    with subprocess.Popen(["ip", "netns", "exec", "guest", "sleep", "60"]) as apart:  # it has its own mount namespace
         try:
             end = time.monotonic() + 10
             while os.stat(f"/proc/{apart.pid}/ns/mnt").st_ino == os.stat("/proc/self/ns/mnt").st_ino:
@@ -134,10 +134,10 @@ def test_seen_in_every_mount_namespace(host: Host) -> None:
             apart.kill()
 
 
-def test_processes_live_in_it(host: Host) -> None:
-    """Refused with their ids; with force the name goes, and they live on with their links."""
+def test_processes_in_it(host: Host) -> None:
+    """Deletion is refused with process IDs. With force, the name is removed, and the processes keep the namespace."""
     host.apply("topology", netns=[{"name": "room"}], veth=[{"name": "v0", "peer": {"name": "v1", "netns": "room"}}])
-    with living_in("room") as process:
+    with running_in("room") as process:
         inside = os.stat(f"/proc/{process.pid}/ns/net").st_ino
         refuse(
             host,
@@ -156,19 +156,19 @@ def test_processes_live_in_it(host: Host) -> None:
         assert os.stat(f"/proc/{process.pid}/ns/net").st_ino == inside
         assert host.link("v0")["linkinfo"]["info_kind"] == "veth", "the other end keeps the pair"
     end = time.monotonic() + 10
-    while host.link("v0"):  # nobody keeps the namespace any more
+    while host.link("v0"):  # no process keeps the namespace
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def test_force_without_processes(host: Host) -> None:
-    """Then it changes nothing of how a namespace goes."""
+    """Without processes force changes nothing."""
     host.apply("netns", name="room")
     assert climb(host, name="room", state="absent", force=True)["operations"] == ["delete netns room"]
 
 
 def test_file_left_behind(host: Host) -> None:
-    """Of a namespace whose mount is gone, as after a crash: it goes, and a new namespace takes its place."""
+    """A file without its mount, as after a crash, is replaced by a new namespace, and deleted with absent."""
     leave_behind()
     done = climb(host, name="room", state="absent")
     assert (done["operations"], done["netns"]) == (["delete netns room"], None)
@@ -182,20 +182,20 @@ def test_file_left_behind(host: Host) -> None:
 
 
 def leave_behind() -> None:
-    """As a crash does: what `ip netns add` makes, without its mount."""
+    """Create a file as a crash leaves it: `ip netns add` without its mount."""
     ip("netns", "add", "room")
     subprocess.run(["umount", str(ROOM)], check=True)
     assert ROOM.is_file()
 
 
 def identity() -> tuple[int, ...]:
-    """What no look at the file changes."""
+    """Return what reading the file cannot change."""
     found = ROOM.lstat()
     return found.st_ino, found.st_mode, found.st_size, found.st_ctime_ns
 
 
 def test_check_mode_leaves_the_file(host: Host) -> None:
-    """It is foretold, and there afterwards, as it was."""
+    """Check mode predicts the deletion and keeps the file unchanged."""
     leave_behind()
     before = identity()
     for state in ("present", "absent"):
@@ -215,7 +215,7 @@ def test_check_mode_leaves_the_file(host: Host) -> None:
     ids=["file", "directory", "link", "special"],
 )
 def test_something_else_in_its_place(host: Host, make: Callable[[], object], found: str, state: str) -> None:
-    """What may be somebody's work is not taken away."""
+    """A file with content is not deleted."""
     make()
     before = identity()
     try:
@@ -231,8 +231,8 @@ def test_something_else_in_its_place(host: Host, make: Callable[[], object], fou
 
 
 @pytest.mark.parametrize("state", ["present", "absent"])
-def test_file_left_behind_comes_back(host: Host, state: str) -> None:
-    """When something fails later in the plan, it is as it was."""
+def test_file_left_behind_is_restored(host: Host, state: str) -> None:
+    """If a later operation fails, the file is restored."""
     leave_behind()
     before = (ROOM.stat().st_mode, ROOM.stat().st_size)
     ip("netns", "add", "side")
@@ -245,7 +245,7 @@ def test_file_left_behind_comes_back(host: Host, state: str) -> None:
 
 
 def test_file_that_became_a_namespace(host: Host) -> None:
-    """Between the look and the deletion somebody made it: it is not taken away."""
+    """A file that became a namespace after it was read is not deleted."""
     ip("netns", "add", "room")
     with KernelGateway() as gateway, pytest.raises(RequestFailed, match="/run/netns/room is in use by now"):
         gateway.execute(RemoveNetns("room", left_behind=True))
@@ -253,8 +253,8 @@ def test_file_that_became_a_namespace(host: Host) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_links_in_it_go(host: Host) -> None:
-    """With them the other ends of pairs, at once and not some time later; links that sit on others elsewhere go alone."""
+def test_links_in_it_are_deleted(host: Host) -> None:
+    """Links are deleted with the namespace, and their peers at once. A link with a lower device elsewhere is deleted alone."""
     before = dump([host.netns, "guest"])
     host.apply(
         "topology",
@@ -281,7 +281,7 @@ def test_links_in_it_go(host: Host) -> None:
 
 
 def test_links_elsewhere_sit_on_links_in_it(host: Host) -> None:
-    """They would go along, so they have to be named."""
+    """Links elsewhere whose lower device is in the namespace must be named in the task."""
     host.apply(
         "topology",
         netns=[{"name": "room"}],
@@ -300,21 +300,21 @@ def test_links_elsewhere_sit_on_links_in_it(host: Host) -> None:
 
 
 class Spoiler(KernelGateway):
-    """The real gateway, which makes the kernel refuse where a namespace is to go."""
+    """The real gateway, which makes the kernel refuse a request before the deletion of a namespace."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
 
     def execute(self, request: Request) -> None:
-        """Ask for something impossible first."""
+        """Send an impossible request first."""
         if isinstance(request, RemoveNetns) and request.name == self.name:
             super().execute(REFUSED_BY_KERNEL)
         super().execute(request)
 
 
 def fail(items: Sequence[Desired], name: str) -> tuple[str, list[str]]:
-    """What the user reads, and what could not be undone."""
+    """Return the error message and the changes that were not rolled back."""
     with Spoiler(name) as gateway, pytest.raises(ApplyFailed) as caught:
         converge(gateway, items, apply=True)
     return str(caught.value), caught.value.not_undone
@@ -322,8 +322,8 @@ def fail(items: Sequence[Desired], name: str) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("loopback", ["down", "up"])
 @pytest.mark.parametrize("spoiled", ["room", "side"])
-def test_failing_plan_brings_all_back(host: Host, spoiled: str, loopback: str) -> None:
-    """The links of a namespace are gone, or it is gone too, when something fails: all is as before, with what lived there."""
+def test_failing_plan_is_rolled_back(host: Host, spoiled: str, loopback: str) -> None:
+    """If an operation fails after the links or the namespace were deleted, everything is restored."""
     for name in ("room", "side"):
         ip("netns", "add", name)
     if loopback == "up":
@@ -351,7 +351,7 @@ def test_failing_plan_brings_all_back(host: Host, spoiled: str, loopback: str) -
 
 
 def test_with_links_in_one_task(host: Host) -> None:
-    """topology makes a namespace and links in it; check mode says the same and makes nothing."""
+    """topology creates a namespace with links. Check mode returns the same plan and creates nothing."""
     params: dict[str, Any] = {
         "netns": [{"name": "room"}],
         "veth": [{"name": "v0", "peer": {"name": "v1", "netns": "room", "admin_state": "up"}}],
@@ -381,7 +381,7 @@ def test_with_links_in_one_task(host: Host) -> None:
 
 
 def test_two_entries_contradict(host: Host, untouched: None) -> None:
-    """One present and one absent."""
+    """One entry has state present, the other one absent."""
     result = host.run("topology", netns=[{"name": "room"}, {"name": "room", "state": "absent"}])
     assert result["msg"] == (
         "netns room: listed twice with different options: state is present in netns[0] (room) and absent in netns[1] (room). "
@@ -389,8 +389,8 @@ def test_two_entries_contradict(host: Host, untouched: None) -> None:
     )
 
 
-def test_link_wanted_in_a_namespace_that_goes(host: Host) -> None:
-    """A contradiction too."""
+def test_link_in_a_deleted_namespace(host: Host) -> None:
+    """A present link in an absent namespace is a contradiction."""
     ip("netns", "add", "room")
     result = host.run(
         "topology",
@@ -414,7 +414,7 @@ def test_link_wanted_in_a_namespace_that_goes(host: Host) -> None:
 )
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_bad_name(host: Host, untouched: None, name: str, told: str, state: str) -> None:
-    """A namespace is told by its name."""
+    """A path is not a valid name of a namespace."""
     for check in (True, False):
         result = host.run("netns", check=check, name=name, state=state)
         assert result.get("failed"), result
@@ -423,7 +423,7 @@ def test_bad_name(host: Host, untouched: None, name: str, told: str, state: str)
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_name_too_long(host: Host, untouched: None, state: str) -> None:
-    """No file has such a name: a sentence, and no traceback."""
+    """A name that is too long for a file fails with a message, without a traceback."""
     result = host.run("netns", name="x" * 300, state=state)
     assert state == "absent" or result.get("failed"), result
     assert "Traceback" not in str(result)

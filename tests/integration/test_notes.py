@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands that articles on macvlan and veth teach: each has a task that leaves the kernel in the same state."""
+"""Commands from articles about macvlan and veth: tasks leave the kernel in the same state."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ansible_collections.patchbay.netdev.tests.integration.host import Host, ip
 
 MAC = "56:61:4f:7c:77:db"
 
-# What differs between two hosts that are the same: numbers, MACs made at random and what a bridge derives from them, timers.
+# Values that differ between two equal hosts: numbers, random MAC addresses and what bridges derive from them, and timers.
 _OF_THE_HOST = {"ifindex", "link_index", "link_netnsid", "link_netns", "bridge_id", "root_id", "designated_bridge", "gc_timer"}
 
 
 @dataclass(frozen=True)
 class Same:
-    """Shell commands (`guest`: a namespace that is there), the tasks that stand for them, and what both need."""
+    """Shell commands (`guest` is an existing namespace), the equivalent tasks, and the commands that both require."""
 
     commands: tuple[str, ...]
     tasks: tuple[tuple[str, dict[str, Any]], ...]
@@ -98,7 +98,7 @@ NOTES: dict[str, Same] = {
 
 @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
 def test_same(note: Same) -> None:
-    """The commands on one host, the tasks on another: the same links, in the same state."""
+    """The commands on one host and the tasks on another one result in the same state of the links."""
     with made_host() as host:
         fresh = seen(host)
         shell(host, *note.first, *note.commands)
@@ -115,7 +115,7 @@ def test_same(note: Same) -> None:
 
 @pytest.mark.parametrize("note", NOTES.values(), ids=NOTES)
 def test_nothing_left_to_do(host: Host, note: Same) -> None:
-    """The task after the commands on one host finds everything done."""
+    """The tasks change nothing on the host where the commands ran."""
     shell(host, *note.first, *note.commands)
     for module, params in note.tasks:
         assert host.apply(module, **params)["operations"] == []
@@ -123,13 +123,13 @@ def test_nothing_left_to_do(host: Host, note: Same) -> None:
 
 @pytest.mark.parametrize("mode", ["private", "vepa", "bridge", "passthru"])
 def test_mode_is_read(host: Host, mode: str) -> None:
-    """What `ip -d link show` is for."""
+    """link_info returns the mode that `ip -d link show` prints."""
     shell(host, f"ip link add link eth0 mv type macvlan mode {mode}")
     assert host.apply("link_info", name="mv")["links"][0]["mode"] == mode
 
 
 def shell(host: Host, *commands: str) -> None:
-    """Run commands on the host, as a user types them."""
+    """Run commands on the host as a user types them."""
     for command in commands:
         words = ["ip", "netns", "exec", host.netns, "sh", "-c", command]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -137,7 +137,7 @@ def shell(host: Host, *commands: str) -> None:
 
 
 def seen(host: Host) -> dict[str, Any]:
-    """All links of the host and of guest as `ip -d link` shows them, without what is its own."""
+    """Return the links of the host and of guest as `ip -d link` shows them, without values that differ between hosts."""
     return {
         f"{link['ifname']} in {place}": _comparable(link)
         for place, netns in (("host", host.netns), ("guest", "guest"))
@@ -158,7 +158,7 @@ def _comparable(value: Any) -> Any:
     }
     if not str(found.get("address", MAC)).startswith(MAC[:8]):
         found["address"] = "some"
-    if "flags" in found:  # the carrier comes at its own time
+    if "flags" in found:  # the kernel reports the carrier some time later
         found["flags"] = [word for word in found["flags"] if word not in ("LOWER_UP", "NO-CARRIER", "M-DOWN")]
         found.pop("qdisc", None)
     return found

@@ -1,9 +1,9 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is declared comes back: hosts with a disk of their own lose all that the kernel had, and the boot program makes it again.
+"""Declarations restore the state: the kernel state of a host with its own disk is lost, and the boot program restores it.
 
-A host here has no service manager, so the test runs what its init would run.
+The hosts have no service manager, so the test starts the boot program as their init would.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PYROUTE2 = "/usr/lib/python3/dist-packages/pyroute2"
 
 @pytest.fixture(scope="module", autouse=True)
 def wire() -> Iterator[None]:
-    """The other end of all cables."""
+    """Start the other end of all cables."""
     hosts("start", "wire")
     yield
     hosts("stop", "wire")
@@ -43,7 +43,7 @@ def wire() -> Iterator[None]:
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    """A new one."""
+    """Create a host."""
     made = Machine(f"machine{next(numbers)}")
     hosts("start", made.name)
     try:
@@ -108,7 +108,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 def test_ladder(machine: Machine) -> None:
-    """Check mode names the files and touches none; the second run has nothing to do."""
+    """Check mode names the files without writing them. The second run changes nothing."""
     before, shown = machine.disk(), machine.settled()
     told = machine.run("topology", check=True, persist="replay", macvlan=[MV0])
     assert told.get("changed"), told
@@ -136,8 +136,8 @@ def test_ladder(machine: Machine) -> None:
     assert machine.check() == (0, [])
 
 
-def test_files_are_root_s_whatever_the_umask(machine: Machine) -> None:
-    """What root runs at boot, nobody else may write."""
+def test_files_belong_to_root_with_any_umask(machine: Machine) -> None:
+    """Files of the program that root runs at boot are writable for root only."""
     machine.run("macvlan", inside=lambda: void(os.umask(0)), persist="replay", **MV0)
     found = machine.disk()
     assert {path: found[path][0] for path in ("/etc/patchbay", FOLDER, "/usr/local/lib/patchbay", ENGINE)} == {
@@ -149,23 +149,23 @@ def test_files_are_root_s_whatever_the_umask(machine: Machine) -> None:
 
 
 def warnings(result: dict[str, Any]) -> list[str]:
-    """The sentences of a result, which this Ansible wraps and an older one does not."""
+    """Return the warnings of a result in one line each, because only some Ansible versions wrap them."""
     return [note if isinstance(note, str) else note["event"]["msg"] for note in result.get("warnings", [])]
 
 
 def void(_value: object) -> None:
-    """Forget it."""
+    """Ignore a request."""
 
 
-def test_without_a_service_manager_the_command_is_told(machine: Machine) -> None:
-    """Once, when the files are written."""
+def test_without_a_service_manager(machine: Machine) -> None:
+    """The result names the boot command once, when the files are written."""
     (note,) = warnings(machine.apply("macvlan", persist="replay", **MV0))
     assert note.endswith(f"Have the host run this command as root at each boot: {COMMAND}")
     assert "warnings" not in machine.apply("macvlan", persist="replay", **MV0)
 
 
-def test_none_takes_the_files_away(machine: Machine) -> None:
-    """And leaves the link; from then on no file is touched."""
+def test_none_deletes_the_files(machine: Machine) -> None:
+    """The link is kept, and later tasks write no files."""
     before = machine.disk()
     machine.apply("macvlan", persist="replay", **MV0)
     shown = machine.settled()
@@ -183,8 +183,8 @@ def test_none_takes_the_files_away(machine: Machine) -> None:
 # --- the reboot ---
 
 
-def test_everything_comes_back(machine: Machine) -> None:
-    """The kernel shows the same in all namespaces, the program finds nothing to do, and neither does the next run."""
+def test_everything_is_restored(machine: Machine) -> None:
+    """The kernel state is the same in all namespaces, and neither the program nor the next run makes changes."""
     disk = machine.disk()
     bare = machine.settled()
     machine.apply("topology", persist="replay", **EVERYTHING)
@@ -205,13 +205,13 @@ def test_everything_comes_back(machine: Machine) -> None:
     assert machine.replay() == (0, [])
     assert machine.disk() == files
 
-    # and goes, file by file and link by link
+    # then each file and each link is deleted
     absent = {
         name: [{**entry, "state": "absent"} for entry in entries]
         for name, entries in EVERYTHING.items()
         if name not in ("link", "bridge_port")
     }
-    machine.apply("topology", allow_lockout=True, **absent)  # one is the default route
+    machine.apply("topology", allow_lockout=True, **absent)  # one of them is the default route
     machine.apply("topology", persist="none", link=[{"name": "eth0"}, {"name": "eth1"}])
     assert_equal(machine.disk(), disk)
     assert machine.disk() == disk
@@ -219,15 +219,15 @@ def test_everything_comes_back(machine: Machine) -> None:
     assert_equal(machine.settled(), bare)
 
 
-def test_link_deleted_by_hand(machine: Machine) -> None:
-    """The program names it and brings it back; so would a run of the task."""
+def test_link_deleted_manually(machine: Machine) -> None:
+    """The program reports a deleted link and restores it, and so does a task."""
     machine.apply("topology", persist="replay", macvlan=[MV0, {**MV0, "name": "mv1"}])
     before = machine.settled()
     machine.sh("ip link del mv0; ip link set mv1 mtu 1300")
     status, differs = machine.check()
     assert status == 2
     assert any("create mv0: macvlan on eth0" in line for line in differs), differs
-    assert any("mv1" in line and "mtu 1300 -> 1500" in line for line in differs) is False  # which nobody declared
+    assert any("mv1" in line and "mtu 1300 -> 1500" in line for line in differs) is False  # which was not declared
     assert machine.replay()[0] == 0
     machine.sh("ip link set mv1 mtu 1500")
     assert_equal(machine.settled(), before)
@@ -235,7 +235,7 @@ def test_link_deleted_by_hand(machine: Machine) -> None:
 
 @pytest.mark.parametrize(("name", "peer"), [("v0", "v2"), ("v2", "v1"), ("v2", "v0"), ("v1", "v2")])
 def test_renamed_end_of_a_pair(machine: Machine, name: str, peer: str) -> None:
-    """It comes back under its new name with what was said of it, whichever end the task names."""
+    """A renamed end is restored under its new name with its attributes, whichever end the task names."""
     first = {"name": "v0", "mtu": 1300, "peer": {"name": "v1", "mtu": 1400, "addresses": ["192.0.2.1/24"]}}
     machine.apply("veth", persist="replay", **first)
     machine.apply("veth", persist="replay", name=name, peer={"name": peer})
@@ -248,8 +248,8 @@ def test_renamed_end_of_a_pair(machine: Machine, name: str, peer: str) -> None:
     assert not machine.apply("veth", persist="replay", name=name, peer={"name": peer})["changed"]
 
 
-def test_port_that_somebody_else_attached(machine: Machine) -> None:
-    """Its bridge is known to the declaration, and so its settings come back."""
+def test_port_that_another_program_attached(machine: Machine) -> None:
+    """The declaration includes the bridge of the port, so the settings are restored."""
     machine.apply(
         "topology", persist="replay", bridge=[{"name": "br0", "address": mac(4)}], veth=[{"name": "v0", "peer": {"name": "v1"}}]
     )
@@ -262,11 +262,11 @@ def test_port_that_somebody_else_attached(machine: Machine) -> None:
     assert_equal(machine.settled(), before)
 
 
-# --- what is not well ---
+# --- faults ---
 
 
-def test_check_says_what_differs(machine: Machine) -> None:
-    """0, 2 or 1, a sentence for each, and not the means to change anything."""
+def test_check_reports_differences(machine: Machine) -> None:
+    """--check exits with 0, 2 or 1, prints one line per difference, and requires no write access."""
     machine.apply("macvlan", persist="replay", mtu=1400, **MV0)
     assert machine.check() == (0, [])
     machine.sh("ip link set mv0 mtu 1300")
@@ -300,8 +300,8 @@ BAD = {
 }
 
 
-def test_bad_declarations_keep_no_other_from_coming_back(machine: Machine) -> None:
-    """Each is named, and the program fails; all that is good is there."""
+def test_bad_declarations(machine: Machine) -> None:
+    """Each bad declaration is reported, the program fails, and all others are restored."""
     bridge = {"name": "br0", "address": mac(9)}
     machine.apply("topology", persist="replay", macvlan=[MV0], bridge=[bridge], netns=[{"name": "blue"}])
     before = machine.settled()
@@ -317,8 +317,8 @@ def test_bad_declarations_keep_no_other_from_coming_back(machine: Machine) -> No
     assert machine.check()[0] == 1
 
 
-def test_what_waits_comes_when_its_lower_device_does(machine: Machine) -> None:
-    """The rest does not wait for it."""
+def test_missing_lower_device(machine: Machine) -> None:
+    """A link is restored when its lower device appears. Other links do not wait."""
     late = {"name": "late0", "lower_device": "eth1", "controller": "br0", "admin_state": "up"}
     machine.apply("topology", persist="replay", macvlan=[MV0, late], bridge=[{"name": "br0"}])
     before = machine.settled()
@@ -335,8 +335,8 @@ def test_what_waits_comes_when_its_lower_device_does(machine: Machine) -> None:
     assert machine.check() == (0, [])
 
 
-def test_file_edited_by_hand(machine: Machine) -> None:
-    """The next run shows what it says in the diff and puts it right; the kernel needs nothing."""
+def test_file_edited_manually(machine: Machine) -> None:
+    """The next run shows the difference and restores the file without a change of the kernel."""
     machine.apply("macvlan", persist="replay", mtu=1400, **MV0)
     path = machine.path(f"{FOLDER}/link-mv0.json")
     good = path.read_text(encoding="utf-8")
@@ -357,8 +357,8 @@ def test_file_edited_by_hand(machine: Machine) -> None:
     assert path.read_text(encoding="utf-8") == good
 
 
-def test_program_damaged_by_hand(machine: Machine) -> None:
-    """It is written again, and proved again."""
+def test_program_damaged_manually(machine: Machine) -> None:
+    """The program is written and tested again."""
     machine.apply("macvlan", persist="replay", **MV0)
     good = machine.disk()
     machine.path(ENGINE).write_bytes(b"nothing")
@@ -379,7 +379,10 @@ CHANGE: dict[str, Any] = {
 
 
 def sabotage(place: int, counted: int | None = None) -> Callable[[], None]:
-    """Have the gateway fail at this request; counted: a file descriptor that learns how many there were."""
+    """Make the gateway fail at this request.
+
+    counted: a file descriptor that receives the number of requests.
+    """
     real = KernelGateway.execute
     sent = itertools.count()
 
@@ -397,12 +400,12 @@ def sabotage(place: int, counted: int | None = None) -> Callable[[], None]:
     return inside
 
 
-def test_failure_at_any_place_undoes_the_files(machine: Machine) -> None:
-    """Whatever was to be done when it happened: the listing of the disk and the kernel's are as before."""
+def test_failure_at_any_request_restores_the_files(machine: Machine) -> None:
+    """Disk and kernel state are as before, whichever request failed."""
     gone = {"name": "gone0", "lower_device": "eth0", "admin_state": "up", "address": mac(9)}
     machine.apply("topology", persist="replay", macvlan=[{**MV0, "mtu": 1400}, gone])
     damaged = b"of another release"
-    machine.path(ENGINE).write_bytes(damaged)  # so that the program is written again, and proved
+    machine.path(ENGINE).write_bytes(damaged)  # so that the program is written and tested again
     disk, shown = machine.disk(), machine.settled()
     reader, writer = os.pipe()
     told = machine.run("topology", check=True, persist="replay", **CHANGE)
@@ -432,7 +435,7 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_kernel_refuses_and_nothing_is_left(machine: Machine) -> None:
-    """Without sabotage: the first declaration of a host, with an MTU that the lower device does not have."""
+    """The first declaration of a host, with an MTU above that of the lower device, leaves nothing."""
     disk, shown = machine.disk(), machine.settled()
     result = machine.run("topology", persist="replay", macvlan=[{**MV0, "mtu": 9000}])
     assert result.get("failed"), result
@@ -445,7 +448,7 @@ def test_kernel_refuses_and_nothing_is_left(machine: Machine) -> None:
 
 @pytest.mark.parametrize("lacking", ["nothing to import", "no library at all"])
 def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None:
-    """The task says so now, and not the host after the next boot; everything is undone."""
+    """The task fails and is rolled back, so that the failure does not appear at the next boot."""
     if lacking == "nothing to import":
         machine.path(f"{PYROUTE2}/netlink/__init__.py").write_text("raise ImportError('no netlink')\n", encoding="utf-8")
     else:
@@ -463,8 +466,8 @@ def test_interpreter_without_the_library(machine: Machine, lacking: str) -> None
     assert_equal(machine.settled(), shown)
 
 
-def test_interpreter_of_the_task_steps_in(machine: Machine) -> None:
-    """When the system's has no library, and this one has it."""
+def test_interpreter_of_the_task_is_used(machine: Machine) -> None:
+    """If the system interpreter has no library, that of the task is used."""
     machine.sh(f"rm -r {PYROUTE2}")
     done = machine.apply("macvlan", persist="replay", **MV0)
     assert f"test the boot program with {sys.executable}" in done["operations"]
@@ -472,11 +475,11 @@ def test_interpreter_of_the_task_steps_in(machine: Machine) -> None:
     assert not machine.apply("macvlan", persist="replay", **MV0)["changed"]
 
 
-# --- turns ---
+# --- lock ---
 
 
 def test_runs_take_turns(machine: Machine) -> None:
-    """A task waits while the boot program works, and the other way round; who only looks does not wait."""
+    """A task waits for the boot program and vice versa. Runs that only read do not wait."""
     machine.apply("macvlan", persist="replay", **MV0)
     with holding(machine):
         assert machine.check() == (0, [])
@@ -498,7 +501,7 @@ def test_runs_take_turns(machine: Machine) -> None:
 
 
 def test_many_at_once(machine: Machine) -> None:
-    """Each saves its own, and none the wrong thing."""
+    """Concurrent tasks save their own declarations without errors."""
     names = [f"mv{number}" for number in range(4)]
     tasks = [task({**MV0, "name": name, "persist": "replay"}) for name in names]
     found = [threading.Thread(target=machine.sh, args=(one,)) for one in tasks]
@@ -512,14 +515,14 @@ def test_many_at_once(machine: Machine) -> None:
 
 @contextlib.contextmanager
 def holding(machine: Machine) -> Iterator[None]:
-    """As somebody who is at work."""
+    """Hold the lock like a running program."""
     with open(machine.path("/run/patchbay.lock"), "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def task(params: dict[str, Any]) -> str:
-    """A command line that runs the module macvlan."""
+    """Return a command line that runs the module macvlan."""
     arguments = json.dumps(
         {"ANSIBLE_MODULE_ARGS": {**params, "_ansible_remote_tmp": "/tmp", "_ansible_keep_remote_files": False}}
     )

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A link that is deleted and created again keeps what lives on it, and says what it cannot keep."""
+"""A link that is recreated keeps its dependent objects, or a warning names those that it lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAC = "02:00:00:00:00:01"
 
 
 def addresses(host: Host) -> list[str]:
-    """What `ip address` shows on mv0, without what the kernel makes."""
+    """Return the output of `ip address` for mv0 without addresses of the kernel."""
     found = json.loads(host.ip("-j", "address", "show", "dev", "mv0"))[0]["addr_info"]
     return sorted(
         f"{item['local']}/{item['prefixlen']} {item.get('label', '')}".strip() for item in found if item["scope"] != "link"
@@ -22,7 +22,7 @@ def addresses(host: Host) -> list[str]:
 
 
 def routes(host: Host, *words: str) -> list[dict[str, Any]]:
-    """Routes by mv0 that the kernel did not make, in every table."""
+    """Return the routes through mv0 in all tables that the kernel did not create."""
     found = json.loads(host.ip(*words, "-j", "route", "show", "table", "all", "dev", "mv0"))
     return [
         {key: value for key, value in item.items() if key != "flags"}
@@ -32,7 +32,7 @@ def routes(host: Host, *words: str) -> list[dict[str, Any]]:
 
 
 def furnished(host: Host, **options: Any) -> None:
-    """mv0 with one of everything."""
+    """Create mv0 with one object of each kind."""
     host.ip("link", "add", "br0", "type", "bridge")
     host.apply(
         "macvlan",
@@ -59,8 +59,8 @@ def furnished(host: Host, **options: Any) -> None:
     host.ip("route", "add", "203.0.113.0/24", "proto", "kernel", "dev", "mv0")
 
 
-def test_keeps_what_lives_on_it(host: Host) -> None:
-    """Another lower device: everything is there again, the check said so, and only one thing is named as lost."""
+def test_keeps_dependent_objects(host: Host) -> None:
+    """After a change of the lower device everything is restored, as check mode predicts, except one named object."""
     furnished(host)
     host.ip(
         "route",
@@ -103,7 +103,7 @@ def test_keeps_what_lives_on_it(host: Host) -> None:
 
 
 def test_into_passthru(host: Host) -> None:
-    """The MAC is that of the lower device then, not the old one; the rest is kept."""
+    """The link gets the MAC address of the lower device. Everything else is restored."""
     furnished(host)
     done = host.apply("macvlan", name="mv0", mode="passthru", recreate="when_required")
     assert host.link("mv0")["address"] == host.link("eth0")["address"] != MAC
@@ -113,7 +113,7 @@ def test_into_passthru(host: Host) -> None:
 
 
 def test_smaller_lower_device(host: Host) -> None:
-    """An MTU that the new lower device does not have is not kept, and that is said."""
+    """An MTU above that of the new lower device is not restored, with a warning."""
     furnished(host)
     host.ip("link", "set", "eth1", "mtu", "1300")
     done = host.apply("macvlan", name="mv0", lower_device="eth1", recreate="when_required")
@@ -122,15 +122,15 @@ def test_smaller_lower_device(host: Host) -> None:
 
 
 def test_below_the_mtu_of_ipv6(host: Host) -> None:
-    """IPv6 goes, IPv4 stays, and that is said."""
+    """IPv6 is lost with a warning, IPv4 is restored."""
     furnished(host)
     done = host.apply("macvlan", name="mv0", mtu=1200, num_tx_queues=2, recreate="when_required")
     assert addresses(host) == ["192.0.2.5/24 mv0:web", "192.0.2.6/24 mv0"]
     assert "2001:db8::5/64 (an MTU of 1200 removes IPv6)" in str(done["warnings"])
 
 
-def test_refused_while_something_sits_on_it(host: Host) -> None:
-    """Nothing is deleted along unasked, neither with a link that goes nor with one that would come again."""
+def test_refused_with_links_on_it(host: Host) -> None:
+    """No dependent link is deleted without permission, neither at deletion nor at recreation."""
     host.apply("macvlan", name="mv0", lower_device="eth0", mode="bridge")
     host.ip("link", "add", "vx0", "type", "vxlan", "id", "7", "dev", "mv0", "dstport", "4789", "remote", "192.0.2.99")
     result = host.run("macvlan", name="mv0", state="absent")

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook reflective_relay: guests of a VEPA reach each other by the switch, and their frames are on the cable twice."""
+"""The playbook reflective_relay: guests in mode vepa communicate through the switch, and their frames cross the cable twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def switch() -> Iterator[Site]:
-    """A host with two cards: a hypervisor with two guests is plugged into the first, a machine into the second."""
+    """Create a host with two cards, connected to a hypervisor with two guests and to another host."""
     made = Site(f"relay{next(_numbers)}")
     hosts("start", "wire", made.name)
     try:
@@ -31,7 +31,7 @@ def switch() -> Iterator[Site]:
 
 
 def start(switch: Site) -> None:
-    """Plug it in, and set up what is at the other ends."""
+    """Connect the host, and set up the other ends."""
     switch.plug("eth0", "eth1")
     guests = "".join(
         f"ip netns add {name}; ip link add eth0 link uplink netns {name} type macvlan mode vepa;"
@@ -46,25 +46,25 @@ def start(switch: Site) -> None:
 
 
 def far(command: str, check: bool = True) -> str:
-    """What a shell command prints at the other ends of the cables."""
+    """Return the output of a shell command at the other ends of the cables."""
     return hosts("enter", "wire", "sh", "-euc", command, check=check).stdout
 
 
 def reaches(netns: str, address: str, seconds: int = 5) -> bool:
-    """Whether a ping comes back."""
+    """Return whether a ping is answered."""
     return " 0% packet loss" in far(f"ip netns exec {netns} ping -n -c 1 -w {seconds} {address}", check=False)
 
 
 def on_the_cable(netns: str, address: str) -> list[str]:
-    """The frames of one ping that are on the cable of the hypervisor, in turn."""
-    # the addresses are known by now, so nobody has to be asked for them
+    """Return the frames of one ping on the cable of the hypervisor, in order."""
+    # the neighbor entries exist by now, so no ARP requests are sent
     watch = "timeout 4 tcpdump -l -n -i uplink icmp 2>/dev/null"
     said = far(f"({watch} || :) & sleep 1; ip netns exec {netns} ping -n -c 1 -w 2 {address} >/dev/null; wait")
     return re.findall(r"echo (\w+)", said)
 
 
 def assert_reflects() -> None:
-    """Guest to guest by the switch, there and back, and to the machine beyond as by any switch."""
+    """Verify the connections between the guests through the switch, and to the host beyond it."""
     for netns, address in (("one", TWO), ("two", ONE), ("one", LAN), ("lan", TWO)):
         assert reaches(netns, address), (netns, address)
     assert on_the_cable("one", TWO) == ["request", "request", "reply", "reply"]
@@ -72,7 +72,7 @@ def assert_reflects() -> None:
 
 
 def test_ladder(switch: Site) -> None:
-    """From nothing and back, and proved at the other ends."""
+    """The playbook creates and deletes the relay, as the other ends confirm."""
     disk, before = switch.disk(), switch.settled()
     assert not reaches("one", LAN, 1)
     switch.climb("reflective_relay", reflective_relay_persist="none")
@@ -87,7 +87,7 @@ def test_ladder(switch: Site) -> None:
 
 
 def test_reboot(switch: Site) -> None:
-    """The example says persist: replay."""
+    """The example sets persist: replay."""
     disk = switch.disk()
     assert switch.play("reflective_relay") > 0
     hosts("restart", "wire", switch.name)
@@ -99,8 +99,8 @@ def test_reboot(switch: Site) -> None:
     assert not [path for path, found in switch.disk().items() if "replay.d/" in path and disk.get(path) != found]
 
 
-def test_port_that_somebody_changed(switch: Site) -> None:
-    """One run mends it."""
+def test_changed_port(switch: Site) -> None:
+    """One run restores the settings of the port."""
     assert switch.play("reflective_relay") > 0
     switch.sh("ip link set eth0 type bridge_slave hairpin off; ip link set eth1 nomaster")
     assert switch.play("reflective_relay") == 1

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel would refuse, or accept and not do: a sentence with the cause and the way out, and nothing changed."""
+"""Requests that the kernel would refuse or ignore: an error with cause and fix, and no change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ETH0 = "02:00:00:00:00:e0"
 
 
 def on_eth0(**params: Any) -> dict[str, Any]:
-    """A macvlan on eth0."""
+    """Return the options of a macvlan on eth0."""
     return {"name": "mv0", "lower_device": "eth0", **params}
 
 
@@ -300,7 +300,7 @@ def test_refused(request: pytest.FixtureRequest, host: Host, case: Case) -> None
     refuse(host, "macvlan", case)
 
 
-# module: its options, the rest of the sentence of its plan, and the kernel's module
+# module: its options, the rest of the operation, and the driver of the kernel
 DRIVERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "vlan": ({"lower_device": "eth0", "id": 5}, " on eth0, id 5", "8021q"),
     "vrf": ({"table": 10}, ", table 10", "vrf"),
@@ -310,7 +310,7 @@ DRIVERS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize("kind", DRIVERS)
 def test_kind_that_the_kernel_may_not_have(host: Host, kind: str) -> None:
-    """Where ip cannot make one either, the way out is named; the other kernel's tests are for where it can."""
+    """If ip cannot create the kind either, the message names the fix. The other kernel's tests cover the other case."""
     needs, rest, driver = DRIVERS[kind]
     words = {"vlan": "link eth0 name probe0 type vlan id 6", "vrf": "probe0 type vrf table 11", "dummy": "probe0 type dummy"}
     probed = subprocess.run(
@@ -329,14 +329,14 @@ def test_kind_that_the_kernel_may_not_have(host: Host, kind: str) -> None:
 
 
 def test_place_in_the_input(host: Host) -> None:
-    """A topology names the place of the error in its input."""
+    """The message of topology names the position of the error in its input."""
     result = host.run("topology", macvlan=[on_eth0(), on_eth0(name="mv1", address="x")])
     assert result["msg"] == "macvlan[1] (mv1): address: 'x' is not a MAC address such as 00:16:3e:11:11:01"
     assert host.link("mv0") == {}
 
 
 def test_two_entries_for_one_link(host: Host) -> None:
-    """Equal values are one wish, different ones a contradiction with both places."""
+    """Equal values are merged, different values are refused with both positions."""
     same = host.apply("topology", macvlan=[on_eth0(mode="bridge"), {"name": "mv0", "alias": "both"}])
     assert len(same["operations"]) == 1
     assert host.link("mv0")["ifalias"] == "both"
@@ -348,7 +348,7 @@ def test_two_entries_for_one_link(host: Host) -> None:
 
 
 def test_bc_cutoff_of_one_lower_device(host: Host) -> None:
-    """It belongs to the lower device: two values in one task cannot both hold."""
+    """The value belongs to the lower device: two values in one task are refused."""
     result = host.run("topology", macvlan=[on_eth0(bc_cutoff=2), on_eth0(name="mv1", bc_cutoff=3)])
     assert result["msg"] == (
         "mv0: bc_cutoff 2 contradicts another entry of the same task, which sets it to 3, "
@@ -358,7 +358,7 @@ def test_bc_cutoff_of_one_lower_device(host: Host) -> None:
 
 
 def test_overridden_setting_is_warned_of(host: Host) -> None:
-    """arp_ignore of all wins when it is larger."""
+    """The module warns if arp_ignore for all is larger than that of the link."""
     host.ip("netns", "exec", host.netns, "sh", "-c", "echo 2 > /proc/sys/net/ipv4/conf/all/arp_ignore")
     done = host.apply("macvlan", **on_eth0(sysctls={"ipv4.arp_ignore": 1}))
     assert "mv0: ipv4.arp_ignore = 1 has no effect while net.ipv4.conf.all.arp_ignore is 2" in str(done["warnings"])

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes on the real kernel: every part of one, replaced without a gap, other owners' routes, and what is refused."""
+"""Routes on the real kernel: each attribute, replacement without a gap, routes of other owners, and errors."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, c
 from ansible_collections.patchbay.netdev.tests.integration.table_names import named_tables
 from ansible_collections.patchbay.netdev.tests.integration.test_undo import in_host
 
-Rung = tuple[dict[str, Any], dict[str, Any]]  # what is written besides the key; what ip has to show
+Rung = tuple[dict[str, Any], dict[str, Any]]  # options besides the key, and what ip must show
 TO = {4: "198.51.100.0/24", 6: "2001:db8:7::/48"}
-NEAR = {4: "192.0.2.{}", 6: "2001:db8::{}"}  # the network of eth0, where we are 2
-FAR = {4: "203.0.113.{}", 6: "2001:db8:1::{}"}  # that of eth1
+NEAR = {4: "192.0.2.{}", 6: "2001:db8::{}"}  # the network of eth0, which has the address 2
+FAR = {4: "203.0.113.{}", 6: "2001:db8:1::{}"}  # the network of eth1
 NOWHERE = {4: "10.9.9.9", 6: "2001:db8:9::9"}
 LENGTH = {4: 24, 6: 64}
 FAMILIES = pytest.mark.parametrize("family", [4, 6])
 
 
 def with_addresses(host: Host, netns: str | None = None) -> None:
-    """eth0 and eth1, each with an address of both families, and the routes to them, which the kernel makes at its own time."""
+    """Give eth0 and eth1 an address of both families each, and wait for the routes that the kernel creates for them."""
     netns = netns or host.netns
     for family in (4, 6):
         for link, network in (("eth0", NEAR), ("eth1", FAR)):
@@ -58,7 +58,7 @@ def addressed(host: Host) -> None:
 
 
 def routes(host: Host, family: int, destination: str, table: Any = "main", netns: str | None = None) -> list[dict[str, Any]]:
-    """The routes to exactly this network, as `ip -d -j route` shows them, in their order."""
+    """Return the routes to exactly this network, as `ip -d -j route` shows them, in order."""
     command = ["ip", "-n", netns or host.netns, "-d", "-j", f"-{family}", "route", "show", "table", str(table)]
     done = subprocess.run([*command, "exact", destination], capture_output=True, text=True, check=False)
     if "FIB table does not exist" in done.stderr:
@@ -68,7 +68,7 @@ def routes(host: Host, family: int, destination: str, table: Any = "main", netns
 
 
 def _alone(shown: dict[str, Any]) -> dict[str, Any]:
-    """Without what each of them has, and what the kernel alone says of it."""
+    """Return a route without the parts that all routes have and without those that only the kernel sets."""
     ordinary = {"table": "main", "protocol": "static", "scope": "global", "flags": [], "pref": "medium", "metric": 1024}
     return {
         name: value
@@ -82,7 +82,7 @@ def _via(link: str, gateway: str, **more: Any) -> dict[str, Any]:
 
 
 def ladder(family: int) -> list[Rung]:
-    """The parts of a route; every step changes one route into the next. What is not written stays."""
+    """Return the steps of the ladder. Each step changes one route into the next one. Omitted attributes stay."""
     near, far = ([network[family].format(number) for number in range(5)] for network in (NEAR, FAR))
     mtu: dict[str, Any] = {"metrics": [{"mtu": 1300}]}
     both = {**mtu, "prefsrc": near[2]}
@@ -124,7 +124,7 @@ def ladder(family: int) -> list[Rung]:
 @FAMILIES
 @pytest.mark.parametrize("netns", [None, "guest"])
 def test_ladder(host: Host, family: int, netns: str | None) -> None:
-    """Each in turn in the place of the one before it; then none, and that again. All else is as it was."""
+    """Each route replaces the one before it, then the route is deleted twice. Everything else is unchanged."""
     place = {"destination": TO[family]}
     if netns:
         for link in ("eth0", "eth1"):
@@ -156,7 +156,7 @@ def test_ladder(host: Host, family: int, netns: str | None) -> None:
 @FAMILIES
 @pytest.mark.parametrize("table", [7, 1000, 4294967295, "default", "old-mail", "main"])
 def test_tables(host: Host, tmp_path: Path, family: int, table: Any) -> None:
-    """By number and by name; the same destination in the main table is another route, and stays."""
+    """Tables are given by number and by name. The same destination in the main table is another route."""
     destination = TO[family]
     host.ip("route", "add", destination, "dev", "eth1", "metric", "77")
     with named_tables(tmp_path, {"old-mail": 4711}):
@@ -172,7 +172,7 @@ def test_tables(host: Host, tmp_path: Path, family: int, table: Any) -> None:
 @FAMILIES
 @pytest.mark.parametrize("metric", [None, 0, 1, 4294967295])
 def test_metrics(host: Host, family: int, metric: int | None) -> None:
-    """Another metric is another route; without one it is the kernel's own."""
+    """Another metric is another route. If omitted, the kernel's default applies."""
     place = {"destination": TO[family], **({} if metric is None else {"metric": metric})}
     host.apply("route", destination=TO[family], link="eth1", metric=77)
     climb(host, "route", **place, link="eth0")
@@ -185,7 +185,7 @@ def test_metrics(host: Host, family: int, metric: int | None) -> None:
 @FAMILIES
 @pytest.mark.parametrize("length", [0, 1, -1])
 def test_destinations(host: Host, family: int, length: int) -> None:
-    """The default, half of everything, and a single address."""
+    """Default, half of all addresses, and a single address."""
     zero, one, bits = {4: ("0.0.0.0", "198.51.100.7", 32), 6: ("::", "2001:db8:7::7", 128)}[family]
     written = {0: "default", 1: f"{zero}/1", -1: one}[length]
     normal = {0: f"{zero}/0", 1: f"{zero}/1", -1: f"{one}/{bits}"}[length]
@@ -200,7 +200,7 @@ def test_destinations(host: Host, family: int, length: int) -> None:
 
 
 def test_by_a_route_of_its_own(host: Host) -> None:
-    """A gateway that no address covers, but a device route does."""
+    """A gateway outside of all networks of the link is accepted if a device route leads to it."""
     for family in (4, 6):
         climb(host, "route", destination=NOWHERE[family], link="eth1")
         done = climb(host, "route", destination=TO[family], gateway=NOWHERE[family])
@@ -208,7 +208,7 @@ def test_by_a_route_of_its_own(host: Host) -> None:
 
 
 def test_source_that_is_still_tentative(host: Host) -> None:
-    """The kernel takes no such source: the task waits for duplicate address detection."""
+    """The task waits for duplicate address detection, because the kernel refuses a tentative source."""
     host.ip("link", "set", "eth0", "down")
     ip("netns", "exec", host.netns, "sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_dad")
     host.ip("link", "set", "eth0", "up")
@@ -223,11 +223,11 @@ def test_source_that_is_still_tentative(host: Host) -> None:
     stay(host, "route", destination=TO[6], link="eth0", source="2001:db8::5")
 
 
-# Without a gap
+# Replacement without a gap
 
 
 def _monitored(host: Host, work: Callable[[], object]) -> list[str]:
-    """What `ip monitor route` says while something is done."""
+    """Return the output of `ip monitor route` during an action."""
     command = ["ip", "-n", host.netns, "-o", "monitor", "route"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as monitor:
         assert monitor.stdout is not None
@@ -243,7 +243,7 @@ def _monitored(host: Host, work: Callable[[], object]) -> list[str]:
 
 
 def _lookups(host: Host, address: str, stop: int) -> tuple[int, int]:
-    """How many lookups of a route there were until something came by the pipe, and how many of them found none."""
+    """Count the route lookups until the pipe is readable, and those that failed."""
     enter(host.netns)
     asked = failed = 0
     while not select.select([stop], [], [], 0)[0]:
@@ -256,7 +256,7 @@ def _lookups(host: Host, address: str, stop: int) -> tuple[int, int]:
 
 
 def _under_a_flood_of_lookups(host: Host, address: str, work: Callable[[], object]) -> tuple[int, int]:
-    """What the lookups came to while something is done, in a process that does nothing else."""
+    """Return the counts of lookups in another process during an action."""
     (stop, stopper), (reader, writer) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
@@ -279,7 +279,7 @@ def _under_a_flood_of_lookups(host: Host, address: str, work: Callable[[], objec
 
 @FAMILIES
 def test_replaced_without_a_gap(host: Host, family: int) -> None:
-    """While a route changes its next hop, its link and its metrics, no lookup fails, and the kernel tells of no deletion."""
+    """While a route changes next hop, link and metrics, no lookup fails, and the kernel reports no deletion."""
     place, near, far = {"destination": TO[family]}, NEAR[family], FAR[family]
     host.apply("route", **place, gateway=near.format(1))
 
@@ -304,7 +304,7 @@ def test_replaced_without_a_gap(host: Host, family: int) -> None:
     assert not [line for line in ours if line.startswith("Deleted")]
 
 
-# Those of others
+# Routes of other owners
 
 MADE_BY = {
     "kernel": "the kernel",
@@ -320,7 +320,7 @@ MADE_BY = {
 @pytest.mark.parametrize("protocol", MADE_BY)
 @pytest.mark.parametrize("action", ["changed", "deleted"])
 def test_of_others(host: Host, family: int, protocol: str, action: str) -> None:
-    """Neither changed nor deleted; as it is to be, it may be anybody's."""
+    """Routes of other owners are neither changed nor deleted. If one is as declared, it is accepted."""
     gateway = NEAR[family].format(1)
     host.ip("route", "add", TO[family], "via", gateway, "dev", "eth0", "protocol", protocol)
     told = f"route to {TO[family]}: a route with this key already exists (owner: {MADE_BY[protocol]}) and is not {action}. "
@@ -334,8 +334,8 @@ def test_of_others(host: Host, family: int, protocol: str, action: str) -> None:
 
 @FAMILIES
 @pytest.mark.parametrize("protocol", ["boot", "static", "0"])
-def test_of_ours(host: Host, family: int, protocol: str) -> None:
-    """What `ip route add` makes, and what has no owner, is changed and deleted like our own."""
+def test_manageable(host: Host, family: int, protocol: str) -> None:
+    """Routes of `ip route add` and those without an owner are changed and deleted."""
     host.ip("route", "add", TO[family], "dev", "eth0", "protocol", protocol)
     climb(host, "route", destination=TO[family], gateway=NEAR[family].format(3))
     host.ip("route", "replace", TO[family], "dev", "eth0", "protocol", protocol)
@@ -365,8 +365,8 @@ def _not_plain(family: int, how: str) -> list[str]:
     + [(4, "gateway of the other family")],
 )
 @pytest.mark.parametrize("action", ["changed", "deleted"])
-def test_what_no_option_says(host: Host, family: int, how: str, action: str) -> None:
-    """A route that could not be written again is nobody's to change here."""
+def test_unsupported_attributes(host: Host, family: int, how: str, action: str) -> None:
+    """A route with attributes that no option has is not changed."""
     wanted = {"state": "absent"} if action == "deleted" else {"gateway": NEAR[family].format(4)}
     told = (
         f"route to {TO[family]}: the route has several next hops, "
@@ -377,7 +377,7 @@ def test_what_no_option_says(host: Host, family: int, how: str, action: str) -> 
 
 
 def test_several_at_one_key(host: Host) -> None:
-    """The kernel of IPv4 lets two share a key: the first is the one that counts, and one is left."""
+    """IPv4 allows two routes with one key: the first one applies, and one is kept."""
     for gateway in ("192.0.2.3", "192.0.2.1"):
         host.ip("route", "prepend", TO[4], "via", gateway, "dev", "eth0")
     done = climb(host, "route", destination=TO[4], gateway="192.0.2.4")
@@ -396,7 +396,7 @@ def test_several_at_one_key(host: Host) -> None:
 
 
 def test_one_of_ours_and_one_of_others_at_one_key(host: Host) -> None:
-    """Ours counts and is changed only if nothing of others would go along."""
+    """The own route applies, and is changed only if no route of others would be deleted with it."""
     host.ip("route", "add", TO[4], "via", "192.0.2.1", "dev", "eth0")
     host.ip("route", "append", TO[4], "via", "192.0.2.3", "dev", "eth0", "protocol", "zebra")
     stay(host, "route", destination=TO[4], gateway="192.0.2.1")
@@ -408,11 +408,11 @@ def test_one_of_ours_and_one_of_others_at_one_key(host: Host) -> None:
     refuse(host, "route", Case({"destination": TO[4], "state": "absent"}, told.format("deleted")))
 
 
-# What goes
+# Deletion
 
 
 class Listening(KernelGateway):
-    """The real gateway, which notes each deletion that it sends."""
+    """The real gateway, which records each deletion that it sends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -425,7 +425,7 @@ class Listening(KernelGateway):
 
 
 def test_no_deletion_without_a_selector(host: Host) -> None:
-    """The kernel takes an empty one for any: the first address, the default route, the rule of the local table would go."""
+    """The kernel treats an empty selector as any, and would delete the first address, the default route or the local rule."""
     host.ip("route", "add", "default", "via", "192.0.2.1", "metric", "9")
     host.ip("route", "add", "default", "via", "192.0.2.1", "table", "100")
     host.ip("-6", "route", "add", "default", "via", "2001:db8::1", "table", "100")
@@ -471,7 +471,7 @@ def test_no_deletion_without_a_selector(host: Host) -> None:
 
 
 def test_only_the_one_that_is_meant(host: Host) -> None:
-    """Beside it there are the same destination in another table, with another metric, and of the other family."""
+    """Routes to the same destination with another table, metric or family are kept."""
     for words in ("default via 192.0.2.1", "default via 192.0.2.1 metric 9", "default via 192.0.2.1 table 100 metric 9"):
         host.ip("route", "add", *words.split())
     host.ip("-6", "route", "add", "default", "via", "2001:db8::1", "metric", "9")
@@ -622,5 +622,5 @@ CASES: dict[str, Case] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_refused(host: Host, name: str) -> None:
-    """With a sentence, and nothing changes."""
+    """Invalid options fail with a message, and nothing changes."""
     refuse(host, "route", CASES[name])

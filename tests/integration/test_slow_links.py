@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slow links of the playbook lab, on a kernel that has no netem: what passes takes its time, and a delay is refused in words."""
+"""The links of the playbook lab are limited on a kernel without netem, and a delay is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.tests.integration.host import hosts
 from ansible_collections.patchbay.netdev.tests.integration.playbooks import Site
 
 SLOW = {"netns": "router", "link": "to-right", "rate": 20}
-# how long two and a half million bytes take from left to right
+# measures the transfer of 2.5 million bytes from left to right
 TRANSFER = """
 import socket, subprocess, sys, time
 receive = ("import socket; s = socket.create_server(('198.51.100.2', 7000)); print(flush=True); c = s.accept()[0]\\n"
@@ -32,7 +32,7 @@ with subprocess.Popen(["ip", "netns", "exec", "right", sys.executable, "-c", rec
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    """A host without any card."""
+    """Create a host without network cards."""
     made = Site("lab")
     hosts("start", made.name)
     yield made
@@ -40,13 +40,13 @@ def site() -> Iterator[Site]:
 
 
 def seconds(site: Site) -> float:
-    """How long the transfer takes."""
+    """Return the duration of the transfer."""
     site.path("/tmp/transfer").write_text(TRANSFER)
     return float(site.sh("ip netns exec left /usr/bin/python3 /tmp/transfer").stdout)
 
 
 def qdiscs(site: Site) -> list[tuple[str, str]]:
-    """What is in the way of frames, in all namespaces: link and kind."""
+    """Return the queueing disciplines of all namespaces: link and kind."""
     found = []
     for netns in ("left", "right", "router"):
         shown = json.loads(site.sh(f"tc -n {netns} -j qdisc show").stdout)
@@ -55,7 +55,7 @@ def qdiscs(site: Site) -> list[tuple[str, str]]:
 
 
 def test_lab(site: Site) -> None:
-    """Checked before there is anything, built, damaged and mended, fast again, and away."""
+    """The limits are checked, set, restored after a change, removed, and deleted with the lab."""
     assert site.play("lab", "--check", "--diff") == 2
     assert site.sh("ls /run/netns 2>/dev/null || :").stdout == ""
     printed = site.ran("lab")
@@ -75,8 +75,8 @@ def test_lab(site: Site) -> None:
     assert site.sh("ls /run/netns").stdout == ""
 
 
-def test_what_only_netem_knows(site: Site) -> None:
-    """It is refused, whatever else is written."""
+def test_delay_without_netem(site: Site) -> None:
+    """A delay is refused, with or without a rate."""
     said = " ".join(site.ran("lab", check=False, lab_slow_links=[{**SLOW, "delay": 0.05}]).split())
     assert "to-right: the kernel has no netem, so delay and loss cannot be set. Set only a rate in slow_links_links" in said
     assert qdiscs(site) == []

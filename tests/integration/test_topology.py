@@ -12,8 +12,8 @@ import time
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, dump, ip
 
 
-def test_two_hundred(host: Host) -> None:
-    """One task makes 200 macvlans, the second changes nothing, and one takes them all away."""
+def test_two_hundred_links(host: Host) -> None:
+    """One task creates 200 macvlans, the second one changes nothing, and the third one deletes them."""
     entries = [
         {
             "name": f"mv{number}",
@@ -35,7 +35,7 @@ def test_two_hundred(host: Host) -> None:
 
 
 def test_order_of_the_input_does_not_matter(host: Host) -> None:
-    """What goes makes room first, and a link follows the one that it sits on."""
+    """Deleted links make room first, and a link is created after its lower device."""
     host.apply("macvlan", name="old", lower_device="eth0", mode="passthru")
     done = host.apply(
         "topology",
@@ -54,7 +54,7 @@ def test_order_of_the_input_does_not_matter(host: Host) -> None:
 
 
 def test_one_wrong_entry_changes_nothing(host: Host) -> None:
-    """The whole plan stands before the first request."""
+    """The whole plan exists before the first request."""
     before = dump([host.netns, "guest"])
     result = host.run(
         "topology",
@@ -66,7 +66,7 @@ def test_one_wrong_entry_changes_nothing(host: Host) -> None:
 
 
 def test_info(host: Host) -> None:
-    """Every link of every namespace, with what sits on it, by every filter."""
+    """link_info returns the links of all namespaces with their dependent links, and filters them."""
     host.apply(
         "topology",
         macvlan=[
@@ -96,11 +96,11 @@ def test_info(host: Host) -> None:
 
 
 def test_lower_device_in_a_namespace_without_a_name(host: Host) -> None:
-    """A lower device that cannot be named from here is no error, and no wrong name."""
+    """A lower device in a namespace without a name is neither an error nor returned with a wrong name."""
     ip("netns", "add", "passing")
     ip("link", "add", "v0", "type", "veth", "peer", "name", "v1", netns="passing")
     ip("link", "add", "mv0", "link", "v0", "netns", host.netns, "type", "macvlan", netns="passing")
-    # the namespace lives on without its name as long as a process is in it
+    # a process keeps the namespace without its name
     with subprocess.Popen(["ip", "netns", "exec", "passing", "sleep", "60"]) as sleeper:
         try:
             while not ip("netns", "pids", "passing").split():

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All or nothing for addresses, routes and rules: a plan that fails at each request in turn leaves everything as it was."""
+"""Plans with addresses, routes and rules that fail at each request in turn: everything is restored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HALFWAY = pytest.mark.parametrize("halfway", [False, True], ids=["between reques
 
 
 def addressed(host: Host) -> None:
-    """Links with addresses, routes and rules of ours and of others, in every table, by ip."""
+    """Create links with addresses, routes and rules of this collection and of others, in all tables, with ip."""
     for number in range(4):
         host.ip("link", "add", f"v{number}", "type", "veth", "peer", "name", f"w{number}")
         for end, address in ((f"v{number}", mac(number)), (f"w{number}", mac(0x10 + number))):
@@ -42,12 +42,12 @@ def addressed(host: Host) -> None:
 
 
 def route(destination: str, **options: Any) -> dict[str, Any]:
-    """One entry of routes."""
+    """Return an entry of routes."""
     return {"destination": destination, "table": "main", **options}
 
 
 def traffic(host: Host) -> tuple[Desired, ...]:
-    """Addresses, routes and rules: made, changed, put in the place of others, deleted."""
+    """Return a topology that creates, changes, replaces and deletes addresses, routes and rules."""
     addressed(host)
     family_6 = {"family": "ipv6"}
     absent = {"state": "absent"}
@@ -89,7 +89,7 @@ def traffic(host: Host) -> tuple[Desired, ...]:
 
 @HALFWAY
 def test_traffic(host: Host, halfway: bool) -> None:
-    """Wherever the plan fails, addresses, routes and rules are as they were, also those of others."""
+    """Wherever the plan fails, addresses, routes and rules are restored, also those of others."""
     told = fail_everywhere(host, traffic(host), halfway)
     assert len(told) >= 24
     for words in (
@@ -104,7 +104,7 @@ def test_traffic(host: Host, halfway: bool) -> None:
 
 
 def cascades(host: Host) -> tuple[Desired, ...]:
-    """What takes addresses and routes along: links that go down, are deleted, made again, lose IPv6; a namespace that goes."""
+    """Return a topology whose links are set down, deleted, recreated or lose IPv6, and whose namespace is deleted."""
     addressed(host)
     host.apply("netns", name="going")
     ip("link", "add", "in0", "type", "veth", "peer", "name", "out0", "netns", host.netns, netns="going")
@@ -139,7 +139,7 @@ def cascades(host: Host) -> tuple[Desired, ...]:
 
 @HALFWAY
 def test_cascades(host: Host, halfway: bool) -> None:
-    """What the kernel takes along comes back."""
+    """Objects that the kernel deletes together with others are restored."""
     try:
         told = fail_everywhere(host, cascades(host), halfway)
     finally:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All or nothing: plans of many operations, each made to fail in turn, on the real kernel."""
+"""Plans with many operations that fail at each request in turn, on the real kernel: everything is rolled back."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, RemoveLinks, Request, SetLink
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 
-REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below every device's minimum
-REFUSALS = ("mtu less than device minimum", "Numerical result out of range")  # of the mtu, and of the cost of a port
+REFUSED_BY_KERNEL = SetLink(LinkKey("", "eth0"), "veth", {"mtu": 1})  # below the minimum of each link
+REFUSALS = ("mtu less than device minimum", "Numerical result out of range")  # of the mtu and of the cost of a port
 PORT_NAMES = {attribute.name for attribute in PORT}
 
 
 class Saboteur(KernelGateway):
-    """The real gateway, which makes the kernel refuse at one place.
+    """The real gateway, which makes the kernel refuse one request.
 
-    halfway: a change of a link is refused in its middle, so that the kernel keeps the part that came first; else something
-    impossible is asked for before the request. apart: several links are never deleted at once, which does not count as a place.
+    halfway: a change of a link is refused in its middle, so that the kernel keeps its first part. Otherwise an impossible request
+    is sent before the request. apart: links are deleted one by one, which does not count as a request.
     """
 
     def __init__(self, place: int, halfway: bool, apart: bool = False) -> None:
@@ -42,15 +42,15 @@ class Saboteur(KernelGateway):
         self.place, self.halfway, self.apart, self.sent = place, halfway, apart, 0
 
     def execute(self, request: Request) -> None:
-        """Count the requests, and spoil one."""
+        """Count the requests, and make one fail."""
         if self.apart and isinstance(request, RemoveLinks):
             super().execute(REFUSED_BY_KERNEL)
         self.sent += 1
         if self.sent == self.place:
-            self.place += isinstance(request, RemoveLinks)  # when it is refused, the links are deleted one by one
+            self.place += isinstance(request, RemoveLinks)  # if it is refused, the links are deleted one by one
             if self.halfway and isinstance(request, SetLink):
                 port = request.kind != "bridge" and request.attributes.keys() & PORT_NAMES
-                spoiled = {"cost": 0} if port else {"mtu": 1}  # what the kernel reads late
+                spoiled = {"cost": 0} if port else {"mtu": 1}  # attributes that the kernel processes last
                 request = replace(request, attributes={**request.attributes, **spoiled})
             else:
                 super().execute(REFUSED_BY_KERNEL)
@@ -58,7 +58,7 @@ class Saboteur(KernelGateway):
 
 
 def in_host(netns: str, work: Callable[[], Any]) -> Any:
-    """What `work` returns in a process that is in this namespace."""
+    """Return the result of `work` from a process in this namespace."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -80,18 +80,18 @@ def in_host(netns: str, work: Callable[[], Any]) -> Any:
 
 
 def entry(name: str, **options: Any) -> dict[str, Any]:
-    """One entry of topology."""
+    """Return an entry of topology."""
     return {"name": name, "state": "present", "recreate": "when_required", **options}
 
 
 def mac(number: int) -> str:
-    """A MAC for tests."""
+    """Return a MAC address for tests."""
     return f"02:00:00:00:00:{number:02x}"
 
 
 def twenty(host: Host) -> tuple[Desired, ...]:
-    """Make a host with links of every sort, and say 20 operations on them: create, change, recreate, delete."""
-    host.ip("link", "add", "br0", "address", mac(0xB0), "type", "bridge")  # down: its first carrier would change it for good
+    """Create a host with links of each kind, and return 20 operations: create, change, recreate, delete."""
+    host.ip("link", "add", "br0", "address", mac(0xB0), "type", "bridge")  # down: its first carrier would change it permanently
     kinds = {f"old{number}": {"address": mac(number), "mode": "bridge", "admin_state": "up"} for number in range(8)}
     kinds["old1"].update(mode="source", source_addresses=[mac(99), mac(98)], nodst=True)
     kinds["old2"].update(alias="an alias", altnames=["another name"], sysctls={"ipv4.arp_ignore": 1}, bc_cutoff=7)
@@ -123,13 +123,13 @@ def twenty(host: Host) -> tuple[Desired, ...]:
     ]
     host.ip("link", "add", "eth2", "type", "veth", "peer", "name", "eth2", "netns", f"{host.netns}-wire")
     ip("link", "set", "eth2", "up", netns=f"{host.netns}-wire")
-    for state in ("up", "down"):  # a link that was never up has a queueing discipline that it never gets back
+    for state in ("up", "down"):  # a link that was never up has a queueing discipline that cannot be restored
         host.ip("link", "set", "eth2", state)
     return desired_topology({"macvlan": entries})
 
 
 def run(items: Sequence[Desired], place: int, halfway: bool, apart: bool = False) -> tuple[list[str], list[str], int]:
-    """Converge with a saboteur: what the user reads, what could not be undone, how many requests there were."""
+    """Converge with a saboteur, and return the message, what was not rolled back, and the number of requests."""
     with Saboteur(place, halfway, apart) as gateway:
         try:
             result = converge(gateway, items, apply=True)
@@ -140,12 +140,12 @@ def run(items: Sequence[Desired], place: int, halfway: bool, apart: bool = False
 
 @pytest.mark.parametrize("halfway", [False, True], ids=["between requests", "in the middle of a request"])
 def test_twenty_operations(host: Host, halfway: bool) -> None:
-    """Wherever the plan fails, the host is as it was, and the error says so."""
+    """Wherever the plan fails, the host is restored, and the error says so."""
     assert len(fail_everywhere(host, twenty(host), halfway)) >= 20
 
 
 def test_deletions_one_by_one(host: Host) -> None:
-    """Links that the kernel does not delete at once are deleted singly: what went before the refusal of one comes back."""
+    """If the kernel refuses one of several deletions, the links deleted before are restored."""
     names = ["old0", "old1", "old2", "old3"]
     options = {"lower_device": "eth0", "mode": "bridge", "admin_state": "up"}
     macs = {name: mac(number) for number, name in enumerate(names)}
@@ -160,7 +160,7 @@ def test_deletions_one_by_one(host: Host) -> None:
 
 
 def fail_everywhere(host: Host, items: Sequence[Desired], halfway: bool, apart: bool = False) -> list[str]:
-    """Let each request of a plan fail in turn, and then none; the sentences of the plan."""
+    """Make each request of a plan fail in turn, then none, and return the operations of the plan."""
     namespaces = [host.netns, "guest"]
     before = dump(namespaces)
     place = 1
@@ -175,10 +175,10 @@ def fail_everywhere(host: Host, items: Sequence[Desired], halfway: bool, apart: 
 
 
 def cabled(host: Host) -> tuple[Desired, ...]:
-    """Bridges, pairs across namespaces, a macvlan on an end, settings of ports: made, changed, renamed, made again, deleted."""
+    """Create bridges, pairs across namespaces and a macvlan on an end. Return operations that change, rename and delete them."""
     host.apply(
         "topology",
-        # down, with MACs of their own: what a bridge takes from its ports comes at its own time
+        # down and with their own MAC addresses, because a bridge updates values from its ports later
         bridge=[{"name": f"br{number}", "address": mac(0xB0 + number), "alias": f"bridge {number}"} for number in range(3)],
         veth=[
             {
@@ -244,8 +244,8 @@ def test_cables_and_bridges(host: Host, halfway: bool) -> None:
         assert any(sentence.startswith(words) for sentence in told), (words, told)
 
 
-def test_what_cannot_be_undone_is_named(host: Host) -> None:
-    """Somebody takes the place of a link that was deleted: the error says what is not as it was."""
+def test_incomplete_rollback_is_reported(host: Host) -> None:
+    """If another program takes the name of a deleted link, the error names what is not restored."""
     host.apply("macvlan", name="mv0", lower_device="eth0", alias="mine")
 
     class Intruder(KernelGateway):
@@ -270,7 +270,7 @@ def test_what_cannot_be_undone_is_named(host: Host) -> None:
 
 
 def test_kernel_that_does_not_keep_what_it_acknowledged(host: Host) -> None:
-    """The second plan is not empty: the task fails, names what was not kept, and undoes the rest."""
+    """If the second plan is not empty, the task fails, names the ignored change, and rolls the others back."""
 
     class Forgetful(KernelGateway):
         def execute(self, request: Request) -> None:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every option of either end of a pair on the real kernel, how a pair is found, renamed and created again, what is refused."""
+"""Options of both ends of a pair on the real kernel, how a pair is identified, renamed and recreated, and errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPTIONS = (*common_ladders("va"), "controller")
 
 
 def rungs(option: str, name: str, netns: str | None) -> list[Rung]:
-    """The ladder of an option for one end."""
+    """Return the ladder of an option for one end."""
     if option != "controller":
         return common_ladders(name, netns)[option]
     read = shown(name, "master", netns=netns)
@@ -44,7 +44,10 @@ def rungs(option: str, name: str, netns: str | None) -> list[Rung]:
 @pytest.mark.parametrize(("end", "netns"), [("own", "guest"), ("peer", None), ("peer", "guest")])
 @pytest.mark.parametrize("option", OPTIONS)
 def test_option(host: Host, option: str, end: str, netns: str | None, others: str) -> None:
-    """Create with the first value on one end, change to each other one, delete, delete again; the other end is left alone."""
+    """The option of one end is set at creation, changed to each other value, and the pair is deleted twice.
+
+    The peer is unchanged.
+    """
     for bridge in ("br0", "br1"):
         for place in (host.netns, "guest"):
             ip("link", "add", bridge, "address", "02:00:00:00:00:b0", "type", "bridge", netns=place)
@@ -72,7 +75,7 @@ def test_option(host: Host, option: str, end: str, netns: str | None, others: st
 @pytest.mark.parametrize("end", ["own", "peer"])
 @pytest.mark.parametrize("option", ["num_tx_queues", "num_rx_queues"])
 def test_queues(host: Host, option: str, end: str) -> None:
-    """Taken at creation only; not written, they are as many as the machine has processors, and no drift."""
+    """Queues can be set only at creation. The default is the number of processors, which is no drift."""
     name = "va" if end == "own" else "vb"
 
     def params(value: int) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def _everything(number: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("places", [(None, None), (None, "guest"), ("guest", None), ("guest", "guest")])
 def test_everything_at_once(host: Host, places: tuple[str | None, str | None]) -> None:
-    """All options of both ends in one task, each end straight in its namespace."""
+    """All options of both ends are set in one task, and each end is created directly in its namespace."""
     own, other = places
     climb(host, "veth", name="va", netns=own, **_everything(1), peer={"name": "vb", "netns": other, **_everything(2)})
     for number, (name, netns) in enumerate((("va", own), ("vb", other)), 1):
@@ -128,7 +131,7 @@ def test_everything_at_once(host: Host, places: tuple[str | None, str | None]) -
 
 
 def test_mac_is_in_the_creating_request(host: Host) -> None:
-    """Both MACs are noted as set by somebody (3), which keeps udev's hands off; also random ones, locally administered."""
+    """Given and random MAC addresses of both ends are recorded as set by a user (3), so udev does not change them."""
     host.apply("veth", name="va", address=MAC1, peer={"name": "vb", "netns": "guest", "address": MAC2})
     assert sysfs(host, "va/addr_assign_type") == "3"
     assert sysfs(host, "vb/addr_assign_type", "guest") == "3"
@@ -140,7 +143,7 @@ def test_mac_is_in_the_creating_request(host: Host) -> None:
 
 
 def test_same_name_on_both_sides(host: Host) -> None:
-    """One step; found again from either side; frames pass."""
+    """The pair is created in one step, identified from either side, and passes frames."""
     climb(
         host,
         "veth",
@@ -165,7 +168,7 @@ def test_same_name_on_both_sides(host: Host) -> None:
 
 @pytest.mark.parametrize("netns", [None, "guest"])
 def test_found_from_either_end(host: Host, netns: str | None) -> None:
-    """The roles of the ends do not matter: nothing to do, changes on both, deletion."""
+    """Either end may be the first one in a task: without changes, with changes on both, and for deletion."""
     host.apply("veth", name="va", address=MAC1, peer={"name": "vb", "netns": netns, "address": MAC2})
     stay(host, "veth", name="vb", netns=netns, address=MAC2, peer={"name": "va", "address": MAC1})
     climb(host, "veth", name="vb", netns=netns, alias="b", peer={"name": "va", "alias": "a"})
@@ -177,7 +180,7 @@ def test_found_from_either_end(host: Host, netns: str | None) -> None:
 
 
 def test_one_end_alone(host: Host) -> None:
-    """An existing pair needs no peer in the task, and one attribute of the peer needs its name."""
+    """An existing pair requires no peer in the task, and an attribute of the peer only its name."""
     host.ip("link", "add", "va", "type", "veth", "peer", "name", "vb")
     climb(host, "veth", name="vb", alias="alone")
     stay(host, "veth", name="va", peer={"name": "vb", "alias": "alone"})
@@ -186,7 +189,7 @@ def test_one_end_alone(host: Host) -> None:
 @pytest.mark.parametrize("state", ["down", "up"])
 @pytest.mark.parametrize("netns", [None, "guest"])
 def test_rename_of_the_peer(host: Host, netns: str | None, state: str) -> None:
-    """Live: the same link under another name, with a change on the way."""
+    """The peer is renamed without recreation, with another change in the same task."""
     host.apply("veth", name="va", peer={"name": "vb", "netns": netns, "alias": "kept", "admin_state": state})
     index = host.link("vb", netns)["ifindex"]
     done = climb(host, "veth", name="va", peer={"name": "vc", "netns": netns, "mtu": 1400})
@@ -199,7 +202,7 @@ def test_rename_of_the_peer(host: Host, netns: str | None, state: str) -> None:
 
 @pytest.mark.parametrize("state", ["down", "up"])
 def test_rename_of_the_own_end(host: Host, state: str) -> None:
-    """A pair that is found by its peer gets the name that is wanted, as a port of a bridge and with a macvlan on the peer."""
+    """A pair that its peer identifies gets the declared name, as a bridge port and with a macvlan on the peer."""
     host.apply("bridge", name="br0", address=MAC1)
     host.apply("veth", name="va", admin_state=state, controller="br0", peer={"name": "vb", "netns": "guest"})
     host.apply("bridge_port", port="va", isolated=True)
@@ -214,7 +217,7 @@ def test_rename_of_the_own_end(host: Host, state: str) -> None:
 
 
 def test_rename_of_the_lower_device(host: Host) -> None:
-    """A macvlan on the end that is renamed stays, and follows it."""
+    """A macvlan on the renamed end is kept."""
     host.apply("veth", name="va", peer={"name": "vb"})
     host.apply("macvlan", name="mv0", lower_device="va")
     climb(host, "veth", name="vx", peer={"name": "vb"})
@@ -223,7 +226,7 @@ def test_rename_of_the_lower_device(host: Host) -> None:
 
 @pytest.mark.parametrize("way", ["there", "back"])
 def test_peer_in_another_namespace(host: Host, way: str) -> None:
-    """Refused, or created again with what lives on both ends."""
+    """The change is refused, or the pair is recreated with the dependent objects of both ends."""
     before, after = (None, "guest") if way == "there" else ("guest", None)
     host.apply(
         "veth",
@@ -264,7 +267,7 @@ def test_peer_in_another_namespace(host: Host, way: str) -> None:
 
 @contextlib.contextmanager
 def second_name(netns: str, name: str) -> Iterator[None]:
-    """Another name in /run/netns for the same namespace."""
+    """Create another name in /run/netns for the same namespace."""
     path = Path("/run/netns", name)
     path.touch()
     subprocess.run(["mount", "--bind", f"/run/netns/{netns}", str(path)], check=True)
@@ -276,7 +279,7 @@ def second_name(netns: str, name: str) -> Iterator[None]:
 
 
 def test_namespace_by_path_and_by_two_names(host: Host) -> None:
-    """A path and a name, and two names, mean the same namespace."""
+    """A path and a name, or two names, identify the same namespace."""
     with second_name("guest", "another"):
         climb(host, "veth", name="va", peer={"name": "vb", "netns": "/run/netns/guest"})
         for netns in ("guest", "another", "/var/run/netns/guest", "/run/netns/another"):
@@ -288,10 +291,10 @@ def test_namespace_by_path_and_by_two_names(host: Host) -> None:
 
 @contextlib.contextmanager
 def peer_without_a_name(host: Host) -> Iterator[None]:
-    """va, whose peer vb is in a namespace that has lost its name."""
+    """Create va, whose peer vb is in a namespace that has lost its name."""
     ip("netns", "add", "passing")
     ip("link", "add", "va", "type", "veth", "peer", "name", "vb", "netns", "passing", netns=host.netns)
-    # the namespace lives on without its name as long as a process is in it
+    # a process keeps the namespace without its name
     with subprocess.Popen(["ip", "netns", "exec", "passing", "sleep", "60"]) as sleeper:
         try:
             while not ip("netns", "pids", "passing").split():
@@ -303,7 +306,7 @@ def peer_without_a_name(host: Host) -> Iterator[None]:
 
 
 def test_peer_in_a_namespace_without_a_name(host: Host) -> None:
-    """A peer that cannot be named from here is no error, and no wrong name; the end that is here can be changed and deleted."""
+    """Such a peer is neither an error nor returned with a wrong name. The end here can be changed and deleted."""
     with peer_without_a_name(host):
         found = host.apply("link_info", name="va")["links"][0]
         assert found["peer"]["netns"].startswith("(unnamed namespace ")
@@ -315,8 +318,8 @@ def test_peer_in_a_namespace_without_a_name(host: Host) -> None:
         assert host.link("va") == {}
 
 
-def test_pair_whose_namespace_just_died(host: Host) -> None:
-    """The end here outlives the namespace of the other by some milliseconds, and so does its name: that is waited out."""
+def test_pair_whose_namespace_was_just_deleted(host: Host) -> None:
+    """The module waits until the end here has disappeared, some milliseconds after the namespace of its peer."""
     for _turn in range(20):
         ip("netns", "add", "passing")
         done = host.apply("veth", name="va", peer={"name": "vb", "netns": "passing"})
@@ -325,8 +328,8 @@ def test_pair_whose_namespace_just_died(host: Host) -> None:
         ip("netns", "del", "passing")
 
 
-def test_created_again_from_a_namespace_without_a_name(host: Host) -> None:
-    """The pair is made again with its peer where it can be named."""
+def test_recreated_from_a_namespace_without_a_name(host: Host) -> None:
+    """The pair is recreated with its peer in a namespace that has a name."""
     with peer_without_a_name(host):
         host.ip("link", "set", "va", "alias", "kept")
         climb(host, "veth", name="va", peer={"name": "vb", "netns": "guest"}, recreate="when_required")
@@ -457,8 +460,8 @@ def test_refused(host: Host, case: Case) -> None:
     refuse(host, "veth", case)
 
 
-def test_deleted_with_what_sits_on_it(host: Host) -> None:
-    """A macvlan that is named in the same task goes along."""
+def test_deleted_with_dependent_links(host: Host) -> None:
+    """A macvlan that the same task deletes is deleted too."""
     host.apply("veth", name="va", peer={"name": "vb", "netns": "guest"})
     host.apply("macvlan", name="mv0", netns="guest", lower_device="va")
     host.apply(
@@ -468,7 +471,7 @@ def test_deleted_with_what_sits_on_it(host: Host) -> None:
 
 
 def test_two_entries_for_one_pair(host: Host) -> None:
-    """Both ends may have an entry of their own, which say the same pair."""
+    """Both ends may have their own entries if these do not contradict each other."""
     entries = [
         {"name": "va", "alias": "a", "peer": {"name": "vb", "netns": "guest"}},
         {"name": "vb", "netns": "guest", "alias": "b", "peer": {"name": "va"}},

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role voip_macvlan: real calls of real softphones on hosts of each kind of binding, and what the switch saw of them."""
+"""The role voip_macvlan: real calls of real softphones, bound in different ways, and the frames that the switch saw."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.patchbay.netdev.tests.integration.machine import Machin
 LAB = CLONE / "demo/voip/lab"
 OUI = "00:04:f2"
 AS_USER = ("setpriv", "--reuid", "1060", "--regid", "1060", "--clear-groups")
-# A program that binds its sockets to a link: SIP, and sound to where it comes back from.
+# A program that binds its sockets to a link: it sends SIP, and returns the sound to its source.
 BOUND_TO_DEVICE = """
 import socket
 
@@ -61,28 +61,28 @@ class Desk(Machine):
 
     number: int
     variables: dict[str, Any]
-    softphone: str = ""  # lines of its configuration
-    start: Sequence[str] = ()  # what starts it
+    softphone: str = ""  # configuration lines
+    start: Sequence[str] = ()  # start command
 
     @property
     def nic(self) -> str:
-        """MAC address of the network card."""
+        """Return the MAC address of the network card."""
         return f"52:54:00:aa:00:{self.number:02x}"
 
     @property
     def voice(self) -> str:
-        """MAC address that the link is to have."""
+        """Return the MAC address of the voice link."""
         written: str = self.variables.get("voip_macvlan_address", "").lower().replace("-", ":")
         return written or stable_mac(self.name, self.variables.get("voip_macvlan_oui", OUI))
 
     def call(self) -> str:
-        """Call the echo; what the softphone says."""
+        """Call the echo service, and return the output of the softphone."""
         if self.variables["voip_macvlan_bind"] == "device":
             return hosts("enter", self.name, "/usr/bin/python3", "-", given=BOUND_TO_DEVICE, check=False).stdout
         return lab("call", self.name, *self.start)
 
     def judged(self) -> list[str]:
-        """What was wrong with a call, and with a look at the web, on the wire."""
+        """Return the faults of a call and of a web request on the wire."""
         lab("capture", self.name)
         assert lab("web", self.name) == "the web\n"
         said = self.call()
@@ -106,7 +106,7 @@ DESKS = (
         12,
         {
             "voip_macvlan_bind": "address",
-            "voip_macvlan_addresses": "10.30.0.12/24",  # without a list
+            "voip_macvlan_addresses": "10.30.0.12/24",  # a single value without a list
             "voip_macvlan_persist": "replay",
             "voip_macvlan_dscp": False,
         },
@@ -143,7 +143,7 @@ LISTS = ["nftables", "dnsmasq", "dhcpd", "kea", "comware"]
 
 
 def lab(*words: str) -> str:
-    """What demo/voip/lab says."""
+    """Run demo/voip/lab, and return its output."""
     done = subprocess.run([str(LAB), *words], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -151,14 +151,14 @@ def lab(*words: str) -> str:
 
 @dataclass(frozen=True)
 class Play:
-    """A run of the playbook: what Ansible said, and how many changes it made on each host."""
+    """A run of the playbook: the output of Ansible, and the number of changes on each host."""
 
     said: str
     failed: bool
 
     @property
     def changes(self) -> dict[str, int]:
-        """Those that Ansible counted."""
+        """Return the number of changes that Ansible counted."""
         return {name: int(count) for name, count in re.findall(r"^(desk\d) .*changed=(\d+)", self.said, re.MULTILINE)}
 
 
@@ -169,7 +169,7 @@ def play(folder: Path, *options: str, desks: Sequence[Desk] = DESKS, **more: Any
     (folder / "inventory.json").write_text(json.dumps(inventory))
     command = [str(CLONE / ".venv/bin/ansible-playbook"), "patchbay.netdev.voip", "--inventory", str(folder / "inventory.json")]
     environment = {
-        "NETNS_SANDBOX": "1",  # where these tests run, or conftest.py had refused
+        "NETNS_SANDBOX": "1",  # in tests/sandbox, or conftest.py would have refused
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": str(folder),
         "LC_ALL": "C.UTF-8",
@@ -183,26 +183,26 @@ def play(folder: Path, *options: str, desks: Sequence[Desk] = DESKS, **more: Any
 
 
 def well(done: Play) -> Play:
-    """A run that did not fail."""
+    """Verify that a run did not fail, and return it."""
     assert not done.failed, done.said
     return done
 
 
 def at_once(work: Any, desks: Sequence[Desk] = DESKS) -> dict[str, Any]:
-    """Do something at all of them."""
+    """Run a function for all of them concurrently."""
     with ThreadPoolExecutor() as threads:
         return dict(zip((desk.name for desk in desks), threads.map(work, desks)))
 
 
 def seat(desk: Desk) -> None:
-    """Plug it in, and configure its softphone."""
+    """Connect the host, and configure its softphone."""
     lab("desk", desk.name, str(desk.number))
     hosts("enter", desk.name, "tee", "-a", "/run/phone/config", given=f"{desk.softphone}\n")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def network() -> Iterator[None]:
-    """The switch, the voice network, the data network, and the desks."""
+    """Create the switch, the voice network, the data network, and the desks."""
     lab("up")
     for desk in DESKS:
         seat(desk)
@@ -211,7 +211,7 @@ def network() -> Iterator[None]:
 
 
 def everything(desk: Desk) -> str:
-    """What is to be as before: all that the kernel says of the network, marks, and every file of the host's own."""
+    """Return the state that must be restored: network state of the kernel, marks, and all files of the host."""
     return desk.sh(
         "for family in -4 -6; do ip $family route show table all | grep -v ^multicast; ip $family rule; done;"
         "ip -d address; ip netns; nft list ruleset || :; cd /proc/sys/net; grep -rs . ipv4/conf ipv6/conf || :;"
@@ -220,14 +220,14 @@ def everything(desk: Desk) -> str:
 
 
 def assert_as_before(before: dict[str, str], desks: Sequence[Desk] = DESKS) -> None:
-    """Or the assertion shows the lines that differ."""
+    """Verify that the state is restored. The assertion shows the lines that differ."""
     for name, now in at_once(everything, desks).items():
         differing = set(now.splitlines()) ^ set(before[name].splitlines())
         assert not differing, f"{name}: {sorted(differing)}"
 
 
 def test_role(tmp_path: Path) -> None:
-    """The trap, check mode, the run, nothing to do, calls, damage that shows in calls, its mending, and all as before."""
+    """Calls without the role, check mode, the run, a run without changes, calls, faults and their repair, and removal."""
     (trapped,) = [desk for desk in DESKS if desk.variables["voip_macvlan_bind"] == "netns"]
     lab("capture", trapped.name)
     lab("call", trapped.name)
@@ -236,8 +236,8 @@ def test_role(tmp_path: Path) -> None:
     assert {(flow.carries, flow.sent, flow.mac) for flow in seen} == {("SIP", True, "NIC")}, "an unbound softphone"
 
     before = at_once(everything)
-    # The lists come first: without them, the switch knows no telephone, and the DHCP server none either.
-    # They are about all desks, whatever hosts a run is for.
+    # The lists come first: without them, switch and DHCP server do not accept the softphones.
+    # They contain all desks, regardless of the hosts of a run.
     listed = well(play(tmp_path, "--tags", "voip_macvlan_lists", "--limit", "desk2", voip_macvlan_lists=LISTS))
     assert listed.changes == {"desk2": 1}
     listed = well(play(tmp_path, "--tags", "voip_macvlan_lists", voip_macvlan_lists=LISTS, voip_at_once=2))
@@ -268,14 +268,14 @@ def test_role(tmp_path: Path) -> None:
     assert at_once(lambda desk: desk.judged()) == {desk.name: [] for desk in DESKS}
     _sipp_calls()
 
-    # What somebody does, and what a call then looks like on the wire. The softphone says each time that there is one.
+    # Changes by another program, and the resulting faults of a call. The softphone reports success each time.
     DESKS[0].sh("nft flush ruleset")
     DESKS[1].sh("ip rule del priority 5060")
     found = at_once(lambda desk: desk.judged())
     assert found["desk1"] == ["SIP is sent with the mark -", "RTP is sent with the mark -"]
     assert found["desk2"] == ["RTP is sent by the NIC MAC (10.10.0.12 > 10.40.0.20)", "no RTP was received"]
     assert found["desk3"] == found["desk4"] == []
-    # Without its link, the softphone has no way at all, and not that of the network card.
+    # Without its link, the softphone has no route, not even through the network card.
     DESKS[1].sh("ip link set voice0 down")
     assert "No route to host" in DESKS[1].sh("ip route get 10.40.0.20 from 10.30.0.12 2>&1 || :").stdout
     mended = well(play(tmp_path, "--limit", "desk1,desk2"))
@@ -292,7 +292,7 @@ def _in_threes(mac: str) -> str:
 
 
 def _sipp_calls() -> None:
-    """Another softphone, bound by its address; and not bound."""
+    """Call with another softphone, bound to its address, and not bound."""
     call = "cd /run && timeout 8 sipp -sn uac -s echo -i {} -p 5070 -m 1 -timeout 3s -timeout_error -nostdin 10.30.0.1:5060"
     bound = DESKS[1].sh(call.format("10.30.0.12"), check=False)
     assert bound.returncode == 0, bound.stdout
@@ -327,7 +327,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("written", REFUSED)
 def test_refusals(tmp_path: Path, written: str) -> None:
-    """Before anything is done, with a sentence."""
+    """Invalid variables are refused with a message before any change."""
     more, sentence = REFUSED[written]
     done = play(tmp_path, **more)
     assert done.failed

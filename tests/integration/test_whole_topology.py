@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole network in one task: from nothing, from one that is half built, from one that was damaged, and away again."""
+"""A whole network in one task: created from nothing, from a partial and from a damaged one, and deleted."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from ansible_collections.patchbay.netdev.tests.integration.host import Host, ass
 from ansible_collections.patchbay.netdev.tests.integration.ladder import bridge_link, stay
 
 SPACES = ("red", "green", "blue")
-QUIET = {"address_generation_mode": "none"}  # no address that comes some time after its link
+QUIET = {"address_generation_mode": "none"}  # no address that appears some time after its link
 MODES = ("private", "vepa", "bridge", "source", "bridge")
 Entry = dict[str, Any]
 
 
 def mac(kind: int, number: int) -> str:
-    """A MAC for a link."""
+    """Return a MAC address for a link."""
     return f"02:00:00:00:{kind:02x}:{number:02x}"
 
 
 def pair(number: int) -> Entry:
-    """Two pairs for each namespace; each bridge gets one of them."""
+    """Return two pairs for each namespace. Each bridge gets one of them."""
     return {
         "name": f"p{number}",
         "address": mac(1, number),
@@ -48,7 +48,7 @@ def pair(number: int) -> Entry:
 
 
 def macvlan(number: int) -> Entry:
-    """Some here, some in the namespaces, some on a bridge."""
+    """Return macvlans here, in the namespaces, and on a bridge."""
     found: Entry = {
         "name": f"mv{number}",
         "lower_device": ("eth0", "br0")[number % 2],
@@ -66,7 +66,7 @@ def macvlan(number: int) -> Entry:
 
 
 def macvtap(number: int) -> Entry:
-    """Two here, two in namespaces."""
+    """Return two macvtaps here, and two in namespaces."""
     found: Entry = {
         "name": f"mt{number}",
         "lower_device": "eth0",
@@ -112,19 +112,19 @@ ABSENT = {
 
 @pytest.fixture(autouse=True)
 def spaces(nodes: None) -> Iterator[None]:
-    """Nobody else's nodes, and no namespace that outlives the test."""
+    """Reserve device nodes, and delete all namespaces after the test."""
     yield
     for name in set(SPACES) & set(os.listdir("/run/netns")):
         ip("netns", "del", name)
 
 
 def seen(host: Host) -> dict[str, Any]:
-    """Everything in all namespaces that are there."""
+    """Return the state of all namespaces."""
     return dump([host.netns, "guest", *(name for name in SPACES if name in os.listdir("/run/netns"))])
 
 
 def settle(host: Host, wanted: dict[str, list[Entry]]) -> list[str]:
-    """Check mode changes nothing and foretells what is done, and then nothing is left to do; what was done."""
+    """Verify that check mode predicts the changes, and that a second run makes none. Return the operations."""
     before = seen(host)
     told = host.run("topology", check=True, **wanted)
     assert told.get("changed"), told
@@ -140,7 +140,7 @@ def settle(host: Host, wanted: dict[str, list[Entry]]) -> list[str]:
 
 
 def assert_built(host: Host) -> None:
-    """What ip, bridge and the file system show is what was wanted."""
+    """Verify the network with ip, bridge and the file system."""
     for entry in WANTED["bridge"]:
         link = host.link(entry["name"])
         assert (link["linkinfo"]["info_kind"], link["address"], "UP" in link["flags"]) == ("bridge", entry["address"], True)
@@ -171,7 +171,7 @@ def assert_built(host: Host) -> None:
 
 
 def test_from_nothing_and_back(host: Host) -> None:
-    """One task makes it, one takes it away, and the kernel is as before."""
+    """One task creates the network, another one deletes it, and the kernel state before is restored."""
     before = seen(host)
     done = settle(host, WANTED)
     assert [sentence for sentence in done if sentence.startswith("create netns")] == [f"create netns {name}" for name in SPACES]
@@ -182,13 +182,13 @@ def test_from_nothing_and_back(host: Host) -> None:
     assert_equal(seen(host), before)
 
 
-def test_from_half_built(host: Host) -> None:
-    """Somebody began with ip, and did some of it otherwise."""
+def test_from_a_partial_network(host: Host) -> None:
+    """ip created a part of the network, some of it with other values."""
     ip("netns", "add", "green")
     host.ip("link", "add", "br1", "type", "bridge")
     host.ip("link", "add", "p2", "type", "veth", "peer", "name", "in2", "netns", "green")
-    host.ip("link", "set", "p2", "master", "br1")  # br0 is wanted
-    host.ip("link", "add", "mv0", "link", "eth0", "type", "macvlan", "mode", "vepa")  # private is wanted
+    host.ip("link", "set", "p2", "master", "br1")  # br0 is declared
+    host.ip("link", "add", "mv0", "link", "eth0", "type", "macvlan", "mode", "vepa")  # private is declared
     host.ip("link", "add", "mv2", "link", "eth0", "netns", "green", "type", "macvlan", "mode", "vepa")
     host.ip("link", "add", "mt0", "link", "eth0", "type", "macvtap", "mode", "bridge")
     stranger = host.link("mv0")["ifindex"]
@@ -199,10 +199,10 @@ def test_from_half_built(host: Host) -> None:
     assert host.link("mv0")["ifindex"] == stranger, "it was changed, not made anew"
 
 
-def test_from_damaged(host: Host) -> None:
-    """Five things are broken, and exactly those are put right."""
+def test_from_a_damaged_network(host: Host) -> None:
+    """Five objects are damaged, and exactly those are repaired."""
     host.apply("topology", **WANTED)
-    ip("link", "del", "in4", netns="blue")  # and p4 with it
+    ip("link", "del", "in4", netns="blue")  # and its peer p4
     ip("link", "del", "mv5", netns="red")
     host.ip("link", "set", "br1", "down")
     ip("link", "set", "in0", "down", netns="red")
@@ -229,7 +229,7 @@ def test_from_damaged(host: Host) -> None:
 
 
 def test_damaged_one_by_one(host: Host) -> None:
-    """Each kind of damage alone, and the dump is the one before it."""
+    """Each damage alone is repaired."""
     host.apply("topology", **WANTED)
     whole = seen(host)
     for damage in (
@@ -250,7 +250,7 @@ def _bridge(host: Host, *words: str) -> None:
 
 
 def test_one_wrong_entry_changes_nothing(host: Host) -> None:
-    """Not even the namespaces are made."""
+    """Not even the namespaces are created."""
     before = seen(host)
     wrong = {**WANTED, "macvtap": [*WANTED["macvtap"], {"name": "mt9", "netns": "red", "lower_device": "eth9"}]}
     for check in (True, False):

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host for all tests under the other kernel, where a process takes a tenth of a second to start."""
+"""One host for all tests on the other kernel, where starting a process takes a tenth of a second."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.tests.integration.host import _VOLATILE
 
 
 def pytest_sessionstart() -> None:
-    """Refuse to touch a machine's own network."""
+    """Refuse to run on the network of the machine itself."""
     if not in_sandbox():
         pytest.exit(
             "These tests change links: run them as tests/hosts/other-kernel tests/sandbox pytest tests/other_kernel", returncode=2
@@ -34,18 +34,18 @@ def machine() -> Iterator[Host]:
 
 @pytest.fixture
 def host(machine: Host, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    """The host with its two cables and nothing else, also afterwards."""
+    """Return the host with only its two cards, and restore this state afterwards."""
     monkeypatch.setattr(ladder, "dump", links_and_addresses)
     yield machine
     for netns in (machine.netns, "guest"):
         for link in json.loads(ip("-j", "link", "show", netns=netns)):
             if link["ifname"] not in ("lo", "eth0", "eth1"):
-                # it may have gone along with what it sat on
+                # it may have been deleted together with its lower device
                 subprocess.run(["ip", "-n", netns, "link", "del", link["ifname"]], capture_output=True, check=False)
     for port in ("eth0", "eth1"):
         machine.ip("link", "set", port, "up")
 
 
 def links_and_addresses(namespaces: Iterable[str]) -> dict[str, Any]:
-    """Less than host.dump shows, in a sixth of its time: routes and settings are compared on the machine's kernel."""
+    """Return less than host.dump in a sixth of its time. Other tests compare routes and sysctls."""
     return {netns: _without(json.loads(ip("-d", "-j", "address", netns=netns)), _VOLATILE) for netns in namespaces}

@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.tests.integration.ladder import (
 )
 from ansible_collections.patchbay.netdev.tests.other_kernel.conftest import links_and_addresses
 
-# kind: its module's options that a new link needs
+# kind: required options of a new link
 KINDS: dict[str, dict[str, Any]] = {
     "vlan": {"lower_device": "eth0", "id": 201},
     "vrf": {"table": 10},
@@ -38,9 +38,9 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_options_of_every_link(host: Host, kind: str) -> None:
-    """All at once with their first value, then with the second, then deleted: a ladder for each takes too long here."""
+    """All options are set to their first value, then to the second one, because ladders take too long here."""
     ladders = common_ladders("new0")
-    if kind == "vrf":  # whose MTU starts at the largest and whose IPv6 has no link-local address
+    if kind == "vrf":  # a VRF starts with the largest MTU, and has no IPv6 link-local address
         del ladders["address_generation_mode"]
     for place in (0, 1):
         wanted = {option: rungs[place][0] for option, rungs in ladders.items()}
@@ -53,7 +53,7 @@ def test_options_of_every_link(host: Host, kind: str) -> None:
     assert host.link("new0") == {}
 
 
-# kind, option: two values that only creation takes, and what the kernel has to show for them
+# kind, option: two values that can be set only at creation, and what the kernel must show for them
 FIXED: dict[tuple[str, str], tuple[tuple[Any, Any], Oracle, tuple[Any, Any]]] = {
     ("vlan", "id"): ((1, 4094), data("new0", "id"), (1, 4094)),
     ("vlan", "protocol"): (("802.1ad", "802.1q"), data("new0", "protocol"), ("802.1ad", "802.1Q")),
@@ -66,7 +66,7 @@ FIXED: dict[tuple[str, str], tuple[tuple[Any, Any], Oracle, tuple[Any, Any]]] = 
 
 @pytest.mark.parametrize(("kind", "option"), FIXED)
 def test_fixed_at_creation(host: Host, kind: str, option: str) -> None:
-    """Another value is refused in words, or has the link created again."""
+    """Another value is refused with a message, or the link is recreated."""
     values, read, expected = FIXED[kind, option]
     climb(host, kind, name="new0", **{**KINDS[kind], option: values[0]})
     assert read(host) == expected[0]
@@ -77,7 +77,7 @@ def test_fixed_at_creation(host: Host, kind: str, option: str) -> None:
 
 
 def test_vlan_takes_the_lower_devices_mtu_and_address(host: Host) -> None:
-    """Check mode knows both; a MAC that is written is its own."""
+    """Check mode predicts both. A given MAC address is used instead."""
     below = host.link("eth0")
     climb(host, "vlan", name="new0", lower_device="eth0", id=5)
     assert (host.link("new0")["mtu"], host.link("new0")["address"]) == (below["mtu"], below["address"])
@@ -87,7 +87,7 @@ def test_vlan_takes_the_lower_devices_mtu_and_address(host: Host) -> None:
 
 @pytest.mark.parametrize("state", ["up", "require"])
 def test_vlan_lower_device_state(host: Host, state: str) -> None:
-    """up brings the lower device up in the same plan; require fails while it is down."""
+    """up sets the lower device up in the same plan. require fails while it is down."""
     host.ip("link", "set", "eth1", "down")
     params = {"name": "new0", "lower_device": "eth1", "id": 5, "admin_state": "up", "lower_device_state": state}
     if state == "require":
@@ -106,7 +106,7 @@ def test_vlan_lower_device_state(host: Host, state: str) -> None:
 
 
 def test_vlan_follows_its_lower_device(host: Host) -> None:
-    """The kernel takes it up and down along with the device below it."""
+    """The kernel sets the VLAN up and down together with its lower device."""
     climb(host, "vlan", name="new0", lower_device="eth1", id=5)
     host.ip("link", "set", "eth1", "down")
     done = climb(host, "vlan", name="new0", admin_state="down", lower_device_state="up")
@@ -118,15 +118,15 @@ def test_vlan_follows_its_lower_device(host: Host) -> None:
     assert "UP" not in host.link("new0")["flags"]
 
 
-def test_vlan_elsewhere(host: Host) -> None:
-    """The link in one namespace, its lower device in another."""
+def test_vlan_in_another_namespace(host: Host) -> None:
+    """Link and lower device are in different namespaces."""
     climb(host, "vlan", name="new0", netns="guest", lower_device="eth0", lower_device_netns=host.netns, id=7)
     assert host.link("new0", "guest")["link_netnsid"] is not None
     assert host.link("new0") == {}
 
 
 def test_links_on_links(host: Host) -> None:
-    """A VLAN, a VLAN inside it, and a macvlan on that one; what others sit on is not deleted."""
+    """A VLAN, a VLAN on it, and a macvlan on that one. A lower device of other links is not deleted."""
     climb(host, "vlan", name="outer", lower_device="eth0", id=5, protocol="802.1ad")
     climb(host, "vlan", name="inner", lower_device="outer", id=5)
     climb(host, "macvlan", name="mv0", lower_device="inner", mode="bridge")
@@ -137,8 +137,8 @@ def test_links_on_links(host: Host) -> None:
     assert (found["kind"], found["lower_device"], found["id"]) == ("vlan", "outer", 5)
 
 
-def test_dummy_of_its_own_making(host: Host) -> None:
-    """What check mode says of a new one is so, and what it does not say is what Ethernet has."""
+def test_new_dummy(host: Host) -> None:
+    """The values that check mode predicts for a new dummy are those of the kernel."""
     done = climb(host, "dummy", name="new0")
     assert done["operations"] == ["create new0: dummy"]
     found = host.link("new0")
@@ -148,7 +148,7 @@ def test_dummy_of_its_own_making(host: Host) -> None:
 
 
 def test_dummy_below_others(host: Host) -> None:
-    """A macvlan, which takes over its MTU, and a VLAN; then it is a port of a bridge."""
+    """A macvlan inherits the MTU of the dummy, a VLAN is created on it, and the dummy becomes a bridge port."""
     climb(host, "dummy", name="new0", mtu=1400, admin_state="up")
     climb(host, "macvlan", name="mv0", lower_device="new0", mode="bridge", admin_state="up")
     assert (shown("mv0", "link")(host), shown("mv0", "mtu")(host)) == ("new0", 1400)
@@ -163,7 +163,7 @@ def test_dummy_below_others(host: Host) -> None:
 
 
 def test_topology_in_one_task(host: Host) -> None:
-    """A VLAN, the macvlan on it and the VRF that has it, planned together."""
+    """A VLAN, the macvlan on it and its VRF are planned together."""
     tasks = {
         "vlan": [{"name": "new0", "lower_device": "eth0", "id": 5}],
         "vrf": [{"name": "vrf0", "table": 10, "admin_state": "up"}],
@@ -177,7 +177,7 @@ def test_topology_in_one_task(host: Host) -> None:
 
 
 def test_link_in_a_vrf(host: Host) -> None:
-    """Attached, detached, and moved there from a bridge."""
+    """A link is attached, detached, and moved from a bridge."""
     host.apply("vrf", name="vrf0", table=10, admin_state="up")
     host.apply("bridge", name="br0")
     for controller in ("vrf0", "br0", "vrf0", ""):
@@ -189,7 +189,7 @@ def test_link_in_a_vrf(host: Host) -> None:
 
 
 def test_bridge_with_vlans(host: Host) -> None:
-    """Both options on a new bridge, and each on a living one, also while it filters."""
+    """Both options are set on a new and on an existing bridge, also while it filters."""
     climb(host, "bridge", name="br0", vlan_filtering=True, vlan_default_pvid=5)
     for option, value in (
         ("vlan_default_pvid", 7),
@@ -203,7 +203,7 @@ def test_bridge_with_vlans(host: Host) -> None:
 
 
 def test_port_with_vlans(host: Host) -> None:
-    """A VLAN as a port, and the setting that only a bridge with VLANs has."""
+    """A VLAN is a bridge port, with the setting that requires VLAN filtering."""
     host.apply("bridge", name="br0", vlan_filtering=True)
     host.apply("vlan", name="new0", lower_device="eth0", id=5)
     climb(host, "bridge_port", port="new0", bridge="br0", vlan_tunnel=True)
@@ -214,7 +214,7 @@ def test_port_with_vlans(host: Host) -> None:
 
 V5 = ("vlan", {"name": "v5", "lower_device": "eth0", "id": 5})
 VRF0 = ("vrf", {"name": "vrf0", "table": 10})
-# what was there before (tasks), what is asked for, what is said, and what the kernel says to ip that asks for the same
+# tasks that run before, the refused task, its message, and the error of the kernel for the same ip command
 REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
     "VLAN that is there": (
         [V5],
@@ -273,7 +273,7 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
 
 @pytest.mark.parametrize("title", REFUSED)
 def test_refused(host: Host, title: str) -> None:
-    """The whole sentence, in check mode as well unless only the kernel knows; and the kernel does refuse it."""
+    """The whole message is compared, in check mode too unless only the kernel refuses. The kernel refuses the ip command too."""
     tasks, (module, params), told, command, kernel = REFUSED[title]
     for name, options in tasks:
         here = {option: host.netns if value == "{here}" else value for option, value in options.items()}
@@ -285,7 +285,7 @@ def test_refused(host: Host, title: str) -> None:
 
 
 def test_not_refused(host: Host) -> None:
-    """Another protocol, another device, or another id is another VLAN; a lower device that the same task brings up is up."""
+    """Another protocol, lower device or ID is another VLAN. A lower device that the same task sets up is up."""
     host.apply(V5[0], **V5[1])
     host.apply("link", name="eth1", admin_state="down")
     vlans = [
@@ -308,7 +308,7 @@ def test_not_refused(host: Host) -> None:
     ]
 
 
-# module, options, what is said where the kernel is older than the option
+# module, options, and the message on a kernel that is older than the option
 NEWER: dict[str, tuple[str, dict[str, Any], tuple[int, int], str]] = {
     "bc_cutoff": (
         "macvlan",
@@ -339,7 +339,7 @@ NEWER: dict[str, tuple[str, dict[str, Any], tuple[int, int], str]] = {
 
 @pytest.mark.parametrize("option", NEWER)
 def test_newer_than_the_kernel(host: Host, option: str) -> None:
-    """An option that the kernel ignores without a word ends in words, and nothing is left of it; a newer kernel takes it."""
+    """An option that the kernel ignores fails with a message and is rolled back. A newer kernel applies it."""
     module, params, since, told = NEWER[option]
     if module == "bridge_port":
         host.apply("bridge", name="br0")
@@ -354,14 +354,14 @@ def test_newer_than_the_kernel(host: Host, option: str) -> None:
 
 
 def test_probe_of_a_vlan(host: Host) -> None:
-    """A link of a VLAN is asked in that VLAN; on the link below, what is said in the VLAN is not heard."""
+    """A VLAN link probes in its VLAN, whose replies the lower device does not receive."""
     wire = f"{host.netns}-wire"
     try:
         for netns, address in ((host.netns, "192.0.2.1/24"), (wire, "192.0.2.25/24")):
             ip("link", "add", "v30", "link", "eth0", "type", "vlan", "id", "30", netns=netns)
             ip("address", "add", address, "dev", "v30", netns=netns)
             ip("link", "set", "v30", "up", netns=netns)
-        # or the link below answers for the address of the VLAN too
+        # otherwise the lower device replies for the address of the VLAN too
         ip("netns", "exec", wire, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/conf/eth0/arp_ignore")
         there = host.link("v30", wire)["address"]
         probe = {"addresses": ["192.0.2.25"], "timeout": 3, "count": 1}

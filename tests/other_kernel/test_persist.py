@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Device nodes that the boot program brings back: another kernel has a /dev of its own, and here an /etc that is forgotten."""
+"""Device nodes that the boot program restores, on a kernel with its own /dev and an /etc in memory."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ MACVTAP = {"name": "mt0", "lower_device": "eth0", "device_owner": "nobody", "dev
 
 
 def node(host: Host) -> tuple[int, int, str]:
-    """Owner, group and mode of the node of mt0."""
+    """Return owner, group and mode of the node of mt0."""
     index = json.loads(host.ip("-j", "link", "show", "mt0"))[0]["ifindex"]
     state = os.stat(f"/dev/tap{index}")
     return state.st_uid, state.st_gid, f"{stat.S_IMODE(state.st_mode):04o}"
 
 
 def replay(host: Host, *words: str) -> int:
-    """What the boot program ends with."""
+    """Return the exit status of the boot program."""
     command = ["ip", "netns", "exec", host.netns, "/usr/bin/python3", "-I", ENGINE, *words]
     return subprocess.run(command, check=False).returncode
 
 
-def test_node_comes_back(host: Host) -> None:
-    """Its owner, group and mode are those of the node of the new link; lost, they are a difference."""
+def test_node_is_restored(host: Host) -> None:
+    """The new node gets its owner, group and mode. Other values are drift."""
     done = host.apply("macvtap", persist="replay", **MACVTAP)
     was = node(host)
     assert was == (65534, 60, "0640")
@@ -50,7 +50,7 @@ def test_node_comes_back(host: Host) -> None:
 
 
 def test_reboot_with_systemd_and_udev() -> None:
-    """The node of the new link is as it was; and udev alone, which sees it first, makes it so."""
+    """The node of the new link is restored, by udev alone as well, which sees it first."""
     command_host("switch", SWITCH, "192.0.2.1/24")
     with made_system("bookworm", "none") as system:
         options = {**MACVTAP, "lower_device": "eth1", "persist": "replay"}

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role slow_links on a kernel that has netem: everything leaves later."""
+"""The role slow_links on a kernel with netem, with a delay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAY = """
 
 
 def play(host: Host, folder: Path, *links: dict[str, Any]) -> int:
-    """How many tasks changed something."""
+    """Return the number of tasks that made changes."""
     (folder / "play.yml").write_text(PLAY)
     given = {"ansible_connection": "local", "ansible_python_interpreter": str(PYTHON), "slow_links_links": links}
     command = [
@@ -45,19 +45,19 @@ def play(host: Host, folder: Path, *links: dict[str, Any]) -> int:
 
 
 def milliseconds(host: Host) -> float:
-    """How long a ping takes there and back, once the MAC address is known."""
+    """Return the round-trip time of a ping after the neighbor entry exists."""
     done = host_ping(host)
     return float(re.findall(r"time=([0-9.]+)", done)[-1])
 
 
 def host_ping(host: Host) -> str:
-    """What three pings print."""
+    """Return the output of three pings."""
     command = ["ip", "netns", "exec", host.netns, "ping", "-n", "-c", "3", "-i", "0.2", "192.0.2.25"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_delay(host: Host, tmp_path: Path) -> None:
-    """There, again, otherwise, and gone."""
+    """The delay is set, kept in a second run, changed and removed."""
     wire = f"{host.netns}-wire"
     host.ip("address", "add", "192.0.2.1/24", "dev", "eth0")
     ip("address", "add", "192.0.2.25/24", "dev", "eth0", netns=wire)

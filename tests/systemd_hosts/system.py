@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host with an init system, that a network manager manages and that reboots (tests/hosts/host), and the means to look at it."""
+"""A host with an init system and a network manager that reboots (tests/hosts/host), and functions to read its state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NETNS = Path("/run/netns")
 SWITCH = "switch"
 ADDRESS = "192.0.2.11/24"
 
-# How each manager is told to give eth0 the address: a file, its mode and its text. Nobody is told anything of eth1.
+# How each manager is configured to give eth0 its address: file, mode and text. eth1 is not configured.
 MANAGERS: dict[str, list[tuple[str, int, str]]] = {
     "none": [],
     "networkd": [("/etc/systemd/network/20-eth0.network", 0o644, f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}\n")],
@@ -44,7 +44,7 @@ RELEASES = ("bookworm", "trixie")
 
 
 def command_host(*words: str) -> str:
-    """Run tests/hosts/host; its words are in the assertion when it fails."""
+    """Run tests/hosts/host. The assertion shows its output if it fails."""
     done = subprocess.run([HOST, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"host {' '.join(words)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -52,7 +52,7 @@ def command_host(*words: str) -> str:
 
 @dataclass(frozen=True)
 class System:
-    """One host. Nothing of it but its files outlives a reboot."""
+    """A host. Only its files survive a reboot."""
 
     name: str
     release: str
@@ -60,67 +60,70 @@ class System:
 
     @property
     def root(self) -> Path:
-        """Its files, as they are seen from outside, also while it is off; not what it mounts: /run, /tmp, /proc."""
+        """Return its root folder as seen from outside, also while it is off, without the mounts /run, /tmp and /proc."""
         return CLONE / ".work/hosts/running" / self.name / "root"
 
     def put(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file, also while it is off."""
+        """Write a file, also while the host is off."""
         place = self.root / path.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
         place.chmod(mode)
 
     def enter(self, *command: str) -> str:
-        """What a command prints that must succeed."""
+        """Return the output of a command that must succeed."""
         return command_host("enter", self.name, *command)
 
     def reboot(self) -> None:
-        """In order, and wait until it has started and its manager has done its work."""
+        """Reboot, and wait until the host has started and its manager has configured the network."""
         command_host("reboot", self.name)
         self.wait_for_address()
 
     def off(self) -> None:
-        """In order, and wait until it has ended."""
+        """Shut the host down, and wait until it has ended."""
         command_host("off", self.name)
 
     def on(self) -> None:
-        """And wait as reboot does."""
+        """Start the host, and wait as reboot does."""
         command_host("on", self.name)
         self.wait_for_address()
 
     def card(self, port: str) -> None:
-        """Give it a network card, now and at each boot; its MAC address follows from its name."""
+        """Connect a network card, now and at each boot, with a MAC address that is derived from its name."""
         command_host("card", self.name, port, SWITCH)
 
     def pull(self, port: str) -> None:
-        """Take the card out."""
+        """Disconnect the card."""
         command_host("pull", self.name, port)
 
     def failed_units(self) -> list[str]:
-        """Those of systemd."""
+        """Return the failed units of systemd."""
         return re.findall(r"^\S+", self.enter("systemctl", "--failed", "--plain", "--no-legend", "--no-pager"), re.MULTILINE)
 
     def ip(self, *words: str) -> Any:
-        """What ip -d -j prints in the host."""
+        """Return the output of ip -d -j in the host."""
         return json.loads(self.enter("ip", "-d", "-j", *words) or "[]")
 
     def links(self) -> list[str]:
-        """Names of the links of its first namespace."""
+        """Return the names of the links in its initial namespace."""
         return [link["ifname"] for link in self.ip("link")]
 
     def addresses(self, name: str) -> list[str]:
-        """IPv4 addresses of a link."""
+        """Return the IPv4 addresses of a link."""
         [shown] = self.ip("-4", "address", "show", "dev", name) or [{"addr_info": []}]
         return [f"{item['local']}/{item['prefixlen']}" for item in shown.get("addr_info", [])]
 
     def wait_for_address(self) -> None:
-        """Until its manager has done what its files say."""
+        """Wait until the manager has applied its files."""
         wait_until(lambda: self.manager == "none" or self.addresses("eth0") == [ADDRESS], f"eth0 got no {ADDRESS}")
 
     # --- Ansible ---
 
     def run(self, module: str, /, check: bool = False, **params: Any) -> dict[str, Any]:
-        """The result of a module that Ansible runs in the host, with the host's own Python. For commands there is play."""
+        """Return the result of a module that Ansible runs in the host, with the host's own Python.
+
+        For command modules, use play.
+        """
         words = ["--one-line", "--module-name", module, "--args", json.dumps(params), *(["--check", "--diff"] if check else [])]
         done = self._ansible("ansible", self.name, *words)
         found = re.search(r"^\S+ \| [^\n]*? => (\{.*)", done.stdout, re.MULTILINE)
@@ -128,14 +131,14 @@ class System:
         return {**json.loads(found[1]), **({"failed": True} if done.returncode else {})}
 
     def apply(self, module: str, /, **params: Any) -> dict[str, Any]:
-        """Run a module that has to succeed."""
+        """Run a module that must succeed."""
         result = self.run(module, **params)
         assert not result.get("failed"), result
         return result
 
     def play(self, tasks: Sequence[Mapping[str, Any]], *words: str) -> str:
-        """What a playbook of these tasks prints, which has to succeed."""
-        playbook = self.root.parent / "playbook.yml"  # its own, also where tests run side by side
+        """Return the output of a playbook with these tasks, which must succeed."""
+        playbook = self.root.parent / "playbook.yml"  # its own file, because tests run concurrently
         playbook.write_text(json.dumps([{"hosts": self.name, "gather_facts": False, "tasks": list(tasks)}]))
         done = self._ansible("ansible-playbook", "--diff", *words, str(playbook))
         assert done.returncode == 0, done.stdout + done.stderr
@@ -153,17 +156,17 @@ class System:
         command += ["--extra-vars", json.dumps(variables), *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **settings})
 
-    # --- what is compared ---
+    # --- comparisons ---
 
     def dump(self) -> dict[str, Any]:
-        """What ip shows of all its namespaces, once no address waits for its check; without what a boot numbers anew."""
+        """Return the output of ip for all namespaces after duplicate address detection, without numbers that change at a boot."""
         with self._namespaces_here() as names:
             wait_until(lambda: not any(_tentative(name) for name in names), "an address is still being checked")
             return _without(dump(names), {"ifindex", "link_index"})
 
     @contextlib.contextmanager
     def _namespaces_here(self) -> Iterator[list[str]]:
-        """All namespaces of the host under names in this one, for as long as it takes: a name keeps a namespace alive."""
+        """Give all namespaces of the host temporary names in this one. A name keeps a namespace alive."""
         process = Path("/proc") / (self.root.parent / "process").read_text().strip()
         theirs = process / "root/run/netns"
         sources = {self.name: process / "ns/net"}
@@ -183,7 +186,7 @@ def _tentative(netns: str) -> str:
 
 
 def wait_until(done: Any, otherwise: str, seconds: float = 10) -> None:
-    """As long as it takes, and so many seconds at most."""
+    """Wait until a condition is true, for at most this many seconds."""
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, otherwise
@@ -192,7 +195,7 @@ def wait_until(done: Any, otherwise: str, seconds: float = 10) -> None:
 
 @contextlib.contextmanager
 def pinged(system: System) -> Iterator[list[int]]:
-    """Meanwhile the switch asks for eth0's address; afterwards: how often, and how many answers there were."""
+    """Ping the address of eth0 from the switch in this context, and count requests and replies."""
     command = [HOST, "enter", SWITCH, "timeout", "--signal=INT", "300", "ping", "-n", "-i", "0.05", ADDRESS.partition("/")[0]]
     answers: list[int] = []
     wait_until(lambda: system.enter("cat", "/sys/class/net/eth0/carrier") == "1\n", "eth0 has no carrier")
@@ -209,13 +212,13 @@ def pinged(system: System) -> Iterator[list[int]]:
 
 
 def index(system: System, name: str) -> int:
-    """Another one is another link."""
+    """Return the index, which is different for a recreated link."""
     return int(system.enter("cat", f"/sys/class/net/{name}/ifindex"))
 
 
 @contextlib.contextmanager
 def monitored(system: System, name: str) -> Iterator[list[str]]:
-    """Afterwards: what the kernel told of the addresses of a link in the meantime that went away, or of the link itself."""
+    """Record the addresses of a link that were deleted in this context, and the deletion of the link itself."""
     lost: list[str] = []
     command = "ip -o monitor link address >/root/monitor 2>&1 & echo $! >/root/monitor.pid"
     system.enter("sh", "-c", command)
@@ -228,20 +231,20 @@ def monitored(system: System, name: str) -> Iterator[list[str]]:
 
 
 def files(system: System) -> list[str]:
-    """Everything where configuration is."""
+    """Return all files in folders with configuration."""
     listed = "find /etc /usr/local -printf '%p %y %m %u:%g %l\\n'; find /etc /usr/local -type f -exec md5sum {} +"
     return sorted(line for line in system.enter("sh", "-c", listed).splitlines() if "/etc/.pwd.lock" not in line)
 
 
 def check(system: System) -> tuple[str, int]:
-    """What the boot program says of drift: its sentences, its exit status."""
+    """Return the output and the exit status of the boot program with --check."""
     *said, status = system.enter("sh", "-c", _CHECK).splitlines()
     return "\n".join(said), int(status)
 
 
 @contextlib.contextmanager
 def made_system(release: str, manager: str, name: str = "n1") -> Iterator[System]:
-    """A new host with eth0 and eth1, plugged into the switch, that has started; the manager has done its work."""
+    """Create a host with eth0 and eth1 on the switch, and wait until it has started and its network is configured."""
     system = System(name, release, manager)
     command_host("install", name, release, manager)
     try:

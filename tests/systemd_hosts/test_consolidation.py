@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role host_consolidation under systemd and after a reboot: twenty old hosts, and a service in a namespace."""
+"""The role host_consolidation with systemd and after a reboot: twenty old hosts, and a service in a namespace."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ MAIL = {
 
 
 def play(system: System, **variables: Any) -> Played:
-    """The role, which succeeds."""
+    """Run the role, which must succeed."""
     role = {"ansible.builtin.import_role": {"name": "patchbay.netdev.host_consolidation"}}
     own = {f"host_consolidation_{name}": value for name, value in variables.items()}
     return Played(0, system.play([{**role, "vars": own}]))
 
 
-def place(system: System) -> str:
-    """The name of the namespace that the service runs in, if it runs."""
+def netns_of(system: System) -> str:
+    """Return the name of the namespace that the service runs in, if it runs."""
     process = system.enter("systemctl", "show", "--property", "MainPID", "--value", "web.service").strip()
     assert process != "0"
     return system.enter("ip", "netns", "identify", process).strip()
@@ -65,29 +65,29 @@ def place(system: System) -> str:
 @pytest.mark.parametrize("release", ["trixie"])
 @pytest.mark.parametrize("manager", ["none"])
 def test_service_of_an_old_host(system: System) -> None:
-    """It moves, is there after a reboot, and comes back when its old host goes."""
+    """The service is moved, runs after a reboot, and is moved back when its old host is removed."""
     system.put("/etc/systemd/system/web.service", WEB)
     system.enter("sh", "-c", "systemctl enable --now web.service; ip link set eth1 up")
-    assert place(system) == ""
+    assert netns_of(system) == ""
     moved: dict[str, Any] = {"hosts": [MAIL], "isolation": "netns"}
     play(system, **moved)
-    assert place(system) == "mail"
+    assert netns_of(system) == "mail"
     assert play(system, **moved).recap["changed"] == 0
     system.reboot()
     wait_until(
         lambda: system.enter("systemctl", "show", "--property", "ActiveState", "web.service") == "ActiveState=active\n", "no web"
     )
-    assert place(system) == "mail"
+    assert netns_of(system) == "mail"
     assert "192.0.2.101/24" in system.enter("ip", "-n", "mail", "address")
     assert play(system, **moved).recap["changed"] == 0
     play(system, state="absent", **moved)
-    assert place(system) == ""
+    assert netns_of(system) == ""
     assert system.enter("ip", "netns") == ""
 
 
 @pytest.fixture
 def surrounded(switch: str, system: System) -> Iterator[System]:
-    """A host that its manager tells the way out, with a service on all addresses, in the network that the old hosts move in."""
+    """Create a host with a default route of its manager and a service on all addresses, in the network of old hosts."""
     with network(announced=False):
         system.put("/etc/systemd/network/20-eth0.network.d/way-out.conf", "[Network]\nGateway=192.0.2.1\n")
         system.put("/root/service.py", SERVICE)
@@ -97,15 +97,15 @@ def surrounded(switch: str, system: System) -> Iterator[System]:
         yield system
 
 
-def is_there(system: System) -> bool:
-    """Whether each old host has its address, and its rule, which comes after it."""
+def is_complete(system: System) -> bool:
+    """Return whether each old host has its address and its rule, which is added later."""
     ruled = {rule["src"] for rule in system.ip("-4", "rule")}
     on_links = {item["local"] for link in system.ip("-4", "address") for item in link["addr_info"]}
     return ruled >= OLD_HOSTS.keys() and on_links >= OLD_HOSTS.keys()
 
 
 def prove(system: System, since: float) -> float:
-    """Newer leases, answers to ARP, the MAC addresses of replies; and a run of the role has nothing to change: its seconds."""
+    """Verify newer leases, ARP replies, and MAC addresses of replies, and that the role makes no changes. Return its duration."""
     wait_for_service(system.name)
     assert leased(since) == OLD_HOSTS
     [card] = system.ip("link", "show", "dev", "eth0")
@@ -118,8 +118,8 @@ def prove(system: System, since: float) -> float:
 
 
 @pytest.mark.parametrize("manager", ["networkd"])
-def test_twenty(surrounded: System, capsys: pytest.CaptureFixture[str]) -> None:
-    """One task, twenty leases, and nobody answers for another one; the same after a reboot; and nothing is left in the end."""
+def test_twenty_old_hosts(surrounded: System, capsys: pytest.CaptureFixture[str]) -> None:
+    """One task requests twenty leases, each address is answered by its MAC address, also after a reboot, and nothing is left."""
     system = surrounded
     before, listed = system.dump(), files(system)
     started = time.time()
@@ -131,7 +131,7 @@ def test_twenty(surrounded: System, capsys: pytest.CaptureFixture[str]) -> None:
     gone = time.time()
     system.reboot()
     running = time.time()
-    wait_until(lambda: is_there(system), f"not all is back: {system.enter('journalctl', '-b', '--no-pager', '-n', '60')}", 60)
+    wait_until(lambda: is_complete(system), f"not all is back: {system.enter('journalctl', '-b', '--no-pager', '-n', '60')}", 60)
     back = time.time()
     wait_until(lambda: check(system) == ("", 0), f"something is amiss: {check(system)}")
     assert system.failed_units() == []

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option dhcp4 under systemd: each client is a unit, which comes back with its link."""
+"""The option dhcp4 with systemd: each client is a unit, which is restored with its link."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SAID: list[dict[str, Any]] = [
     {"client_id": "duid"},
     {"client_id": "ff:3e:11:11:01:00:01", "vendor_class": 'Poly "VVX"'},
 ]
-# It always says an identifier, and one of RFC 4361 to its end, and neither a domain nor quotation marks.
+# networkd always sends an identifier of RFC 4361, and supports neither a domain nor quotation marks.
 SAID_BY_NETWORKD: list[dict[str, Any]] = [
     {"client_id": "mac"},
     {"client_id": "mac", "hostname": "old-1"},
@@ -46,7 +46,7 @@ UNIT = r"patchbay-dhcp@old\x2d1.service"
 
 @pytest.fixture(params=["dnsmasq"])
 def server(switch: str, request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
-    """On the switch. A test has others with @pytest.mark.parametrize("server", SERVERS, indirect=True)."""
+    """Start the server on the switch. A test selects others with @pytest.mark.parametrize("server", SERVERS, indirect=True)."""
     made = DhcpServer(request.param, switch)
     made.start()
     yield made
@@ -56,30 +56,30 @@ def server(switch: str, request: pytest.FixtureRequest) -> Iterator[DhcpServer]:
 
 @pytest.fixture
 def served(server: DhcpServer, system: System) -> System:
-    """A host on that switch."""
+    """Create a host on that switch."""
     return system
 
 
 def state_of(system: System, what: str) -> str:
-    """A property of the unit."""
+    """Return a property of the unit."""
     return system.enter("systemctl", "show", "--property", what, "--value", UNIT).strip()
 
 
 def is_complete(system: System) -> bool:
-    """Whether the lease is there, with its rule, which comes last, but stays where a link goes that comes back."""
+    """Return whether the lease has its rule, which is added last, but is kept while the link is recreated."""
     has_rule = any(rule["priority"] == 1105 for rule in system.ip("-4", "rule"))
     return has_rule and "old-1" in system.links() and system.addresses("old-1") != [] and check(system) == ("", 0)
 
 
 def files(system: System) -> str:
-    """What is on the disk."""
+    """Return the files on the disk."""
     return system.enter(
         "sh", "-c", "find /etc /usr/local /var/lib/systemd -not -path '*/journal/*' -printf '%p %m %u %l\\n' | sort"
     )
 
 
 def test_life(served: System) -> None:
-    """It is started, comes back after a reboot with the same lease, and leaves nothing."""
+    """The client starts, has the same lease after a reboot, and leaves nothing after removal."""
     served.enter("ip", "link", "set", "eth1", "up")
     before, listed = served.dump(), files(served)
     told = served.run("patchbay.netdev.macvlan", check=True, **OLD)
@@ -114,7 +114,7 @@ def test_life(served: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_client_that_died(served: System) -> None:
-    """systemd starts another one, and the lease stays meanwhile."""
+    """systemd starts a new client, and the lease stays meanwhile."""
     served.apply("patchbay.netdev.macvlan", **OLD)
     shown, process = served.dump(), state_of(served, "MainPID")
     served.enter("systemctl", "kill", "--signal", "KILL", UNIT)
@@ -126,7 +126,7 @@ def test_client_that_died(served: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_lower_device_comes_and_goes(served: System) -> None:
-    """The link is made anew, and its client is started anew with it."""
+    """The link is recreated, and its client is restarted with it."""
     served.apply("patchbay.netdev.macvlan", **OLD)
     shown = served.dump()
     served.pull("eth1")
@@ -138,7 +138,7 @@ def test_lower_device_comes_and_goes(served: System) -> None:
 
 @pytest.mark.parametrize("manager", ["networkd"])
 def test_manager_is_restarted(served: System) -> None:
-    """It leaves the rule of a lease where it is, and the unreachable default, which are no link's."""
+    """The rule of a lease and the unreachable default route, which belong to no link, are kept."""
     served.apply("patchbay.netdev.macvlan", **OLD)
     shown = served.dump()
     served.enter("systemctl", "restart", "systemd-networkd")
@@ -150,14 +150,14 @@ def test_manager_is_restarted(served: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_name_with_a_dollar(served: System) -> None:
-    """It is no variable of the unit's."""
+    """The name is not expanded as a variable of the unit."""
     done = served.apply("patchbay.netdev.macvlan", **{**OLD, "name": "old${HOME}"})
     assert done["link"]["dhcp4"]["lease"] is not None
 
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_without_persist(served: System) -> None:
-    """It ends with the boot."""
+    """The client does not run after a reboot."""
     served.apply("patchbay.netdev.macvlan", **{name: value for name, value in OLD.items() if name != "persist"})
     assert state_of(served, "ActiveState") == "active"
     served.reboot()
@@ -167,11 +167,11 @@ def test_without_persist(served: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_resolved(served: System, release: str) -> None:
-    """systemd-resolved is told of the lease's servers, also early in a boot, and forgets them."""
+    """systemd-resolved uses the servers of the lease, also early in a boot, and removes them later."""
     packages = served.root / "root/packages"
     shutil.copytree(CLONE / f".work/debian/{release}/packages/systemd-resolved", packages)
     served.enter("sh", "-c", "dpkg --install /root/packages/*.deb")
-    served.reboot()  # until then it is on no bus
+    served.reboot()  # until then it is not on the bus
     task = {**OLD, "dhcp4": {**OLD["dhcp4"], "use_dns": True}}
     served.apply("patchbay.netdev.macvlan", **task)
 
@@ -191,7 +191,7 @@ def test_resolved(served: System, release: str) -> None:
 @pytest.mark.parametrize(("client", "manager"), [*((client, "none") for client in CLIENTS), ("networkd", "networkd")])
 @pytest.mark.parametrize("server", SERVERS, indirect=True)
 def test_each_client_and_each_server(served: System, server: DhcpServer, client: str) -> None:
-    """What was asked for is on the wire and nothing else; the leases are the same after a reboot; what is warned of is so."""
+    """Messages contain only the given options, leases are the same after a reboot, and warnings are true."""
     server.stop()
     server.seconds = LEAST_SECONDS[client]
     server.start()
@@ -222,9 +222,9 @@ def test_each_client_and_each_server(served: System, server: DhcpServer, client:
         assert rules == [(lease.partition("/")[0], str(200 + number))]
         routes = served.ip("-4", "route", "show", "table", str(200 + number))
         assert {"192.0.2.0/24", "default"} <= {route["dst"] for route in routes if route.get("dev") == f"old{number}"}
-    if server.name != "dnsmasq":  # whose leases are too long to wait for that
+    if server.name != "dnsmasq":  # whose leases are too long for a test
         if client != "networkd":
-            # dhcpcd takes another way where none leads there; networkd has given it to eth0
+            # dhcpcd uses another route if none leads there. networkd has configured one on eth0
             served.enter("ip", "address", "add", "192.0.2.11/24", "dev", "eth1")
         time.sleep(1)
         first = len(server.heard())

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts are what tests of persistence need: they start whole, keep their files alone, and reach nothing outside."""
+"""The hosts meet the requirements of persistence tests: they start completely, keep only their files, and are isolated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import (
 
 
 def test_reboot(system: System) -> None:
-    """The manager's address is there before and after, and nothing else differs; all units started."""
+    """The address of the manager is there before and after, nothing else differs, and all units started."""
     assert sorted(system.links()) == ["eth0", "eth1", "lo"]
     assert system.addresses("eth0") == ([] if system.manager == "none" else [ADDRESS])
     assert system.failed_units() == []
@@ -36,7 +36,7 @@ def test_reboot(system: System) -> None:
 
 
 def test_what_ansible_makes(system: System) -> None:
-    """Links and a namespace are made by a playbook, and a reboot takes them away again: nothing persists yet."""
+    """Links and a namespace of a playbook are lost at a reboot, because they are not saved."""
     before = system.dump()
     mv0 = {"patchbay.netdev.macvlan": {"name": "mv0", "lower_device": "eth1", "mode": "bridge", "addresses": ["198.51.100.1/24"]}}
     system.play(
@@ -60,7 +60,7 @@ def test_what_ansible_makes(system: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_reboot_by_ansible(system: System) -> None:
-    """As a playbook does it, which sees by itself that the host has started again."""
+    """The reboot module of Ansible detects that the host has started again."""
     system.enter("ip", "link", "add", "gone0", "type", "bridge")
     system.play([{"ansible.builtin.reboot": {"reboot_timeout": 60, "msg": "by the test"}}])
     assert sorted(system.links()) == ["eth0", "eth1", "lo"]
@@ -68,7 +68,7 @@ def test_reboot_by_ansible(system: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_off_and_on(system: System) -> None:
-    """The disk can be read and written meanwhile."""
+    """The disk is readable and writable while the host is off."""
     system.enter("sh", "-c", "echo one > /etc/kept")
     system.off()
     assert (system.root / "etc/kept").read_text() == "one\n"
@@ -79,7 +79,7 @@ def test_off_and_on(system: System) -> None:
 
 @pytest.mark.parametrize("manager", ["networkd", "networkmanager"])
 def test_hot_plug(system: System) -> None:
-    """A card that comes back has its old MAC address, systemd has a unit for it, and the manager gives it its address again."""
+    """A card that is connected again has its MAC address, a unit of systemd, and the address of the manager."""
     unit = "sys-subsystem-net-devices-eth0.device"
     [before] = system.ip("link", "show", "dev", "eth0")
     system.put("/etc/systemd/system/seen.service", SEEN)
@@ -110,20 +110,20 @@ WantedBy=sys-subsystem-net-devices-eth0.device
 
 
 def times_seen(system: System) -> int:
-    """How often the service has run."""
+    """Return the number of runs of the service."""
     seen = system.root / "root/seen"
     return len(seen.read_text().split()) if seen.exists() else 0
 
 
 def unit_state(system: System, unit: str) -> str:
-    """What systemd says of it."""
+    """Return the state of the unit."""
     return system.enter("systemctl", "show", "--property", "ActiveState", "--value", unit).strip()
 
 
 @pytest.mark.parametrize("manager", ["none"])
 @pytest.mark.parametrize("path", ["/proc/sys/kernel/panic", "/sys/module/printk/parameters/time"])
 def test_the_machine_is_out_of_reach(system: System, path: str) -> None:
-    """Settings that all hosts share cannot be written, be it with the value that they have; and the first process may do less."""
+    """Settings that all hosts share are read-only, even for their own value, and the first process lacks privileges."""
     rewrite = 'value=$(cat "$0") && echo "$value" > "$0"'
     system.enter("sh", "-euc", rewrite, "/sys/class/net/eth0/mtu")
     with pytest.raises(AssertionError, match="Read-only file system"):
@@ -136,14 +136,14 @@ CAPABILITIES = {"sys_module": 16, "sys_rawio": 17, "sys_time": 25, "syslog": 34}
 
 
 def may(system: System, capability: int) -> bool:
-    """Whether a process of the host can get it."""
+    """Return whether a process of the host can get the capability."""
     [bounds] = [line for line in system.enter("cat", "/proc/1/status").splitlines() if line.startswith("CapBnd:")]
     return bool(int(bounds.split()[1], 16) >> capability & 1)
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_nothing_is_left(switch: str, release: str) -> None:
-    """Of a host that is stopped: no process, mount or control group."""
+    """A stopped host leaves no process, mount or control group."""
     with made_system(release, "none", "n2") as system:
         folder = system.root.parent
         group, process = (folder / "group").resolve(), Path("/proc") / (folder / "process").read_text().strip()

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option dhcp4 with systemd-networkd as the client: the link is ours, its lease is networkd's, its rule is ours again."""
+"""The option dhcp4 with systemd-networkd as client: the module creates link and rule, networkd manages the lease."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ UNREACHABLE = {"type": "unreachable", "dst": "default", "metric": 4278198272}
 
 
 def asked(**dhcp4: Any) -> dict[str, Any]:
-    """The link, with other suboptions."""
+    """Return the options of the link with other suboptions."""
     return {**OLD, "dhcp4": {**OLD["dhcp4"], **dhcp4}}
 
 
 @pytest.fixture(autouse=True)
 def server(switch: str) -> Iterator[None]:
-    """On the switch."""
+    """Start the server on the switch."""
     serve(RANGE)
     yield
     stop_serving()
@@ -64,26 +64,26 @@ def serve(*options: str) -> None:
 
 
 def stop_serving() -> None:
-    """End it; it forgets its leases."""
+    """Stop the server, which loses its leases."""
     command_host(
         "enter", SWITCH, "sh", "-c", "kill $(cat /run/dnsmasq.pid); while [ -e /run/dnsmasq.pid ]; do :; done; rm /run/leases"
     )
 
 
 def rules(system: System) -> list[str]:
-    """From which addresses rules of the priority look into the table."""
+    """Return the source addresses of the rules with the priority."""
     return [f"{rule['src']} {rule['table']}" for rule in system.ip("-4", "rule") if rule["priority"] == 1105]
 
 
 def table(system: System) -> list[str]:
-    """The routes of the table, without the unreachable default, which has to be there."""
+    """Return the routes of the table without the unreachable default route, which must exist."""
     routes = system.ip("-4", "route", "show", "table", "105")
     assert any(UNREACHABLE.items() <= route.items() for route in routes), routes
     return sorted(f"{route['dst']} {route['prefsrc']}" for route in routes if route["type"] == "unicast")
 
 
 def is_complete(system: System, address: str) -> bool:
-    """Whether all is there that comes of a lease."""
+    """Return whether everything from the lease exists."""
     ip = address.partition("/")[0]
     return (
         "old-1" in system.links()
@@ -94,13 +94,13 @@ def is_complete(system: System, address: str) -> bool:
 
 
 def said(system: System) -> str:
-    """What networkd and the watcher have said."""
+    """Return the log of networkd and the watcher."""
     return system.enter("journalctl", "--no-pager", "-n", "60", "-u", "systemd-networkd", "-u", "patchbay-*")
 
 
 @contextlib.contextmanager
 def captured(what: str) -> Iterator[list[str]]:
-    """What tcpdump sees on the switch meanwhile, a text for each packet."""
+    """Capture packets on the switch in this context, one text for each packet."""
     start = f"echo $$ >/run/captured.pid; exec timeout 120 tcpdump -i br0 -lnevvv '{what}'"
     command = [HOST, "enter", SWITCH, "sh", "-c", start]
     packets: list[str] = []
@@ -114,7 +114,7 @@ def captured(what: str) -> Iterator[list[str]]:
 
 
 def test_life(system: System) -> None:
-    """It is started, comes back after a reboot with the same lease, and leaves nothing; the lower device is not touched."""
+    """The client starts, has the same lease after a reboot, and leaves nothing. The lower device is unchanged."""
     system.enter("ip", "link", "set", "eth1", "up")
     before, listed = system.dump(), files(system)
     told = system.run(MACVLAN, check=True, **OLD)
@@ -150,7 +150,7 @@ def test_life(system: System) -> None:
 
 
 def test_without_persist(system: System) -> None:
-    """It ends with the boot; ended before, it leaves the link as it was, settings and static addresses too."""
+    """The client does not run after a reboot. Stopped before, it restores sysctls and static addresses of the link."""
     link = {name: value for name, value in OLD.items() if name not in ("persist", "dhcp4")}
     system.apply(MACVLAN, **link, addresses=["198.51.100.5/24", "2001:db8:7::5/64"])
     system.apply("patchbay.netdev.route", destination="203.0.113.0/24", link="old-1", table="77")
@@ -171,12 +171,12 @@ def test_without_persist(system: System) -> None:
 
 
 def settings_of(system: System) -> str:
-    """All settings of the link below /proc/sys."""
+    """Return all sysctls of the link."""
     return system.enter("sh", "-c", "cd /proc/sys/net; grep -s . ipv[46]/conf/old-1/* | grep -v stable_secret")
 
 
 def test_on_the_wire(system: System) -> None:
-    """What was written is said, and nothing else of the host; renewals too leave with the MAC address of the link."""
+    """Messages contain only the given options, and renewals leave with the MAC address of the link too."""
     identifier = "ff:3e:11:11:01:00:01:00:01:2a:2b:2c:2d:52:54:00:12:34:56"
     with captured("udp dst port 67") as packets:
         system.apply(MACVLAN, **asked(client_id=identifier, hostname="oldhost", vendor_class="Polycom VVX"))
@@ -199,8 +199,10 @@ def test_on_the_wire(system: System) -> None:
 
 
 def test_another_lease(system: System) -> None:
-    """It moves address, routes and rule. networkd asks everybody here: the refusal of a renewal is a broadcast, which it does not
-    hear while it has an address."""
+    """Another lease changes address, routes and rule.
+
+    networkd requests it by broadcast, because it does not receive a broadcast that refuses a renewal while it has an address.
+    """
     first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     stop_serving()
     serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
@@ -215,7 +217,7 @@ def test_another_lease(system: System) -> None:
 
 
 def test_networkd_is_restarted(system: System) -> None:
-    """The lease is the same, and rules and routes of others stay, those of a table among them."""
+    """The lease stays the same, and rules and routes of others stay, including those in a table."""
     lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     system.enter("ip", "rule", "add", "from", "203.0.113.5", "table", "77", "priority", "77")
     system.enter("ip", "route", "add", "unreachable", "203.0.113.0/24", "table", "77")
@@ -227,7 +229,7 @@ def test_networkd_is_restarted(system: System) -> None:
 
 
 def test_watcher_died(system: System) -> None:
-    """Another one is started, and does what was to do meanwhile."""
+    """A new watcher starts, and makes the changes that are due."""
     lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     stop_serving()
     serve(RANGE.replace("192.0.2.100,192.0.2.199", "192.0.2.30,192.0.2.39"))
@@ -239,7 +241,7 @@ def test_watcher_died(system: System) -> None:
 
 
 def test_what_others_made_stays(system: System) -> None:
-    """networkd, which nobody told before, deletes rules and routes of others when it reads a file: they are put back."""
+    """networkd deletes rules and routes of others when it reads its first file. They are restored."""
     system.enter("ip", "link", "set", "eth1", "up")
     system.enter("ip", "rule", "add", "from", "203.0.113.5", "table", "77", "priority", "77")
     system.enter("ip", "-6", "rule", "add", "from", "2001:db8:77::5", "table", "77", "priority", "77")
@@ -257,7 +259,7 @@ def test_what_others_made_stays(system: System) -> None:
 
 
 def test_lower_device_never_falls_silent(system: System) -> None:
-    """networkd manages it as well, and answers 20 times a second."""
+    """The lower device, which networkd manages too, replies 20 times per second."""
     with pinged(system) as answers:
         for options in ({}, {"hostname": "other", "client_id": "duid"}, {"enabled": False}, {"table": "106"}):
             assert system.apply(MACVLAN, **{**asked(**options), "lower_device": "eth0"})["changed"]
@@ -268,7 +270,7 @@ def test_lower_device_never_falls_silent(system: System) -> None:
 
 
 def test_from_one_client_to_the_other(system: System) -> None:
-    """And back, in one task each; with the same identifier, the lease is the same."""
+    """One task each changes the client and back. With the same identifier the lease is the same."""
     by_udhcpc = asked(client="udhcpc")
     lease = system.apply(MACVLAN, **by_udhcpc)["link"]["dhcp4"]["lease"]["address"]
     shown = system.dump()
@@ -282,7 +284,7 @@ def test_from_one_client_to_the_other(system: System) -> None:
 
 
 def test_lower_device_comes_and_goes(system: System) -> None:
-    """The link is made anew, and networkd serves it by itself."""
+    """The link is recreated, and networkd serves it again."""
     lease = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     shown = system.dump()
     system.pull("eth1")
@@ -294,7 +296,7 @@ def test_lower_device_comes_and_goes(system: System) -> None:
 
 
 def test_link_gets_another_address(system: System) -> None:
-    """Another MAC address is another host: it gets another lease."""
+    """Another MAC address is another host and gets another lease."""
     first = system.apply(MACVLAN, **OLD)["link"]["dhcp4"]["lease"]["address"]
     system.apply(MACVLAN, **{**OLD, "address": "00:16:3e:11:11:02"})
     wait_until(lambda: system.addresses("old-1") not in ([], [first]), f"the lease stayed: {said(system)}")
@@ -303,7 +305,7 @@ def test_link_gets_another_address(system: System) -> None:
 
 
 def test_which_client(system: System) -> None:
-    """Where there is no other, it serves by itself what it can say; what it cannot, it is not told."""
+    """networkd is the default if there is no other client and it supports the options. Other options are refused."""
     system.enter("sh", "-c", "for one in udhcpc dhclient dhcpcd; do rm $(command -v $one); done")
     plain = {name: value for name, value in OLD["dhcp4"].items() if name != "client"}
     refused = system.run(MACVLAN, **{**OLD, "dhcp4": {**plain, "client_id": "none"}})
@@ -325,8 +327,8 @@ def test_which_client(system: System) -> None:
     )
 
 
-def test_many(system: System) -> None:
-    """22 links on one device, each with a lease of its own."""
+def test_many_clients(system: System) -> None:
+    """22 links on one lower device have their own leases."""
     links = [
         {
             **{name: value for name, value in OLD.items() if name not in ("persist", "name")},

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is declared with `persist: networkmanager` is left as it is, and made by NetworkManager at the next boot as it was."""
+"""`persist: networkmanager` keeps an existing link, and NetworkManager creates the same link at the next boot."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ TOPOLOGY: dict[str, Any] = {
 
 @pytest.fixture
 def manager() -> str:
-    """Unless a test says otherwise."""
+    """Return the default manager of these tests."""
     return "networkmanager"
 
 
 @pytest.fixture
 def ready(system: System) -> System:
-    """A host whose second card is up, and nobody's."""
+    """Create a host whose second card is up and unmanaged."""
     system.enter("ip", "link", "set", "eth1", "up")
     return system
 
 
 def settled(system: System) -> None:
-    """Until the manager has made all that it has profiles of ours for."""
+    """Wait until the manager has created the links of all profiles."""
 
     def left() -> set[str]:
         profiles = {place.stem for place in (system.root / FOLDER[1:]).glob("patchbay-*")}
@@ -76,8 +76,8 @@ def settled(system: System) -> None:
     wait_until(lambda: not left(), f"{left()} did not come back")
 
 
-def test_every_word_is_understood(ready: System) -> None:
-    """Of all that the table has for this release, its manager leaves nothing out."""
+def test_every_setting_is_supported(ready: System) -> None:
+    """The manager supports all settings of the table for its release."""
     major, minor = ready.enter("NetworkManager", "--version").split(".")[:2]
     version = int(major) * 100 + int(minor)
     some = declared("networkmanager", version)
@@ -92,17 +92,17 @@ def test_every_word_is_understood(ready: System) -> None:
 
 
 def words(line: str) -> tuple[str, ...]:
-    """Those of a rule come in another order."""
+    """Return the parts of a rule, whose order differs."""
     return tuple(sorted(line.split()))
 
 
 def compared(system: System) -> dict[str, Any]:
-    """All of it but for what is the manager's own: it makes the routes to the networks of addresses, and IPv6 itself."""
+    """Return the state without the routes to the networks of addresses and IPv6 settings, which the manager sets itself."""
     found = _without(system.dump(), {"noprefixroute", "inet6_addr_gen_mode"})
     for shown in found[f"{system.name} address"]:
         for address in shown["addr_info"]:
             address.pop("broadcast", None)
-        if shown["ifname"] == "va":  # a port of a bridge has no IPv6 there
+        if shown["ifname"] == "va":  # a bridge port has no IPv6 there
             shown["addr_info"] = []
     routes = f"{system.name} route show table all"
     found[routes] = [route for route in found[routes] if not (route.get("dev") == "va" and route["dst"].startswith("fe80:"))]
@@ -116,7 +116,7 @@ def compared(system: System) -> dict[str, Any]:
 
 
 def test_reboot(ready: System) -> None:
-    """Everything is equal; check mode told the same."""
+    """The state is equal after a reboot, as check mode predicted."""
     foretold = ready.run("patchbay.netdev.topology", check=True, **TOPOLOGY)
     done = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
     assert done["operations"] == foretold["operations"]
@@ -129,12 +129,12 @@ def test_reboot(ready: System) -> None:
     assert_equal(compared(ready), before)
     again = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
     assert not again["changed"], again["operations"]
-    # without that, udev may give the link another MAC address while the manager does
+    # without that, udev may set another MAC address while the manager creates the link
     assert "ID_NET_LINK_FILE=/etc/systemd/network/05-patchbay-old.link" in ready.enter("udevadm", "info", "/sys/class/net/old")
 
 
 def test_adoption(ready: System) -> None:
-    """A link that is there keeps its number, its MAC address and its addresses, and is made so at the next boot."""
+    """An existing link keeps its index, MAC address and addresses, and is created in the same way at the next boot."""
     ready.apply("patchbay.netdev.macvlan", **OLD)
     number = index(ready, "old")
     with pinged(ready) as answers, monitored(ready, "old") as lost:
@@ -156,7 +156,7 @@ def test_adoption(ready: System) -> None:
 
 @pytest.mark.parametrize("made_by", ["task", "manager"])
 def test_another_backend(ready: System, made_by: str) -> None:
-    """In one task each, there and back: the link stays the same one, with all that it has."""
+    """One task each changes the boot backend and back. The link is kept with all its attributes."""
     topology = {
         "macvlan": [OLD],
         "routes": [{"destination": "default", "gateway": "198.51.100.1", "link": "old", "table": "105"}],
@@ -179,7 +179,7 @@ def test_another_backend(ready: System, made_by: str) -> None:
 
 
 def test_absent(ready: System) -> None:
-    """Files and kernel are as before, also when the manager has made it all, and a reboot brings nothing back."""
+    """Files and kernel state are restored, also if the manager created everything, and a reboot restores nothing."""
     before, listed = ready.dump(), files(ready)
     identity = ("name", "destination", "table", "metric", "priority")
     gone = {
@@ -201,7 +201,7 @@ def test_absent(ready: System) -> None:
 
 
 def test_refusals(system: System) -> None:
-    """Nothing is written and nothing made."""
+    """No file is written, and no link is created."""
     before, listed = system.dump(), files(system)
     for sentence, options in {
         "itself sets ipv6.accept_ra to 0": {**OLD, "sysctls": {"ipv6.accept_ra": 2}},
@@ -211,7 +211,7 @@ def test_refusals(system: System) -> None:
             failed = system.run("patchbay.netdev.macvlan", check=check, persist="networkmanager", **options)
             assert sentence in failed["msg"]
             assert "set persist: replay" in failed["msg"].lower()
-    # promiscuous can be off in passthru mode alone, which NetworkManager itself says
+    # promiscuous can be off only in passthru mode, which NetworkManager itself sets
     failed = system.run("patchbay.netdev.macvlan", persist="networkmanager", **{**OLD, "nopromisc": True})
     assert "NetworkManager does not accept" in failed["msg"]
     assert "All changes were rolled back" in failed["msg"]

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is declared with `persist: replay` is there after a reboot as it was before, beside every network manager."""
+"""`persist: replay` restores the state after a reboot, with each network manager."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ KEPT_BY_ITSELF = re.compile(r"/var/lib/(systemd|NetworkManager|dbus)/|/etc/(adjt
 
 @pytest.fixture
 def declared(system: System) -> System:
-    """A host with a third card, on which all of it is declared."""
+    """Create a host with a third card and declare all objects on it."""
     system.card("eth2")
     system.enter("ip", "link", "set", "eth1", "up")
     system.apply("patchbay.netdev.topology", **TOPOLOGY)
@@ -78,7 +78,7 @@ def declared(system: System) -> System:
 
 
 def test_reboot(declared: System) -> None:
-    """Everything is equal, nothing is left to do, and every unit started."""
+    """The state is equal after a reboot, no changes are left, and all units started."""
     assert check(declared) == ("", 0)
     before = declared.dump()
     declared.reboot()
@@ -90,10 +90,10 @@ def test_reboot(declared: System) -> None:
 
 
 def test_absent(system: System) -> None:
-    """File system and kernel are as before the first run, and a reboot brings nothing back."""
+    """Files and kernel state are as before the first run, and a reboot restores nothing."""
 
     def files() -> list[str]:
-        """Everything where configuration is, and programs of one's own: type, mode, owner, target and content."""
+        """Return type, mode, owner, target and content of files in folders with configuration and local programs."""
         listed = "find /etc /usr/local /var/lib -printf '%p %y %m %u:%g %l\\n'"
         hashed = "find /etc /usr/local -type f -exec md5sum {} +"
         return sorted(
@@ -116,7 +116,7 @@ def test_absent(system: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_lower_device_comes_and_goes(declared: System) -> None:
-    """The unit of the lower device makes its links again; nobody else has to."""
+    """The unit of the lower device recreates its links."""
     before = declared.dump()
     declared.pull("eth1")
     wait_until(lambda: "old" not in declared.links(), "the links stayed without their lower device")
@@ -129,7 +129,7 @@ def test_lower_device_comes_and_goes(declared: System) -> None:
 
 
 def test_lower_device_flaps(declared: System) -> None:
-    """What the kernel takes along when a lower device goes down is not the manager's to bring back: a run does, and says so."""
+    """The manager does not restore what the kernel deletes when a lower device is set down. The next run does, and reports it."""
     before = declared.dump()
     for state in ("down", "up"):
         declared.enter("ip", "link", "set", "eth1", state)
@@ -141,7 +141,7 @@ def test_lower_device_flaps(declared: System) -> None:
 
 
 def test_lower_device_never_falls_silent(system: System) -> None:
-    """Whatever a task declares on the device that carries the host's address, it answers 20 times a second."""
+    """The device with the address of the host replies 20 times per second during all changes on it."""
     if system.manager == "none":
         system.enter("ip", "address", "add", ADDRESS, "dev", "eth0")
         system.enter("ip", "link", "set", "eth0", "up")
@@ -160,7 +160,7 @@ def test_lower_device_never_falls_silent(system: System) -> None:
 
 
 def test_manager_is_restarted(declared: System) -> None:
-    """No manager takes what is ours."""
+    """No manager changes our objects."""
     service = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager", "ifupdown": "networking"}
     if declared.manager in service:
         declared.enter("systemctl", "restart", service[declared.manager])
@@ -170,7 +170,7 @@ def test_manager_is_restarted(declared: System) -> None:
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_drift(declared: System) -> None:
-    """What somebody changed by hand is named, and the unit mends it."""
+    """Manual changes are reported, and the unit reverts them."""
     declared.enter("ip", "link", "delete", "old")
     said, status = check(declared)
     assert status == 2

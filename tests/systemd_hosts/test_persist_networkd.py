@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is declared with `persist: networkd` is adopted as it is, and made by systemd-networkd at the next boot as it was."""
+"""`persist: networkd` adopts an existing link, and systemd-networkd creates the same link at the next boot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.tests.unit.manager_samples import decla
 
 @pytest.fixture
 def manager() -> str:
-    """Unless a test says otherwise."""
+    """Return the default manager of these tests."""
     return "networkd"
 
 
@@ -71,13 +71,13 @@ TOPOLOGY: dict[str, Any] = {
 
 
 ON_ETH1 = {**OLD, "lower_device": "eth1"}
-# The manager sets these two itself, whatever its files say, on each link that it sets up.
+# The manager sets these two itself on each link, regardless of its files.
 ITS_OWN = ("accept_ra", "promote_secondaries")
 
 
 @pytest.fixture
 def ready(system: System) -> System:
-    """A host whose second card is the manager's too, and has no address."""
+    """Create a host whose second card the manager manages too, without an address."""
     system.put(ETH1, "[Match]\nName=eth1\n[Network]\nLinkLocalAddressing=no\n")
     system.enter("networkctl", "reload")
     wait_until(lambda: "configured" in system.enter("networkctl", "status", "eth1"), "eth1 is not set up")
@@ -85,7 +85,7 @@ def ready(system: System) -> System:
 
 
 def compared(system: System) -> dict[str, Any]:
-    """All of it but for what is the manager's own."""
+    """Return the state without what the manager sets itself."""
     found = system.dump()
     settings = found[f"{system.name} settings"]
     found[f"{system.name} settings"] = {path: value for path, value in settings.items() if not path.endswith(ITS_OWN)}
@@ -93,17 +93,17 @@ def compared(system: System) -> dict[str, Any]:
 
 
 def waits(system: System) -> bool:
-    """Whether this release takes addresses of a lower device off while it reads a file about it."""
+    """Return whether this release removes addresses of a lower device while it reads a file about it."""
     return system.release == "bookworm"
 
 
 def deferred(system: System) -> bool:
-    """Whether the manager reads something at the next boot only."""
+    """Return whether the manager reads a file only at the next boot."""
     return "patchbay-networkd-waits" in system.enter("ls", "/run").split()
 
 
 def test_reboot(ready: System) -> None:
-    """Everything is equal; check mode told the same."""
+    """The state is equal after a reboot, as check mode predicted."""
     foretold = ready.run("patchbay.netdev.topology", check=True, **TOPOLOGY)
     done = ready.apply("patchbay.netdev.topology", **TOPOLOGY)
     assert done["operations"] == foretold["operations"]
@@ -122,7 +122,7 @@ def test_reboot(ready: System) -> None:
 
 @pytest.mark.parametrize("lower", ["eth0", "eth1"])
 def test_adoption(ready: System, lower: str) -> None:
-    """A link that is there keeps its number, its MAC address and its addresses; its lower device answers all the while."""
+    """An existing link keeps its index, MAC address and addresses, and its lower device replies all the time."""
     link = {**OLD, "lower_device": lower}
     ready.apply("patchbay.netdev.macvlan", **link)
     number = index(ready, "old")
@@ -141,7 +141,7 @@ def test_adoption(ready: System, lower: str) -> None:
 
 
 def test_absent(ready: System) -> None:
-    """Files and kernel are as before, the lower device never falls silent, and a reboot brings nothing back."""
+    """Files and kernel state are restored, the lower device replies all the time, and a reboot restores nothing."""
     before, listed = compared(ready), files(ready)
     identity = ("name", "destination", "table", "metric", "priority")
     gone = {
@@ -161,7 +161,7 @@ def test_absent(ready: System) -> None:
 
 @pytest.mark.parametrize("lower", ["eth0", "eth1"])
 def test_another_backend(ready: System, lower: str) -> None:
-    """In one task each, there and back: the link stays the same one, with all that it has."""
+    """One task each changes the boot backend and back. The link is kept with all its attributes."""
     topology = {
         "macvlan": [{**OLD, "lower_device": lower}],
         "routes": [{"destination": "default", "gateway": "198.51.100.1", "link": "old", "table": "105"}],
@@ -186,8 +186,8 @@ def test_another_backend(ready: System, lower: str) -> None:
         assert_equal(compared(ready), before, backend)
 
 
-def test_every_word_is_understood(ready: System) -> None:
-    """Of all that the table has for this release, its manager complains of nothing."""
+def test_every_setting_is_supported(ready: System) -> None:
+    """The manager logs no error about any setting of the table for its release."""
     version = int(ready.enter("networkctl", "--version").split()[1])
     boot = BootState(versions={"networkd": version}, governed={"eth0": ("20-eth0.network", False)})
     for path, file in render(boot, declared("networkd", version)).items():
@@ -198,8 +198,8 @@ def test_every_word_is_understood(ready: System) -> None:
 
 
 @pytest.mark.parametrize("release", ["trixie"])
-def test_manager_does_not_take_it(ready: System) -> None:
-    """The kernel takes a value that the manager does not: its own line is the error, and everything is as before."""
+def test_manager_refuses_a_value(ready: System) -> None:
+    """The manager refuses a value that the kernel accepts: its log line is the error, and everything is restored."""
     before, listed = compared(ready), files(ready)
     failed = ready.run("patchbay.netdev.macvlan", persist="networkd", bc_cutoff=-2, **ON_ETH1)
     assert failed["failed"]
@@ -210,7 +210,7 @@ def test_manager_does_not_take_it(ready: System) -> None:
 
 
 def test_refusals(system: System) -> None:
-    """Nothing is written and nothing made."""
+    """No file is written, and no link is created."""
     before, listed = system.dump(), files(system)
     refused = {
         "its lower device eth1 is not set up by systemd-networkd": ON_ETH1,
@@ -229,15 +229,15 @@ def test_refusals(system: System) -> None:
 
 
 @pytest.mark.parametrize("manager", ["none", "networkmanager"])
-def test_manager_that_is_not_there(system: System) -> None:
-    """A sentence."""
+def test_missing_manager(system: System) -> None:
+    """A missing manager is reported."""
     failed = system.run("patchbay.netdev.macvlan", persist="networkd", **OLD)
     assert "systemd-networkd does not run on this host" in failed["msg"]
     assert "old" not in system.links()
 
 
 def test_drift(ready: System) -> None:
-    """A file that somebody changed is shown in check mode, and mended."""
+    """Check mode shows a file that another program changed, and a real run restores it."""
     ready.apply("patchbay.netdev.macvlan", persist="networkd", **ON_ETH1)
     path = "/etc/systemd/network/05-patchbay-old.network"
     good = ready.enter("cat", path)
@@ -248,8 +248,8 @@ def test_drift(ready: System) -> None:
     assert ready.enter("cat", path) == good
 
 
-def test_older_release_is_told_once_it_has_read_them(ready: System) -> None:
-    """After the boot nothing waits any more, and what comes is read at once, unless the lower device has to be read again."""
+def test_older_release_reloads_after_it_has_read_them(ready: System) -> None:
+    """After the boot no file is pending, and new files are read at once unless the lower device must be read again."""
     ready.apply("patchbay.netdev.macvlan", persist="networkd", **OLD)
     ready.reboot()
     wait_until(lambda: "old" in ready.links() and ready.addresses("old"), "it did not come back")

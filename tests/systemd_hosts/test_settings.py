@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings under /proc/sys/net that are declared beside a network manager, which has no words for them, are set at each boot."""
+"""Sysctls that a network manager has no settings for are set at each boot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETS = {"networkd": _networkd.OWN_SYSCTLS, "networkmanager": _networkmanager.OWN
 
 
 def settings(system: System, name: str) -> dict[str, int]:
-    """Of a link, those that options take."""
+    """Return the sysctls of a link that options support."""
     command = f"cd /proc/sys/net; grep --no-messages --with-filename --extended-regexp '^-?[0-9]+$' ipv?/conf/{name}/*; true"
     found = {}
     for line in system.enter("sh", "-c", command).splitlines():
@@ -32,7 +32,7 @@ def settings(system: System, name: str) -> dict[str, int]:
 
 
 def others(system: System, name: str) -> dict[str, int]:
-    """For each setting another value than it has, but for what the manager sets itself, and what leaves no IPv6."""
+    """Return another value for each sysctl, except those that the manager sets itself or that disable IPv6."""
     found = {}
     for key, value in settings(system, name).items():
         low, high = _RANGES[key]
@@ -43,7 +43,7 @@ def others(system: System, name: str) -> dict[str, int]:
 
 @pytest.mark.parametrize("addresses", [OLD["addresses"], [*OLD["addresses"], *IPV6]], ids=["ipv4", "both"])
 def test_every_setting(system: System, addresses: list[str]) -> None:
-    """Of a link that the manager makes, and of one that nobody has told it of."""
+    """All sysctls are set on a link that the manager creates and on one that it does not manage."""
     link: dict[str, Any] = {**OLD, "addresses": addresses}
     system.apply("patchbay.netdev.macvlan", **link)
     wanted = others(system, "mv.0")
@@ -61,7 +61,7 @@ def test_every_setting(system: System, addresses: list[str]) -> None:
 
 
 def test_what_the_manager_sets(system: System) -> None:
-    """Its own value can be written, as what it is to be; and so it is."""
+    """The value that the manager sets itself is accepted as a declared value."""
     link: dict[str, Any] = {**OLD, "addresses": [*OLD["addresses"], *IPV6], "sysctls": SETS[system.manager]}
     system.apply("patchbay.netdev.macvlan", **link, persist=system.manager)
     system.reboot()
@@ -72,7 +72,7 @@ def test_what_the_manager_sets(system: System) -> None:
 
 
 def test_absent(system: System) -> None:
-    """Nothing of it stays, nor when the link stays and is declared no more."""
+    """Nothing is left, also if the link stays and is no longer declared."""
     listed = files(system)
     link = {**OLD, "sysctls": {"ipv4.arp_notify": 1}}
     for gone in ({"persist": "none"}, {"state": "absent"}):

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role voip_macvlan under systemd: its marks come back at boot, and when the administrator's own tables are loaded anew."""
+"""The role voip_macvlan with systemd: its marks are restored at boot, and when the administrator's tables are reloaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROLE: dict[str, Any] = {
     "voip_macvlan_dscp": True,
     "voip_macvlan_persist": "replay",
 }
-# What Debian's package nftables has for systemd, in short
+# The unit of Debian's package nftables, shortened
 NFTABLES = """[Unit]
 DefaultDependencies=no
 Before=network-pre.target
@@ -41,7 +41,7 @@ WantedBy=sysinit.target
 
 
 def equip(system: System) -> None:
-    """Give it nft, with the libraries that it has on this machine, and the administrator's tables."""
+    """Install nft with the libraries of this machine, and the administrator's tables."""
     layer = subprocess.run([CLONE / "tests/hosts/fetch-programs", "voip"], capture_output=True, text=True, check=True)
     program = f"{layer.stdout.strip()}/usr/sbin/nft"
     needed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
@@ -59,19 +59,19 @@ def equip(system: System) -> None:
 
 
 def play(system: System, *words: str, **more: Any) -> str:
-    """Run the role; words: options of ansible-playbook."""
+    """Run the role. words: options of ansible-playbook."""
     role = {"name": "patchbay.netdev.voip_macvlan"}
     return system.play([{"ansible.builtin.include_role": role, "vars": {**ROLE, **more}}], *words)
 
 
 def tables(system: System) -> list[str]:
-    """The names of those of nftables."""
+    """Return the names of the nftables tables."""
     return sorted(line.split()[-1] for line in system.enter("nft", "list", "tables").splitlines())
 
 
 @pytest.mark.parametrize("manager", ["none"])
 def test_marks(system: System) -> None:
-    """They are set at once, at boot, and after a reload and a restart of nftables.service; absent leaves nothing."""
+    """Marks are set at once, at boot, and after a reload and a restart of nftables.service. absent deletes them."""
     equip(system)
     system.enter("ip", "link", "set", "eth1", "up")
     before = system.dump()
@@ -87,7 +87,7 @@ def test_marks(system: System) -> None:
     system.enter("systemd-analyze", "verify", UNIT)
     for verb in ("reload", "restart"):
         system.enter("systemctl", verb, "nftables.service")
-        # systemctl waits for that unit alone, and ours follows it
+        # systemctl waits only for that unit, and ours follows it
         wait_until(lambda: system.enter("nft", "list", "ruleset") == marks, f"{verb} takes the marks away")
     system.enter("nft", "delete", "table", "inet", "voip_macvlan_voice0")
     assert "changed=1 " in play(system)
@@ -113,7 +113,7 @@ def test_marks(system: System) -> None:
 @pytest.mark.parametrize("manager", ["none"])
 @pytest.mark.parametrize("release", ["trixie"])
 def test_marks_in_a_namespace(system: System) -> None:
-    """The unit finds the namespace at boot, for the boot program has made it before."""
+    """The unit finds the namespace at boot, because the boot program has created it before."""
     equip(system)
     apart = {"voip_macvlan_bind": "netns"}
     play(system, **apart)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Links on a wireless device, which a simulated radio has: refused in words, or made for who insists."""
+"""Links on a wireless lower device with a simulated radio, which are refused by default and created with permission."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, c
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    """The namespace that the machine started with: a radio cannot leave it by ip."""
+    """Return the initial namespace of the virtual machine, because ip cannot move a radio."""
     assert in_sandbox(), "run it as tests/run wireless-kernel"
     make_netns("guest")
     ip("netns", "attach", "home", str(os.getpid()))
@@ -26,7 +26,7 @@ def host() -> Iterator[Host]:
 
 @pytest.mark.parametrize("kind", ["macvlan", "macvtap"])
 def test_refused(host: Host, kind: str) -> None:
-    """In check mode and for real."""
+    """The link is refused in check mode and in a real run."""
     told = (
         f"new0: wlan0 is wireless: the kernel would make a {kind} on it, but an access point takes frames from no other MAC "
         "than that of the card. Use an Ethernet device, or write allow_wireless: true to try"
@@ -36,7 +36,7 @@ def test_refused(host: Host, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["macvlan", "macvtap"])
 def test_allowed(host: Host, kind: str) -> None:
-    """The kernel takes it, and one that is there is changed and deleted without being asked again."""
+    """The kernel creates the link. An existing link is changed and deleted without permission."""
     climb(host, kind, name="new0", lower_device="wlan0", allow_wireless=True)
     assert shown("new0", "link")(host) == "wlan0"
     climb(host, kind, name="new0", mode="private")
