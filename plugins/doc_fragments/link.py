@@ -51,12 +51,14 @@ address:
       and a VLAN gets the address of its lower device. The filter P(patchbay.netdev.stable_mac#filter) derives an address that is the same
       each time the link is created, on any host.
     - A macvlan or macvtap in mode C(passthru) shares this address with its lower device.
+    - An ipvlan always has the address of its lower device. Another address is refused.
   type: str
   aliases: [mac]
 mtu:
   description:
     - Maximum transmission unit (MTU) in bytes.
     - On a macvlan or macvtap, the MTU of the lower device is the upper limit, and the default of a new link.
+    - An ipvlan takes over each change of the MTU of its lower device.
     - The kernel disables IPv6 on a link with an MTU below 1280.
   type: int
 tx_queue_len:

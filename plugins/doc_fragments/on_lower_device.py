@@ -11,7 +11,9 @@ BELOW = r"""
 lower_device:
   description:
     - Link that this link is created on. Required to create the link.
-    - If this names a macvlan or macvtap, the kernel creates a macvlan or macvtap on the lower device of that link instead.
+    - >-
+      If this names a macvlan or macvtap, the kernel creates a macvlan or macvtap on the lower device of that link instead. The same holds
+      for an ipvlan on an ipvlan.
     - Another lower device requires the link to be recreated.
   type: str
   aliases: [parent]

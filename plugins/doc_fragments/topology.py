@@ -9,6 +9,7 @@ from textwrap import indent
 
 from ansible_collections.patchbay.netdev.plugins.doc_fragments import (
     bridge,
+    ipvlan,
     link,
     netns,
     node,
@@ -55,6 +56,13 @@ class ModuleDocFragment:
                 _MADE,
                 on_lower_device.OPTIONS,
                 node.OPTIONS,
+            ),
+            _entries(
+                "ipvlan",
+                "Ipvlans, each with the options of M(patchbay.netdev.ipvlan).",
+                _MADE,
+                on_lower_device.BELOW,
+                ipvlan.OPTIONS,
             ),
             _entries(
                 "link",

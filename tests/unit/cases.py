@@ -37,6 +37,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     desired_topology,
     topology_argument_spec,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import shares_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink
@@ -100,7 +101,7 @@ class Case:
             if controller and controller.kind == "bridge":
                 links[link.key] = link = link.with_attributes(_port(link, entry))
             lower = links.get(link.get("lower_device"))
-            if lower and link.get("mode") == "passthru":
+            if lower and shares_address(kind_of(link.kind), link.attributes):
                 links[link.key] = link.with_attributes({"address": lower.get("address")})
         own = {LinkKey(HERE, name): values for name, values in self.current.get("sysctls", {}).items()}
         settings = {

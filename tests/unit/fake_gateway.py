@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import AddressSource, At, Kind, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
@@ -88,6 +89,27 @@ MOST_PORT_PRIORITY = 63
 BRIDGE_BOUNDS = {"hello_time": (100, 1000), "max_age": (600, 4000)}  # in hundredths of a second
 PROCESSORS = 2  # as many queues has a new pair
 FORWARD_DELAY_WITH_STP = (200, 3000)
+# What _create and _change know of every link, if only to ignore it, and of the kinds that have a function of their own.
+_KNOWN = {
+    "lower_device",
+    "num_rx_queues",
+    "num_tx_queues",
+    "address",
+    "address_generation_mode",
+    "admin_state",
+    "alias",
+    "allmulticast",
+    "controller",
+    "group",
+    "mtu",
+    "promiscuous",
+    "sysctls",
+    "tx_queue_len",
+}
+_KNOWN_OF_KIND = {
+    "macvlan": {"mode", "nopromisc", "nodst", "source_addresses", "bc_queue_len", "bc_cutoff"},
+    "ipvlan": {"mode", "flags"},
+}
 
 
 @dataclass
@@ -367,17 +389,22 @@ class FakeGateway:
         self._check_new(request)
         device = self._new_device(request.key, request.kind, request.index)
         end = self._other_end(device, request)
-        if request.kind == "macvlan":
+        kind = kind_of(request.kind)
+        if kind.has_lower_device:
             if lower is None:
                 raise No(errno.EINVAL)
-            lower = self._flattened(lower)
-            self._check_lower(lower, attributes.get("mode", "vepa"))
-            device.attributes.update(lower_device=lower.key, mtu=lower.attributes["mtu"], mode=attributes.get("mode", "vepa"))
+            if lower.kind in kind.siblings:
+                lower = self._flattened(lower)
+            mode = attributes.get("mode", device.attributes.get("mode"))
+            self._check_lower(lower, kind, mode)
+            device.attributes.update(lower_device=lower.key, mtu=lower.attributes["mtu"], mode=mode)
         address = attributes.pop("address", None)  # whether it is in use is looked at when the link comes up
         if address and _multicast(address):
             raise No(errno.EADDRNOTAVAIL)
         if lower and device.passthru:
             address = lower.own_address = lower.attributes["address"]
+        elif lower and (kind.address is AddressSource.SHARED or (kind.address is AddressSource.COPIED and not address)):
+            address = lower.attributes["address"]
         device.attributes["address"] = address or device.attributes["address"]
         device.own_mac = bool(address)
         device.attributes.update({name: attributes[name] for name in ("num_tx_queues", "num_rx_queues") if name in attributes})
@@ -428,10 +455,13 @@ class FakeGateway:
         here = [device.index for device in self.devices.values() if device.key.netns == request.key.netns]
         return request.index in here
 
-    def _check_lower(self, lower: Device, mode: str) -> None:
+    def _check_lower(self, lower: Device, kind: Kind, mode: str | None) -> None:
+        """Each device has one receive handler, which a family of kinds shares."""
+        if not kind.siblings:
+            return
         if lower.key.name == LOOPBACK:
             raise No(errno.EINVAL)
-        if lower.attributes["controller"]:
+        if lower.attributes["controller"] or any(other.kind in kind.excludes for other in self._above(lower)):
             raise No(errno.EBUSY)
         others = self._macvlans(lower)
         if others and (mode == "passthru" or any(other.passthru for other in others)):
@@ -469,12 +499,16 @@ class FakeGateway:
 
     def _change(self, device: Device, attributes: dict[str, Any]) -> None:
         """In the order of the kernel (do_setlink)."""
+        known = _KNOWN | _KNOWN_OF_KIND.get(device.kind, _data_rows(device.kind))
+        if attributes.keys() - known:
+            raise NotImplementedError(
+                f"{', '.join(attributes.keys() - known)} of {device.kind} has no effect here yet: add it to FakeGateway._change, "
+                "or to the function of its kind, and to _KNOWN or _KNOWN_OF_KIND in tests/unit/fake_gateway.py"
+            )
         if "address_generation_mode" in attributes:
             self._check_generation_mode(device, attributes["address_generation_mode"])
-        if device.kind == "macvlan":
-            self._change_data(device, attributes)
-        if device.kind == "bridge":
-            self._change_bridge(device, attributes)
+        change_data = {"macvlan": self._change_macvlan, "bridge": self._change_bridge, "ipvlan": self._change_ipvlan}
+        change_data.get(device.kind, self._change_data)(device, attributes)
         if "address" in attributes:
             self._change_address(device, attributes["address"])
             device.own_mac = True
@@ -498,6 +532,19 @@ class FakeGateway:
             raise No(errno.EINVAL)
 
     def _change_data(self, device: Device, attributes: Attributes) -> None:
+        """Of a kind of which nothing else is known, as it was asked for."""
+        device.attributes.update({name: attributes[name] for name in _data_rows(device.kind) & attributes.keys()})
+
+    def _change_ipvlan(self, device: Device, attributes: Attributes) -> None:
+        """ipvlan_nl_changelink: both are of the lower device, and so of all links on it. A new link sets the mode in any case."""
+        siblings = [other for other in self._above(self.devices[device.attributes["lower_device"]]) if other.kind == "ipvlan"]
+        others = [other.attributes["flags"] for other in siblings if other is not device]
+        device.attributes["flags"] = attributes.get("flags", (others or [device.attributes["flags"]])[0])
+        device.attributes["mode"] = attributes.get("mode", device.attributes["mode"])
+        for sibling in siblings:
+            sibling.attributes.update({name: device.attributes[name] for name in ("mode", "flags")})
+
+    def _change_macvlan(self, device: Device, attributes: Attributes) -> None:
         """macvlan_changelink: the mode is set last, the list of source mode is flushed first."""
         old = device.attributes["mode"]
         mode = attributes.get("mode", old)
@@ -597,16 +644,21 @@ class FakeGateway:
 
     def _change_address(self, device: Device, address: str) -> None:
         lower = self._lower(device)
+        if _shares_address(device):
+            raise No(errno.EOPNOTSUPP)
         if _multicast(address):
             raise No(errno.EADDRNOTAVAIL)
         if device.passthru and lower:
             lower.attributes["address"] = address
-        elif lower and address != device.attributes["address"] and self._in_use(device, address):
+        elif lower and self._is_macvlan(device) and address != device.attributes["address"] and self._in_use(device, address):
             raise No(errno.EADDRINUSE)
         device.attributes["address"] = address
         for upper in self._macvlans(device):
             if upper.passthru:
                 upper.attributes["address"] = device.own_address = address
+        for upper in self._above(device):
+            if _shares_address(upper):
+                upper.attributes["address"] = address
         self._tell_bridge(device)
 
     def _in_use(self, device: Device, address: str) -> bool:
@@ -620,13 +672,13 @@ class FakeGateway:
         lower = self._lower(device)
         if mtu < LEAST_MTU:
             raise No(errno.EINVAL, "mtu less than device minimum")
-        if lower and mtu > lower.attributes["mtu"]:
+        if lower and mtu > lower.attributes["mtu"] and not kind_of(device.kind).follows_mtu:
             raise No(errno.EINVAL)
         had_ipv6, device.attributes["mtu"] = device.ipv6, mtu
         if had_ipv6 != device.ipv6:
             self._reset_ipv6(device)
         for upper in self._above(device):
-            if upper.attributes["mtu"] > mtu:
+            if upper.attributes["mtu"] > mtu or kind_of(upper.kind).follows_mtu:
                 self._change_mtu(upper, mtu)
         self._tell_bridge(device)
 
@@ -648,6 +700,7 @@ class FakeGateway:
             state == "up"
             and not device.up
             and lower
+            and self._is_macvlan(device)
             and not device.passthru
             and self._in_use(device, device.attributes["address"])
         ):
@@ -679,11 +732,13 @@ class FakeGateway:
             raise No(errno.ELOOP, "Can not enslave a bridge to a bridge")
         if controller.kind == "bridge" and device.key.name == LOOPBACK:
             raise No(errno.EINVAL)
-        if controller.kind not in ("bridge", "vrf"):
+        if not kind_of(controller.kind).is_controller:
             raise No(errno.EOPNOTSUPP)
+        if controller.kind == "bridge" and device.kind == "ipvlan":
+            raise No(errno.EINVAL)
         if device.attributes.get("lower_device") == key:
             raise No(errno.EBUSY)
-        if self._macvlans(device):
+        if any(kind_of(upper.kind).siblings for upper in self._above(device)):
             raise No(errno.EBUSY)
         device.attributes["controller"] = name
         device.attributes.update(self._new_port(device))
@@ -773,6 +828,10 @@ class FakeGateway:
             self.traffic.lost_ipv6(device)
 
     def _add_address(self, request: AddAddress) -> None:
+        lower = self._lower(self._device(request.key))
+        siblings = [other for other in self._above(lower) if _shares_address(other)] if lower else []
+        if any(one.ip == request.address.ip for other in siblings for one in other.addresses):
+            raise No(errno.EADDRINUSE, "Address already assigned to an ipvlan device")
         self.traffic.add_address(self._device(request.key), request.address)
 
     def _replace_address(self, request: ReplaceAddress) -> None:
@@ -848,7 +907,10 @@ class FakeGateway:
 
     def _macvlans(self, lower: Device) -> list[Device]:
         """Those that share what the kernel keeps for all of them together (its "port")."""
-        return [device for device in self._above(lower) if device.kind in ("macvlan", "macvtap")]
+        return [device for device in self._above(lower) if self._is_macvlan(device)]
+
+    def _is_macvlan(self, device: Device) -> bool:
+        return device.kind in MACVLAN.siblings
 
     def _name_taken(self, key: LinkKey) -> bool:
         here = [device for device in self.devices.values() if device.key.netns == key.netns]
@@ -882,6 +944,14 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     AddRule: FakeGateway._add_rule,
     RemoveRule: FakeGateway._remove_rule,
 }
+
+
+def _data_rows(kind: str) -> set[str]:
+    return {row.name for row in kind_of(kind).attributes if row.store is Store.DATA}
+
+
+def _shares_address(device: Device) -> bool:
+    return kind_of(device.kind).address is AddressSource.SHARED
 
 
 def _multicast(address: str) -> bool:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import kind_with_article, listed
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
     AddressSource,
@@ -18,6 +20,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
+
+HINTS = {
+    errno.EBUSY: "Another driver receives from {lower}, such as a bond, a team, Open vSwitch, or a macvlan or ipvlan in a "
+    "namespace that was not read. See ip -d link show {lower}"
+}
 
 
 def lower_device(networkd: ManagerSetting | None = None, networkmanager: ManagerSetting | None = None) -> Attribute:
@@ -61,10 +68,16 @@ def check_receiver(case: Situation) -> None:
             f"{case.key}: lower device {lower.key} is {what}, so no {kind.name} can receive from it. "
             f"Use {controller} as lower_device, or detach {lower.key.name} first"
         )
+    lower_kind = case.kind_of(lower.kind)
+    if lower_kind.siblings and not lower_kind.can_be_port:
+        raise Refused(
+            f"{case.key}: lower device {lower.key} is {kind_with_article(lower.kind)}, from which no {kind.name} can receive. "
+            f"Use its lower device {lower.lower_device}, or a veth"
+        )
     others = [link for link in case.state.links_on(lower.key) if link.kind in kind.excludes]
     if others:
+        receive, them = ("receives", "that") if len(others) == 1 else ("receive", "those")
         raise Refused(
-            f"{case.key}: {listed(link.key for link in others)} already receives from lower device {lower.key}, and the kernel "
-            f"allows no {kind.name} beside {kind_with_article(others[0].kind)}. "
-            f"Delete {'that' if len(others) == 1 else 'those'} first, or use another lower_device"
+            f"{case.key}: {listed(link.key for link in others)} already {receive} from lower device {lower.key}, and the kernel "
+            f"allows no {kind.name} beside {kind_with_article(others[0].kind)}. Delete {them} first, or use another lower_device"
         )

@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link
     listed,
     without_initial,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._lower_device import check_receiver, lower_device
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._lower_device import HINTS, check_receiver, lower_device
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import (
     INVERTED,
     U32,
@@ -61,6 +61,11 @@ def _unsafe_nopromisc(before: Attributes, after: Attributes) -> str | None:
 def draws_address(kind: Kind, attributes: Attributes) -> bool:
     """Whether a new link with these attributes draws a MAC address, which it keeps; passthru has that of its lower device."""
     return kind.address is AddressSource.RANDOM and attributes.get("mode") != PASSTHRU
+
+
+def shares_address(kind: Kind, attributes: Attributes) -> bool:
+    """Whether a link with these attributes always has the MAC address of its lower device."""
+    return kind.address is AddressSource.SHARED or attributes.get("mode") == PASSTHRU
 
 
 def _check_passthru(case: Situation) -> None:
@@ -208,7 +213,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
 
 _CHECKS = (check_receiver, _check_passthru, _check_address)
 _HINTS = {
-    errno.EBUSY: "Another driver receives from {lower}: a bond, a team, Open vSwitch or an ipvlan. See ip -d link show {lower}",
+    **HINTS,
     errno.EINVAL: "A macvlan or macvtap on {lower} in a namespace that was not read may exclude it (mode passthru is exclusive)",
 }
 

@@ -9,6 +9,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._dummy import DUMMY
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import ROWS_OF_EVERY_LINK
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._ipvlan import IPVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN, MACVTAP
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Kind
@@ -20,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vrf import
 LINK = Kind("link", tuple(row for row in ROWS_OF_EVERY_LINK if row.at is not At.CREATION), port=PORT)
 
 # In the order in which one of them can refer to another of the same task.
-KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, DUMMY, VLAN, MACVLAN, MACVTAP)}
+KINDS = {kind.name: kind for kind in (VRF, BRIDGE, VETH, DUMMY, VLAN, MACVLAN, MACVTAP, IPVLAN)}
 _ALL = {**KINDS, ROUTE.name: ROUTE, RULE.name: RULE}
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Kind
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import AddressSource, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_settings, without_ipv6_settings
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
@@ -20,10 +20,11 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
     """The other links that the kernel changes when these attributes of one link are set."""
     found: dict[LinkKey, Link] = {}
     lower = state.get(link.lower_device)
-    shared = {row.name: changed[row.name] for row in kind_of(link.kind).rows(changed) if row.per_lower_device}
+    kind = kind_of(link.kind)
+    shared = {row.name: changed[row.name] for row in kind.rows(changed) if row.per_lower_device}
     if lower is not None and shared:
         for sibling in state.links_on(lower.key):
-            if sibling.key != link.key:
+            if sibling.key != link.key and sibling.kind in kind.siblings:
                 found[sibling.key] = sibling.with_attributes(shared)
     if lower is not None and link.mode == PASSTHRU and "address" in changed:
         found[lower.key] = lower.with_attributes({"address": changed["address"]})
@@ -37,11 +38,15 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
             if "controller" in changed and port.get("backup_port") == link.key.name:
                 found[port.key] = port.with_attributes({"backup_port": ""})
     for upper in state.links_on(link.key):
-        mtu = changed.get("mtu")
-        if mtu and (upper.mtu or 0) > mtu:  # the kernel lowers the MTU of a link above, and never raises it
+        kind, mtu = kind_of(upper.kind), changed.get("mtu")
+        if mtu and (
+            (upper.mtu or 0) > mtu or kind.follows_mtu
+        ):  # else the kernel lowers the MTU of a link above, and never raises it
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
             found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
             found.update(cascaded_changes(upper, {"mtu": mtu}, state))
+        if "address" in changed and kind.address is AddressSource.SHARED:
+            found[upper.key] = found.get(upper.key, upper).with_attributes({"address": changed["address"]})
     if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
         peer = state.get(link.peer)
         for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:

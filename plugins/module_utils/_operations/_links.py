@@ -9,7 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE, draws_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import (
+    PASSTHRU,
+    SOURCE,
+    draws_address,
+    shares_address,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import (
@@ -85,7 +90,8 @@ class CreateLink(Operation):
                 inherited["address"] = lower.address
             for row in kind.attributes:
                 if row.per_lower_device:
-                    inherited[row.name] = next((sibling.get(row.name) for sibling in state.links_on(lower.key)), row.initial)
+                    siblings = (link for link in state.links_on(lower.key) if link.kind in kind.siblings)
+                    inherited[row.name] = next((sibling.get(row.name) for sibling in siblings), row.initial)
         inherited.update(port_defaults(kind, is_bridge_port(self.key, self.attributes, state)))
         if self.peer_attributes is None:
             link = Link(self.key, self.kind, {**inherited, **self.attributes})
@@ -163,7 +169,7 @@ class UpdateLink(Operation):
         after = dict(self.after)
         if "sysctls" in after:
             after["sysctls"] = {**(old.get("sysctls") or {}), **after["sysctls"]}
-        if "mode" in after and after["mode"] != SOURCE:
+        if after.get("mode", SOURCE) != SOURCE and old.get("source_addresses"):
             after.setdefault("source_addresses", ())  # the kernel empties the list
         if loses_ipv6_settings(old, after):
             after = {**without_ipv6_settings(old), **after}
@@ -339,7 +345,10 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
         before = state.get(key) if isinstance(key, LinkKey) else None
         if before is None or after is None or key == getattr(operation, "key", None):
             continue
-        rows = [row for row in kind_of(before.kind).attributes if after.get(row.name) is not None or row.store is Store.PORT]
+        kind = kind_of(before.kind)
+        rows = [row for row in kind.attributes if after.get(row.name) is not None or row.store is Store.PORT]
+        if shares_address(kind, before.attributes):  # which comes back with that of the lower device
+            rows = [row for row in rows if row.name != "address"]
         known = chosen_attributes(before, rows, with_initial=True)
         changed = {name: value for name, value in known.items() if after.get(name) != value}
         if changed:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE, shares_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
@@ -148,17 +148,22 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
     lower = state.get(new.item.lower_device or before.lower_device)
     mode = desired.get("mode", before.mode)
     moves = "lower_device" in desired and desired["lower_device"] != before.lower_device
-    for row in kind_of(before.kind).attributes:
+    kind = kind_of(before.kind)
+    siblings = [link for link in state.links_on(lower.key) if link.kind in kind.siblings] if lower is not None and moves else []
+    for row in kind.attributes:
         value = before.get(row.name)
+        if row.per_lower_device and row.name in kind.needs:  # or creation would reset it on all siblings
+            new.attributes[row.name] = next((link.get(row.name) for link in siblings), value)
+            continue
         if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in desired:
             continue
-        if row.name == "address" and PASSTHRU in (mode, before.mode):
-            continue  # the MAC of a passthru link is that of its lower device
+        if row.name == "address" and any(shares_address(kind, {"mode": one}) for one in (mode, before.mode)):
+            continue
         if row.name == "source_addresses" and mode != SOURCE:
             continue
         if row.per_lower_device and moves:
             continue
-        if row.name == "mtu" and lower is not None and (lower.mtu or value) < value:
+        if row.name == "mtu" and not kind.follows_mtu and lower is not None and (lower.mtu or value) < value:
             new.lost.append(f"mtu {value} (the lower device {lower.key} has {lower.get('mtu')})")
             continue
         new.attributes[row.name] = value

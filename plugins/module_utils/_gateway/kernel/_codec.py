@@ -50,6 +50,7 @@ class Codec:
         nla = importlib.import_module(f"{self._base}.netlink").nla
         for kind in ("macvlan", "macvtap"):
             link.ifinfo.data_map[kind] = _macvlan_data(nla, kind.upper())
+        link.ifinfo.data_map["ipvlan"] = _ipvlan_data(nla)
         _complete_port(self._module("ifinfmsg").protinfo_bridge, link.ifinfo.bridge_slave_data)
         have = [row[-2] for row in self.address.nla_map]
         missing = (("IFA_RT_PRIORITY", "uint32"), ("IFA_TARGET_NETNSID", "int32"), ("IFA_PROTO", "uint8"))
@@ -201,4 +202,16 @@ def _macvlan_data(nla: Any, kind: str) -> Any:
 
     Data.prefix = "IFLA_"
     Data.Addresses = Addresses
+    return Data
+
+
+def _ipvlan_data(nla: Any) -> Any:
+    """The data of an ipvlan (linux/if_link.h): no release has FLAGS."""
+
+    class Data(nla):  # type: ignore[misc]
+        """Numbers as numbers, as above."""
+
+        prefix = "IFLA_"
+        nla_map = (("IFLA_IPVLAN_UNSPEC", "none"), ("IFLA_IPVLAN_MODE", "uint16"), ("IFLA_IPVLAN_FLAGS", "uint16"))
+
     return Data

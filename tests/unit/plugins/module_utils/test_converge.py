@@ -536,7 +536,7 @@ def test_verification_of_what_creation_fixes() -> None:
         (
             {},
             errno.EBUSY,
-            "Another driver receives from eth0: a bond, a team, Open vSwitch or an ipvlan. See ip -d link show eth0",
+            "Another driver receives from eth0, such as a bond, a team, Open vSwitch, or a macvlan or ipvlan in a namespace",
         ),
         ({}, errno.EOPNOTSUPP, "This kernel has no macvlan: try modprobe macvlan"),
         ({}, errno.EEXIST, "A link of that name was created by others at the same moment: run the task again"),

@@ -85,7 +85,7 @@ def test_kind_knows_its_rows(kind: Kind) -> None:
     """It has those of every link, and of a port if it can be one, and those that it needs to be created."""
     assert kind_of(kind.name) is kind
     assert {row.name for row in LINK.options} <= {row.name for row in kind.options}
-    assert kind.port == (() if kind.name in ("bridge", "macvtap", "vrf") else LINK.port)
+    assert kind.port in ((), LINK.port)
     assert kind.attributes == kind.options + kind.port
     assert all(kind[name].name == name for name in kind.needs)
     first = kind.attributes[0].name
