@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     netdev_setting,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import AttributeView, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer, Mask, Seconds
 
@@ -28,7 +28,7 @@ _NO_VLAN_FILTERING = {errno.EOPNOTSUPP: "This kernel has no VLAN filtering on br
 
 
 def _check_no_bridge_in_bridge(case: Situation) -> None:
-    name = case.changed.get("controller")
+    name = AttributeView(case.changed).controller
     controller = case.state.get(LinkKey(case.key.netns, name)) if name else None
     if controller is not None and case.kind_of(controller.kind).has_ports:
         raise Refused(
@@ -51,7 +51,7 @@ def _check_new_port(case: Situation) -> None:
 
 
 def _check_forward_delay(case: Situation) -> None:
-    delay = case.after.get("forward_delay")
+    delay = AttributeView(case.after).number("forward_delay")
     if case.after.get("stp_state") and delay is not None and not 200 <= delay <= 3000:
         raise Refused(
             f"{case.key}: forward_delay {delay / 100:g} is outside the 2 to 30 seconds that STP requires. Set "

@@ -15,7 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     Store,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LinkName
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer, Mask
@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers i
 
 def bridge_of(case: Situation) -> Link | None:
     """The bridge that the link is to be a port of; None when it is none."""
-    name = case.after.get("controller")
+    name = AttributeView(case.after).controller
     controller = case.state.get(LinkKey(case.key.netns, name)) if name else None
     return controller if controller is not None and case.kind_of(controller.kind).has_ports else None
 
@@ -43,7 +43,7 @@ def check_port(case: Situation) -> None:
             f"Attach it first (bridge_port: port={case.key.name} bridge={bridges[0] if bridges else 'BRIDGE'})"
         )
     before = case.before
-    if before is None or before.get("controller") != bridge.key.name:
+    if before is None or before.controller != bridge.key.name:
         return
     for row in desired:
         if before.get(row.name) is None:
@@ -59,11 +59,11 @@ def _check_mab(case: Situation) -> None:
 
 
 def _check_backup_port(case: Situation) -> None:
-    backup, bridge = case.changed.get("backup_port"), bridge_of(case)
+    backup, bridge = AttributeView(case.changed).text("backup_port"), bridge_of(case)
     if not backup or bridge is None:
         return
     other = case.state.get(LinkKey(case.key.netns, backup))
-    if other is None or other.get("controller") != bridge.key.name or backup == case.key.name:
+    if other is None or other.controller != bridge.key.name or backup == case.key.name:
         raise Refused(
             f"{case.key}: backup_port {backup} is not another port of {bridge.key.name}. Attach it first, or set another one"
         )

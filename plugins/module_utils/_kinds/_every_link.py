@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import DISABLE_IPV6, IPV6_MINIMUM_MTU, has_ipv6
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, AttributeView, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, RA, Addresses, is_duplicate, owner
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf, Text
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
@@ -38,18 +38,18 @@ _ORIGINS = {DHCP: "a DHCP client", RA: "a router advertisement"}
 
 
 def _check_mtu(case: Situation) -> None:
-    mtu, lower = case.desired.attributes.get("mtu"), case.lower
-    if mtu is None or lower is None or not lower.get("mtu") or not (case.is_new or "mtu" in case.changed):
+    mtu, lower = case.desired.mtu, case.lower
+    if mtu is None or lower is None or not lower.mtu or not (case.is_new or "mtu" in case.changed):
         return
-    if mtu > lower.get("mtu") and not case.kind.follows_mtu:
+    if mtu > lower.mtu and not case.kind.follows_mtu:
         raise Refused(
-            f"{case.key}: mtu {mtu} is above the MTU of its lower device {lower.key}, which is {lower.get('mtu')}. "
-            f"Raise the MTU of {lower.key.name} first, or set mtu to {lower.get('mtu')} or less"
+            f"{case.key}: mtu {mtu} is above the MTU of its lower device {lower.key}, which is {lower.mtu}. "
+            f"Raise the MTU of {lower.key.name} first, or set mtu to {lower.mtu} or less"
         )
 
 
 def _check_controller(case: Situation) -> None:
-    name = case.changed.get("controller")
+    name = AttributeView(case.changed).controller
     if not name:
         return
     key = LinkKey(case.key.netns, name)
@@ -71,7 +71,7 @@ def _check_controller(case: Situation) -> None:
 
 
 def _check_altnames(case: Situation) -> None:
-    for altname in case.changed.get("altnames", ()):
+    for altname in AttributeView(case.changed).altnames:
         key = LinkKey(case.key.netns, altname)
         owner = key if case.state.get(key) else case.state.owner_of_altname(key)
         if altname == case.key.name or (owner is not None and owner != case.key):
@@ -79,7 +79,7 @@ def _check_altnames(case: Situation) -> None:
 
 
 def _check_sysctls(case: Situation) -> None:
-    for setting in case.changed.get("sysctls", {}):
+    for setting in AttributeView(case.changed).sysctls:
         if case.state.sysctls.get((case.key.netns, "default", setting), 0) is None:
             raise Refused(f"{case.key}: this kernel has no setting {setting} under /proc/sys/net. Remove it from sysctls")
         if setting.startswith("ipv6."):
@@ -91,7 +91,7 @@ def _check_generation_mode(case: Situation) -> None:
 
 
 def _check_ipv6(case: Situation, option: str) -> None:
-    mtu = case.after.get("mtu")
+    mtu = AttributeView(case.after).mtu
     if not has_ipv6(mtu):
         raise Refused(
             f"{case.key}: {option} needs IPv6, which the kernel removes from a link with an MTU below {IPV6_MINIMUM_MTU}; "
@@ -100,25 +100,25 @@ def _check_ipv6(case: Situation, option: str) -> None:
 
 
 def _check_addresses(case: Situation) -> None:
-    mtu = case.after.get("mtu")
+    after = AttributeView(case.after)
     default = case.state.sysctls.get((case.key.netns, "default", DISABLE_IPV6)) if case.is_new else None
-    settings = {DISABLE_IPV6: default, **(case.after.get("sysctls") or {}), **case.desired.attributes.get("sysctls", {})}
-    for address in case.desired.attributes.get("addresses") or ():
+    settings = {DISABLE_IPV6: default, **after.sysctls, **case.desired.sysctls}
+    for address in case.desired.addresses:
         is_loopback = address.ip.startswith("127.") or address.ip == "::1"
         if is_loopback and case.key.name != "lo":
             raise Refused(f"{case.key}: {address.ip} is a loopback address. Set it on lo only")
-        if address.family == 6 and not has_ipv6(mtu):
+        if address.family == 6 and not has_ipv6(after.mtu):
             raise Refused(
                 f"{case.key}: {address.ip} needs IPv6, which the kernel removes from a link with an MTU below "
-                f"{IPV6_MINIMUM_MTU}; it is {mtu}. Raise mtu, or omit the address"
+                f"{IPV6_MINIMUM_MTU}; it is {after.mtu}. Raise mtu, or omit the address"
             )
         if address.family == 6 and settings[DISABLE_IPV6]:
             raise Refused(f"{case.key}: {address.ip} needs IPv6, but {DISABLE_IPV6} is 1. Set it to 0, or omit the address")
 
 
 def _warn_of_addresses(case: Situation) -> Iterator[str]:
-    current = {address.ip: address for address in (case.before.get("addresses") if case.before else None) or ()}
-    for address in case.desired.attributes["addresses"] or ():
+    current = {address.ip: address for address in (case.before.addresses if case.before else ())}
+    for address in case.desired.addresses:
         others = [key for key in case.state.links_with_ip(case.key.netns, address.ip) if key != case.key]
         if others:
             yield (
@@ -136,7 +136,7 @@ def _warn_of_addresses(case: Situation) -> Iterator[str]:
 
 
 def _warn_of_sysctls(case: Situation) -> Iterator[str]:
-    settings = case.desired.attributes["sysctls"] or {}
+    settings = case.desired.sysctls
     for setting, value in settings.items():
         family, name = setting.split(".")
         of_all = case.state.sysctls.get((case.key.netns, "all", setting))

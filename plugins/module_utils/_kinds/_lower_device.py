@@ -60,7 +60,7 @@ def check_receiver(case: Situation) -> None:
             f"{case.key}: lower device {lower.key} is wireless, and an access point drops frames from any MAC address but "
             f"that of the card. Use an Ethernet device, or set allow_wireless: true to create the {kind.name} all the same"
         )
-    controller = lower.get("controller")
+    controller = lower.controller
     if controller:
         owner = case.state.get(LinkKey(lower.key.netns, controller))
         what = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"

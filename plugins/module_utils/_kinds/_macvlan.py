@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     netdev_setting,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import USER, USER_GROUP
@@ -87,7 +87,7 @@ def _check_passthru(case: Situation) -> None:
 
 
 def _check_address(case: Situation) -> None:
-    address, lower = case.after.get("address"), case.lower
+    address, lower = AttributeView(case.after).address, case.lower
     if not address or lower is None or case.after.get("mode") == PASSTHRU:
         return
     is_up = case.after.get("admin_state") == "up"

@@ -27,11 +27,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._names imp
 
 
 def _check_peer(case: Situation) -> None:
-    peer = case.desired.attributes.get("peer")
+    peer = case.desired.peer
     if not peer or not case.is_new:
         return
     other = case.state.get(peer)
-    if other is not None and other.kind == "veth" and other.get("peer"):
+    if other is not None and other.kind == "veth" and other.peer:
         raise Refused(
             f"{case.key}: peer {peer} is already paired with {other.get('peer')}. "
             f"Choose another name, or delete {peer.name} first"

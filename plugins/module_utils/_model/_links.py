@@ -89,19 +89,31 @@ class Address:
         return f"{self.ip}/{self.prefix_length}"
 
 
-class LinkAttributes:
-    """Typed access to the attributes of a link; None: not known of a current link, not managed of a desired one."""
+class TypedAttributes:
+    """Access to attributes with their types; None: not known of a current object, not managed of a desired one."""
 
     attributes: Attributes
 
     def get(self, name: str) -> Any:
-        """The value of an attribute; None when it has none."""
+        """The value of an attribute."""
         return self.attributes.get(name)
+
+    def text(self, name: str) -> str | None:
+        """The value of an attribute that is a text."""
+        return _typed(str, self.attributes.get(name))
+
+    def number(self, name: str) -> int | None:
+        """The value of an attribute that is a number."""
+        return _typed(int, self.attributes.get(name))
+
+
+class LinkAttributes(TypedAttributes):
+    """The attributes of a link that the engine itself reads."""
 
     @property
     def address(self) -> str | None:
         """The MAC address."""
-        return _typed(str, self.attributes.get("address"))
+        return self.text("address")
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -112,7 +124,7 @@ class LinkAttributes:
     @property
     def admin_state(self) -> str | None:
         """`up` or `down`."""
-        return _typed(str, self.attributes.get("admin_state"))
+        return self.text("admin_state")
 
     @property
     def altnames(self) -> tuple[str, ...]:
@@ -123,7 +135,7 @@ class LinkAttributes:
     @property
     def controller(self) -> str | None:
         """The name of the bridge or VRF that the link is attached to; an empty text: attached to none."""
-        return _typed(str, self.attributes.get("controller"))
+        return self.text("controller")
 
     @property
     def lower_device(self) -> LinkKey | None:
@@ -133,12 +145,12 @@ class LinkAttributes:
     @property
     def mode(self) -> str | None:
         """The mode of a macvlan, macvtap or ipvlan."""
-        return _typed(str, self.attributes.get("mode"))
+        return self.text("mode")
 
     @property
     def mtu(self) -> int | None:
         """The maximum transmission unit, in bytes."""
-        return _typed(int, self.attributes.get("mtu"))
+        return self.number("mtu")
 
     @property
     def peer(self) -> LinkKey | None:
@@ -150,6 +162,13 @@ class LinkAttributes:
         """The settings of this link below net.ipv4.conf and net.ipv6.conf; none when they are not known or not managed."""
         found: Mapping[str, int] | None = _typed(dict, self.attributes.get("sysctls"))
         return found or {}
+
+
+@dataclass(frozen=True)
+class AttributeView(LinkAttributes):
+    """The attributes of a link that stand alone: those of a change, or of a link that is to be created."""
+
+    attributes: Attributes
 
 
 _Value = TypeVar("_Value")

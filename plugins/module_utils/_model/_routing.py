@@ -14,6 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     HERE,
     Attributes,
     LinkKey,
+    TypedAttributes,
 )
 
 DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE = 253, 254, 255  # linux/rtnetlink.h
@@ -101,12 +102,12 @@ def selectors_of(attributes: Attributes) -> Selectors:
     return tuple(
         (name, value)
         for name, value in sorted(attributes.items())
-        if name not in ACTION and not (name in ("from", "to") and value.endswith("/0"))
+        if name not in ACTION and not (name in ("from", "to") and str(value).endswith("/0"))
     )
 
 
 @dataclass(frozen=True)
-class Route:
+class Route(TypedAttributes):
     """A route: `attributes` by option name, in normal form (a missing one: not known), protocol: who made it (RTPROT_*).
 
     metrics: those of the kernel (`RTAX_*`) for which there is no option. hops: the links of several next hops.
@@ -120,14 +121,21 @@ class Route:
     hops: tuple[str, ...] = ()
     plain: bool = True
 
-    def get(self, name: str) -> Any:
-        """The value of an attribute; None when it has none."""
-        return self.attributes.get(name)
+    @property
+    def gateway(self) -> str | None:
+        """The router that packets are sent to."""
+        return self.text("gateway")
+
+    @property
+    def source(self) -> str | None:
+        """The address that the kernel prefers as the source of packets."""
+        return self.text("source")
 
     @property
     def link(self) -> LinkKey | None:
-        """The link that it leaves by; None when it leaves by none or by several."""
-        return LinkKey(self.key.netns, self.attributes["link"]) if self.attributes.get("link") else None
+        """The link that packets leave through; None when there is none, or several."""
+        name = self.text("link")
+        return LinkKey(self.key.netns, name) if name else None
 
     @property
     def links(self) -> tuple[LinkKey, ...]:
@@ -135,18 +143,18 @@ class Route:
         return (self.link,) if self.link else tuple(LinkKey(self.key.netns, name) for name in self.hops)
 
     def __str__(self) -> str:
-        return f"{self.key} via {self.get('gateway')}" if self.get("gateway") else str(self.key)
+        return f"{self.key} via {self.gateway}" if self.gateway else str(self.key)
 
 
 def is_default(route: Route) -> bool:
     """Whether it is a default route of the main table, out of the namespace that the task runs in."""
     key = route.key
-    leads_out = bool(route.links or route.get("gateway"))
+    leads_out = bool(route.links or route.gateway)
     return leads_out and (key.netns, key.table, key.destination) == (HERE, MAIN_TABLE, DEFAULT[key.family])
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(TypedAttributes):
     """A policy rule: `attributes` by option name, in normal form; one that it does not have is missing. protocol: RTPROT_*.
 
     plain: False when it has parts that no option says, so that it cannot be written again from this.
@@ -160,11 +168,7 @@ class Rule:
     @property
     def key(self) -> RuleKey:
         """Its identity."""
-        return RuleKey(self.at, selectors_of(self.attributes), self.attributes.get("action", LOOKUP))
-
-    def get(self, name: str) -> Any:
-        """The value of an attribute; None when it has none."""
-        return self.attributes.get(name)
+        return RuleKey(self.at, selectors_of(self.attributes), self.text("action") or LOOKUP)
 
     def hit(self, some: Iterable[Rule]) -> Rule | None:
         """Of rules of its priority, the one that the kernel deletes when it is shown this one: the first that has all its parts,
@@ -175,8 +179,8 @@ class Rule:
         parts = dict(shown.attributes)
         mark = parts.pop("fwmark", None)
         if mark is not None:  # a mark of 0 is none to the kernel, and only the masks have to be the same
-            found = self.get("fwmark")
-            if found is None or found[1] != mark[1] or mark[0] not in (0, found[0]):
+            own = self.get("fwmark")
+            if not (isinstance(own, tuple) and isinstance(mark, tuple)) or own[1] != mark[1] or mark[0] not in (0, own[0]):
                 return False
         return shown.protocol in (0, self.protocol) and parts.items() <= self.attributes.items()
 

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import AddressSource, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_settings, without_ipv6_settings
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 
 
@@ -29,19 +28,18 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
     if lower is not None and link.mode == PASSTHRU and "address" in changed:
         found[lower.key] = lower.with_attributes({"address": changed["address"]})
     if {"controller", "mtu", "address"} & set(changed):  # a bridge without a MAC and an MTU of its own takes those of its ports
-        former = (state.get(link.key) or link).get("controller")
-        for name in {changed.get("controller"), former} - {"", None}:
-            bridge = state.get(LinkKey(link.key.netns, name))
+        former = (state.get(link.key) or link).controller
+        for name in {AttributeView(changed).controller, former}:
+            bridge = state.get(LinkKey(link.key.netns, name)) if name else None
             if bridge is not None:
                 found.update(changes_of_bridge(bridge, state))
         for port in state.attached_to(LinkKey(link.key.netns, former or "")):
             if "controller" in changed and port.get("backup_port") == link.key.name:
                 found[port.key] = port.with_attributes({"backup_port": ""})
     for upper in state.links_on(link.key):
-        kind, mtu = kind_of(upper.kind), changed.get("mtu")
-        if mtu and (
-            (upper.mtu or 0) > mtu or kind.follows_mtu
-        ):  # else the kernel lowers the MTU of a link above, and never raises it
+        kind, mtu = kind_of(upper.kind), AttributeView(changed).mtu
+        # Otherwise the kernel lowers the MTU of a link above, and never raises it.
+        if mtu and ((upper.mtu or 0) > mtu or kind.follows_mtu):
             settings = without_ipv6_settings(upper) if loses_ipv6_settings(upper, {"mtu": mtu}) else {}
             found[upper.key] = upper.with_attributes({"mtu": mtu, **settings})
             found.update(cascaded_changes(upper, {"mtu": mtu}, state))
@@ -52,7 +50,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
         for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
             # The kernel decides which operational state follows, so that it is unknown here.
-            after: dict[str, Any] = {"stp_state": None} if now.kind != "bridge" else {}
+            after: dict[str, object] = {"stp_state": None} if now.kind != "bridge" else {}
             if kind_of(now.kind).follows_state and now.lower_device == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
@@ -79,10 +77,10 @@ def all_links_above(key: LinkKey, state: State) -> list[Link]:
 
 def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
     """Whether the controller of a link is a bridge, and not a VRF."""
-    controller = state.get(LinkKey(key.netns, attributes.get("controller") or ""))
+    controller = state.get(LinkKey(key.netns, AttributeView(attributes).controller or ""))
     return controller is not None and controller.kind == "bridge"
 
 
-def port_defaults(kind: Kind, attached: bool) -> dict[str, Any]:
+def port_defaults(kind: Kind, attached: bool) -> dict[str, object]:
     """The port settings of a link that has just been attached or detached; unknown are those that an older kernel may lack."""
     return {row.name: row.initial if attached and not row.since else None for row in kind.port}

@@ -63,7 +63,7 @@ class RestoreContents(Operation):
         addresses += [AddAddress(self.key, address) for address in (*in_order_of_adding(self.addresses), *self.readd)]
         # A route that lost its IPv6 source may still be there without it, so it is replaced; and the kernel accepts no source
         # that is still tentative.
-        sources = tuple(dict.fromkeys(route.get("source") for route in self.routes if _has_ipv6_source(route)))
+        sources = tuple(dict.fromkeys(route.source for route in self.routes if route.source and _has_ipv6_source(route)))
         waiting = [AwaitAddresses(self.key, sources, DAD_SECONDS)] if sources else []
         ordered = sorted(self.routes, key=lambda route: route.get("gateway") is not None)
         routes = [ReplaceRoute(route) if _has_ipv6_source(route) else AddRoute(route) for route in ordered]

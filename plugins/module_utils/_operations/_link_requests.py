@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_addresses
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
@@ -33,10 +31,10 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
     hold before the link comes up (an address generation mode, sysctls) is requested first, and flags are requested last. The
     exception is nopromisc on a passthru link that comes up: the kernel accounts for it correctly only while the link is up.
     """
-    kind = kind_of(link.kind)
-    mode = after.get("mode", link.mode)
+    kind, view = kind_of(link.kind), AttributeView(after)
+    mode = view.mode or link.mode
 
-    def stored_in(*stores: Store) -> dict[str, Any]:
+    def stored_in(*stores: Store) -> dict[str, object]:
         rows = kind.rows(after)
         return {row.name: after[row.name] for row in rows if row.store in stores and is_accepted_in_mode(row, mode)}
 
@@ -59,10 +57,10 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
         parts.insert(0, {"stp_state": message.pop("stp_state")})
     requests: list[Request] = [SetLink(link.key, link.kind, part) for part in parts if part]
     if "altnames" in after:
-        old = link.altnames
-        requests += [RemoveAltname(link.key, name) for name in old if name not in after["altnames"]]
-        requests += [AddAltname(link.key, name) for name in after["altnames"] if name not in old]
-    requests += [WriteSysctl(link.key, name, value) for name, value in after.get("sysctls", {}).items()]
+        old, new = link.altnames, view.altnames
+        requests += [RemoveAltname(link.key, name) for name in old if name not in new]
+        requests += [AddAltname(link.key, name) for name in new if name not in old]
+    requests += [WriteSysctl(link.key, name, value) for name, value in view.sysctls.items()]
     if stored_in(Store.NODE):
         requests.append(SetNode(link.key, stored_in(Store.NODE)))
     requests += [SetLink(link.key, link.kind, part) for part in (flags, stp_state) if part]
@@ -76,7 +74,7 @@ def _address_requests(link: Link, after: Attributes) -> list[Request]:
     before = link.addresses
     if loses_ipv6_addresses(link, after):
         before = tuple(address for address in before if address.family == 4)
-    difference = steps(before, after["addresses"])
+    difference = steps(before, AttributeView(after).addresses)
     requests: list[Request] = [AddAddress(link.key, address) for address in in_order_of_adding(difference.add)]
     requests += [ReplaceAddress(link.key, address) for address in difference.replace]
     for old, new in difference.again:

@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 impor
     loses_ipv6_settings,
     without_ipv6_settings,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._cascades import (
@@ -83,7 +83,7 @@ class CreateLink(Operation):
     def predict(self, state: State) -> Changes:
         """The new link with what it inherits, and what its creation changes on its lower device and the links beside it."""
         kind = kind_of(self.kind)
-        lower = state.get(self.attributes.get("lower_device"))
+        lower = state.get(AttributeView(self.attributes).lower_device)
         inherited = initial_attributes(self.kind, lower)
         if lower is not None:
             if not draws_address(kind, self.attributes):
@@ -98,9 +98,11 @@ class CreateLink(Operation):
             return {link.key: link, **cascaded_changes(link, self.attributes, state)}
         inherited.update(mtu=ETHERNET_MTU)
         link = Link(self.key, self.kind, {**inherited, **self.attributes}, carrier=None)
-        peer_attributes = {**inherited, **port_defaults(kind, False), **self.peer_attributes, "peer": self.key}
-        peer = Link(self.attributes["peer"], self.kind, peer_attributes, carrier=None)
-        return {link.key: link, peer.key: peer, **cascaded_changes(link, self.attributes, state)}
+        changes = {link.key: link, **cascaded_changes(link, self.attributes, state)}
+        if link.peer is not None:
+            peer_attributes = {**inherited, **port_defaults(kind, False), **self.peer_attributes, "peer": self.key}
+            changes[link.peer] = Link(link.peer, self.kind, peer_attributes, carrier=None)
+        return changes
 
     def inverse(self) -> tuple[Operation, ...]:
         """Delete it; what it set on its lower device outlives it, and is set back on the links beside it."""
@@ -108,7 +110,7 @@ class CreateLink(Operation):
 
     def requests(self) -> list[Request]:
         """One request, and others for what the kernel ignores at creation: then the link comes up last."""
-        kind, mode = kind_of(self.kind), self.attributes.get("mode")
+        kind, mode = kind_of(self.kind), AttributeView(self.attributes).mode
         rows = kind.rows(self.attributes)
         later = {
             row.name: self.attributes[row.name]
@@ -125,8 +127,11 @@ class CreateLink(Operation):
             and not (flags_wait and row.name in flags)
             and is_accepted_in_mode(row, mode)
         }
-        peer = None if self.peer_attributes is None else (at_creation.pop("peer"), self.peer_attributes)
-        creation: list[Request] = [NewLink(self.key, self.kind, at_creation, self.index, peer, self.peer_index)]
+        peer = AttributeView(self.attributes).peer
+        if self.peer_attributes is not None:
+            at_creation.pop("peer")
+        both = (peer, self.peer_attributes) if peer is not None and self.peer_attributes is not None else None
+        creation: list[Request] = [NewLink(self.key, self.kind, at_creation, self.index, both, self.peer_index)]
         if not later:
             return creation
         if flags_wait:
@@ -155,29 +160,29 @@ class UpdateLink(Operation):
     def _describe_changes(self) -> list[str]:
         parts = []
         for row in kind_of(self.link.kind).rows(self.after):
-            before, after = self.link.get(row.name), self.after[row.name]
             if row.store is Store.SYSCTL:
-                old = {name: (before or {}).get(name) for name in after}
-                parts += [f"{name} {'' if old[name] is None else f'{old[name]} -> '}{after[name]}" for name in after]
+                old = self.link.sysctls
+                new = AttributeView(self.after).sysctls
+                parts += [f"{name} {'' if old.get(name) is None else f'{old[name]} -> '}{new[name]}" for name in new]
             else:
-                parts.append(f"{row.name} {row.type.change(before, after)}")
+                parts.append(f"{row.name} {row.type.change(self.link.get(row.name), self.after[row.name])}")
         return parts
 
     def predict(self, state: State) -> Changes:
         """The link afterwards, and what the change does to its lower device, and to the links beside and above it."""
         old = state.get(self.key) or self.link
-        after = dict(self.after)
+        after, sysctls = dict(self.after), AttributeView(self.after).sysctls
         if "sysctls" in after:
-            after["sysctls"] = {**(old.get("sysctls") or {}), **after["sysctls"]}
+            after["sysctls"] = {**old.sysctls, **sysctls}
         if after.get("mode", SOURCE) != SOURCE and old.get("source_addresses"):
             after.setdefault("source_addresses", ())  # the kernel empties the list
         if loses_ipv6_settings(old, after):
             after = {**without_ipv6_settings(old), **after}
-            after["sysctls"] = {**without_ipv6_settings(old)["sysctls"], **self.after.get("sysctls", {})}
+            after["sysctls"] = {**AttributeView(without_ipv6_settings(old)).sysctls, **sysctls}
         kind = kind_of(old.kind)
         if "controller" in after:  # every new attachment starts with the defaults
             after = {**port_defaults(kind, is_bridge_port(old.key, after, state)), **after}
-        elif "admin_state" in after and old.get("controller"):
+        elif "admin_state" in after and old.controller:
             after.setdefault("stp_state", None)
         link = old.with_attributes(after)
         if "admin_state" in self.after:
@@ -190,7 +195,7 @@ class UpdateLink(Operation):
 
     def inverse(self) -> tuple[Operation, ...]:
         """Set every changed attribute back to what it was, as far as that is known."""
-        names, settings = set(self.after), set(self.after.get("sysctls", {}))
+        names, settings = set(self.after), set(AttributeView(self.after).sysctls)
         if "controller" in self.after and self.link.controller:  # the former attachment starts with the defaults again
             names |= set(chosen_attributes(self.link, kind_of(self.link.kind).port))
         if loses_ipv6_settings(self.link, self.after) and has_ipv6(self.link.mtu):  # so they are set back after the MTU
@@ -216,7 +221,7 @@ class UpdateLink(Operation):
 
     def affects_links_above(self) -> bool:
         """A smaller MTU is that of the links above as well, and stays when the MTU grows again."""
-        return (self.after.get("mtu") or 0) < (self.link.mtu or 0) and "mtu" in self.after
+        return (AttributeView(self.after).mtu or 0) < (self.link.mtu or 0) and "mtu" in self.after
 
 
 @dataclass(frozen=True)
@@ -360,8 +365,8 @@ def _loses_contents(before: Link | None, after: Link) -> bool:
     """Whether a link that the kernel changes along with another one goes down, or loses IPv6."""
     if before is None:
         return False
-    goes_down = "down" == after.get("admin_state") != before.admin_state
-    return goes_down or (has_ipv6(before.mtu) and not has_ipv6(after.get("mtu")))
+    goes_down = "down" == after.admin_state != before.admin_state
+    return goes_down or (has_ipv6(before.mtu) and not has_ipv6(after.mtu))
 
 
 def _with_ipv4_addresses(link: Link) -> Link:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import is_without_ipv6
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
@@ -37,8 +36,8 @@ def predicted_changes(operation: Operation, state: State) -> Changes:
 def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[RouteKey, tuple[Route, ...]]:
     """The routes that change, by key, when a link or its addresses change."""
     changes: dict[RouteKey, tuple[Route, ...]] = {}
-    before = (old.get("addresses") or ()) if old else ()
-    after = (new.get("addresses") or ()) if new else ()
+    before = old.addresses if old else ()
+    after = new.addresses if new else ()
     difference = steps(before, after)
     removed = {identity(address) for address in difference.gone}
     kept = [address for address in before + difference.add if identity(address) not in removed]
@@ -54,13 +53,13 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     removed_ips = {address.ip for address in difference.gone}
     without_ipv6 = new is not None and is_without_ipv6(new.attributes)
     for route in state.routes_through(old.key) if old else ():
-        if new is None or new.get("admin_state") == "down" or (route.key.family == 6 and without_ipv6):
+        if new is None or new.admin_state == "down" or (route.key.family == 6 and without_ipv6):
             _replace_route(changes, state, route, None)
         elif route.key in connected_before and route.protocol == RTPROT_KERNEL:
             _replace_route(changes, state, route, connected_after.get(route.key))
         elif route.key.family == 4 and loses_ipv4_routes:
             _replace_route(changes, state, route, None)
-        elif route.key.family == 6 and route.get("source") in removed_ips:
+        elif route.key.family == 6 and route.source in removed_ips:
             without_source = {name: value for name, value in route.attributes.items() if name != "source"}
             _replace_route(changes, state, route, replace(route, attributes=without_source))
     link = old or new
@@ -88,14 +87,15 @@ def _remove_routes_by_source(changes: dict[RouteKey, tuple[Route, ...]], state: 
     for key, routes in state.routes.items() if lost else ():
         if (key.netns, key.table) == (link.key.netns, table):
             for route in routes:
-                if route.get("source") in lost and route.protocol != RTPROT_KERNEL:
+                if route.source in lost and route.protocol != RTPROT_KERNEL:
                     _replace_route(changes, state, route, None)
 
 
 def _table_of(link: Link, state: State) -> int:
     """The routing table that a link uses: the main table, or that of its VRF."""
     vrf = state.get(LinkKey(link.key.netns, link.controller or ""))
-    return int(vrf.get("table")) if vrf is not None and vrf.kind == "vrf" else MAIN_TABLE
+    table = vrf.number("table") if vrf is not None and vrf.kind == "vrf" else None
+    return MAIN_TABLE if table is None else table
 
 
 def _connected_routes(link: Link, addresses: tuple[Address, ...], state: State) -> dict[RouteKey, Route]:
@@ -109,7 +109,7 @@ def _connected_routes(link: Link, addresses: tuple[Address, ...], state: State) 
         networks.add(destination)
         metric = address.metric or (0 if is_ipv4 else 256)
         key = RouteKey(link.key.netns, _table_of(link, state), address.family, destination, metric)
-        attributes: dict[str, Any] = {"type": "unicast", "link": link.key.name, "onlink": False}
+        attributes: dict[str, object] = {"type": "unicast", "link": link.key.name, "onlink": False}
         attributes.update({"source": address.ip, "scope": "link"} if is_ipv4 else {"scope": "global"})
         found.setdefault(key, Route(key, attributes, RTPROT_KERNEL))
     return found
