@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How Ansible reaches a test host whatever its network does: tests/hosts/host enters it."""
+"""A connection plugin that enters a test host with tests/hosts/host, independent of its network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ansible.plugins.connection import ConnectionBase
 
 DOCUMENTATION = """
 name: host
-short_description: Enters a test host
+short_description: Enter a test host
 description:
-  - Runs commands as root of the test host that has the name of the inventory's host, without ssh and without a network.
-  - Works in tests/sandbox, where ANSIBLE_CONNECTION_PLUGINS names this folder.
+  - Runs commands as root of the test host with the name of the inventory host, without ssh and without a network.
+  - Works only in tests/sandbox. ANSIBLE_CONNECTION_PLUGINS must name this folder.
 author:
   - Contributors to the patchbay.netdev project
 extends_documentation_fragment:
@@ -28,7 +28,7 @@ HOST = Path(__file__).parents[1] / "host"
 
 
 class Connection(ConnectionBase):
-    """There is nothing to connect: each command enters the host anew, and so also after a reboot."""
+    """Each command enters the host anew, so commands also work after a reboot."""
 
     transport = "host"
     has_pipelining = True
@@ -37,16 +37,16 @@ class Connection(ConnectionBase):
         return self
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        """Run a line for a shell."""
+        """Run a shell command."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         return self._enter(cmd, in_data)
 
     def put_file(self, in_path: str, out_path: str) -> None:
-        """Bring a file into the host."""
+        """Copy a file to the host."""
         self._checked(f"cat > {shlex.quote(out_path)}", Path(in_path).read_bytes())
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
-        """Get a file out of the host."""
+        """Copy a file from the host."""
         Path(out_path).write_bytes(self._checked(f"cat {shlex.quote(in_path)}"))
 
     def close(self) -> None:
