@@ -63,7 +63,7 @@ def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[DesiredRoute | D
 
     itself = options.client == NETWORKD  # which makes the routes to where a lease leads
     near = [] if itself else [network(lease.ip, lease.prefix_length)]
-    ways = lease.ways if options.use_routes and not itself else ()
+    ways = lease.effective_routes if options.use_routes and not itself else ()
     near += [destination for destination, gateway in ways if gateway == ON_LINK]
     by_link = {"link": link.name, "source": lease.ip}
     found: dict[DesiredKey, DesiredRoute | DesiredRule] = {
