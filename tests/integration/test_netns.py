@@ -350,6 +350,35 @@ def test_failing_plan_is_rolled_back(host: Host, spoiled: str, loopback: str) ->
     assert_equal(dump(namespaces), before, told)
 
 
+@pytest.mark.parametrize("spoiled", ["room", "side"])
+def test_failing_deletion_restores_what_went_along(host: Host, spoiled: str) -> None:
+    """Other ends elsewhere have their addresses and routes again; the namespace its rules, and what its loopback device had."""
+    for name in ("room", "side"):
+        ip("netns", "add", name)
+    ip("link", "set", "lo", "up", netns="room")
+    ip("address", "add", "192.0.2.99/32", "dev", "lo", netns="room")
+    ip("rule", "add", "priority", "100", "from", "192.0.2.99", "lookup", "77", netns="room")
+    ip("-6", "rule", "add", "priority", "100", "fwmark", "1", "prohibit", netns="room")
+    ip("route", "add", "blackhole", "198.51.100.0/24", "table", "77", netns="room")
+    ip("-6", "route", "add", "unreachable", "2001:db8:77::/64", netns="room")
+    for number, netns in enumerate((host.netns, "guest")):
+        ends = (f"v{number}", netns, mac(0x10 + number)), (f"w{number}", "room", mac(0x20 + number))
+        ip("link", "add", f"v{number}", "type", "veth", "peer", "name", f"w{number}", "netns", "room", netns=netns)
+        for name, where, address in ends:
+            ip("link", "set", name, "address", address, "addrgenmode", "none", "up", netns=where)
+        ip("address", "add", f"10.9.{number}.1/24", "dev", f"v{number}", netns=netns)
+        ip("address", "add", f"2001:db8:{number}::1/64", "dev", f"v{number}", "nodad", netns=netns)
+        ip("route", "add", f"10.10.{number}.0/24", "via", f"10.9.{number}.9", netns=netns)
+        ip("-6", "route", "add", f"2001:db8:1{number}::/64", "via", f"2001:db8:{number}::9", "table", "78", netns=netns)
+    items = desired_topology({"netns": [{"name": name, "state": "absent"} for name in ("room", "side")]})
+    namespaces = [host.netns, "guest", "room", "side"]
+    before = dump(namespaces)
+    told, left = in_host(host.netns, partial(fail, items, spoiled))
+    assert left == [], told
+    assert told.endswith("All changes were rolled back")
+    assert_equal(dump(namespaces), before, told)
+
+
 def test_with_links_in_one_task(host: Host) -> None:
     """topology creates a namespace with links. Check mode returns the same plan and creates nothing."""
     params: dict[str, Any] = {

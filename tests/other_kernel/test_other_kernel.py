@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.filter.consolidation import consolidation
-from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, ip
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, ip, lasting
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
     Case,
     Oracle,
@@ -116,6 +116,66 @@ def test_vlan_follows_its_lower_device(host: Host) -> None:
     after = {entry["after_header"]: entry["after"].get("admin_state") for entry in done["diff"]}
     assert (after["eth1"], after["new0"]) == ("down", "down")
     assert "UP" not in host.link("new0")["flags"]
+
+
+WITHOUT_SECRET = {"name": "eth1", "address_generation_mode": "stable_secret"}  # which the kernel refuses
+
+
+def contents(*namespaces: str) -> dict[str, Any]:
+    """Links, addresses and routes, without the routes that the kernel adds."""
+    found = links_and_addresses(namespaces)
+    for netns in namespaces:
+        for family in ("-4", "-6"):
+            routes = lasting(json.loads(ip(family, "-j", "route", "show", "table", "all", netns=netns)))
+            found[f"{netns} {family}"] = [route for route in routes if route.get("protocol") != "kernel"]
+    return found
+
+
+def fill(host: Host, name: str, number: int, netns: str | None = None, table: str = "main") -> None:
+    """Give a link addresses, and routes in a table, of both families."""
+    netns = netns or host.netns
+    ip("link", "set", name, "addrgenmode", "none", "up", netns=netns)
+    ip("address", "flush", "dev", name, netns=netns)
+    ip("address", "add", f"192.0.2.{16 * number + 1}/28", "dev", name, netns=netns)
+    ip("address", "add", f"2001:db8:{number}::1/64", "dev", name, "nodad", netns=netns)
+    ip("route", "add", f"198.51.100.{16 * number}/28", "dev", name, "table", table, netns=netns)
+    ip("-6", "route", "add", f"2001:db8:1{number}::/64", "via", f"2001:db8:{number}::9", "table", table, netns=netns)
+
+
+@pytest.mark.parametrize("change", [{"admin_state": "down"}, {"mtu": 1000}, {"mtu": 1400}], ids=str)
+def test_links_above_are_rolled_back(host: Host, change: dict[str, Any]) -> None:
+    """VLANs in a namespace that the task does not name have their addresses and routes again when the task fails."""
+    for name, lower, lower_netns in (("outer", "eth0", host.netns), ("inner", "outer", "guest")):
+        host.apply("vlan", name=name, netns="guest", lower_device=lower, lower_device_netns=lower_netns, id=5)
+    fill(host, "outer", 0, "guest")
+    fill(host, "inner", 1, "guest")
+    before = contents(host.netns, "guest")
+    failed = host.run("topology", link=[{"name": "eth0", **change}, WITHOUT_SECRET], allow_lockout=True)
+    assert failed["msg"].startswith("set eth1: address_generation_mode "), failed
+    assert failed["not_undone"] == []
+    assert any(sentence.startswith("set eth0: ") for sentence in failed["undone"])
+    assert_equal(contents(host.netns, "guest"), before, failed)
+
+
+@pytest.mark.parametrize("step", ["attach", "detach", "delete"])
+def test_link_of_a_vrf_is_rolled_back(host: Host, step: str) -> None:
+    """The kernel takes a link down and up when a VRF gets or loses it, so that it loses its IPv6 addresses and its routes."""
+    host.apply("topology", vrf=[{"name": "vrf0", "table": 10, "admin_state": "up"}], dummy=[{"name": "new0"}])
+    if step != "attach":
+        host.ip("link", "set", "new0", "master", "vrf0")
+    fill(host, "new0", 0, table="main" if step == "attach" else "10")
+    host.ip("route", "add", "203.0.113.0/24", "dev", "new0", "table", "77")
+    before = contents(host.netns)
+    task: dict[str, Any] = {
+        "attach": {"link": [{"name": "new0", "controller": "vrf0"}, WITHOUT_SECRET]},
+        "detach": {"link": [{"name": "new0", "controller": ""}, WITHOUT_SECRET]},
+        "delete": {"vrf": [{"name": "vrf0", "state": "absent"}], "link": [WITHOUT_SECRET]},
+    }[step]
+    failed = host.run("topology", **task)
+    assert failed["msg"].startswith("set eth1: address_generation_mode "), failed
+    assert failed["not_undone"] == []
+    assert any(" new0" in sentence for sentence in failed["undone"])
+    assert_equal(contents(host.netns), before, failed)
 
 
 def test_vlan_in_another_namespace(host: Host) -> None:
