@@ -122,8 +122,10 @@ WITHOUT_SECRET = {"name": "eth1", "address_generation_mode": "stable_secret"}  #
 
 
 def contents(*namespaces: str) -> dict[str, Any]:
-    """Links, addresses and routes, without the routes that the kernel adds."""
+    """Links, addresses and routes, without what the kernel adds at its own time."""
     found = links_and_addresses(namespaces)
+    for link in (link for links in found.values() for link in links):
+        link["addr_info"] = [address for address in link["addr_info"] if address["scope"] != "link"]
     for netns in namespaces:
         for family in ("-4", "-6"):
             routes = lasting(json.loads(ip(family, "-j", "route", "show", "table", "all", netns=netns)))

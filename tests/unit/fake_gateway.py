@@ -725,7 +725,11 @@ class FakeGateway:
         if name == device.attributes["controller"]:
             return
         controller = self._device(key) if name else None
+        former = self._controller(device)
         self._leave(device)
+        if device.up and any(one is not None and one.kind == "vrf" for one in (controller, former)):
+            self._change_admin_state(device, "down")
+            self._change_admin_state(device, "up")
         if controller is None:
             return
         if controller.kind == device.kind == "bridge":

@@ -92,7 +92,7 @@ class Transaction:
         except RequestFailed as error:
             remaining = [str(error)]
         not_undone = [*refused_files, *(refused if remaining else ()), *remaining]
-        message = str(reason).rstrip(".")
+        message = str(reason).rstrip(".") if isinstance(reason, NetdevError) else repr(reason)
         if not_undone:
             message += f". The changes were rolled back, except for: {'; '.join(dict.fromkeys(not_undone))}"
         else:

@@ -81,6 +81,13 @@ def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
     return controller is not None and controller.kind == "bridge"
 
 
+def is_restarted(link: Link, changed: Attributes, state: State) -> bool:
+    """Whether the kernel brings a link down and up again, because a VRF gets or loses it (drivers/net/vrf.c: cycle_netdev)."""
+    controllers = {link.get("controller") or "", changed.get("controller", link.get("controller")) or ""}
+    found = [state.get(LinkKey(link.key.netns, name)) for name in controllers]
+    return len(controllers) > 1 and link.admin_state == "up" and any(one is not None and one.kind == "vrf" for one in found)
+
+
 def port_defaults(kind: Kind, attached: bool) -> dict[str, object]:
     """The port settings of a link that has just been attached or detached; unknown are those that an older kernel may lack."""
     return {row.name: row.initial if attached and not row.since else None for row in kind.port}

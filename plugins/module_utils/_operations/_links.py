@@ -31,6 +31,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._casca
     cascaded_changes,
     changes_of_bridge,
     is_bridge_port,
+    is_restarted,
     port_defaults,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -187,11 +188,12 @@ class UpdateLink(Operation):
         link = old.with_attributes(after)
         if "admin_state" in self.after:
             link = replace(link, oper_state=None, carrier=None)  # the kernel decides which operational state follows
-        if loses_ipv6_addresses(old, self.after):
-            link = _with_ipv4_addresses(link)
-        cascaded = cascaded_changes(link, self.after, state)
-        losing = [key for key in cascaded if _loses_contents(state.get(key), cascaded[key])]
-        return {link.key: link, **cascaded, **{key: _with_ipv4_addresses(cascaded[key]) for key in losing}}
+        changes = {link.key: link, **cascaded_changes(link, self.after, state)}
+        for key in self.loses_contents_of(state):
+            changed = changes.get(key) or state.get(key)
+            if changed is not None:
+                changes[key] = _with_ipv4_addresses(changed)
+        return changes
 
     def inverse(self) -> tuple[Operation, ...]:
         """Set every changed attribute back to what it was, as far as that is known."""
@@ -215,8 +217,12 @@ class UpdateLink(Operation):
 
     def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
         """A link that goes down loses its routes and its IPv6 addresses; one whose MTU is too small for IPv6 loses IPv6."""
-        cascaded = cascaded_changes(self.link, self.after, state)
-        losing = {key for key in cascaded if _loses_contents(state.get(key), cascaded[key])}
+        old = state.get(self.key) or self.link
+        cascaded = cascaded_changes(old, self.after, state)
+        if is_restarted(old, self.after, state):
+            down = {"admin_state": "down"}
+            cascaded = {**cascaded, **cascaded_changes(old, down, state), old.key: old.with_attributes(down)}
+        losing = {key for key, after in cascaded.items() if _loses_contents(state.get(key), after)}
         return frozenset(losing | ({self.key} if loses_ipv6_addresses(self.link, self.after) else set()))
 
     def affects_links_above(self) -> bool:
@@ -352,8 +358,11 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
             continue
         kind = kind_of(before.kind)
         rows = [row for row in kind.attributes if after.get(row.name) is not None or row.store is Store.PORT]
-        if shares_address(kind, before.attributes):  # which comes back with that of the lower device
-            rows = [row for row in rows if row.name != "address"]
+        # Addresses are restored as contents of the link; a shared MAC address comes back with that of the lower device.
+        shared = "address" if shares_address(kind, before.attributes) else None
+        rows = [row for row in rows if row.name != shared and row.store is not Store.ADDRESS]
+        if loses_ipv6_settings(before, after.attributes):
+            rows.append(kind["address_generation_mode"])
         known = chosen_attributes(before, rows, with_initial=True)
         changed = {name: value for name, value in known.items() if after.get(name) != value}
         if changed:

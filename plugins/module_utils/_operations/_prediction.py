@@ -52,8 +52,9 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     loses_ipv4_routes = had_ipv4 and (replaces_only_address or not has_ipv4)
     removed_ips = {address.ip for address in difference.removed}
     without_ipv6 = new is not None and is_without_ipv6(new.attributes)
+    changes_table = old is not None and new is not None and _table_of(old, state) != _table_of(new, state)  # see is_restarted
     for route in state.routes_through(old.key) if old else ():
-        if new is None or new.admin_state == "down" or (route.key.family == 6 and without_ipv6):
+        if new is None or new.admin_state == "down" or changes_table or (route.key.family == 6 and without_ipv6):
             _replace_route(changes, state, route, None)
         elif route.key in connected_before and route.protocol == RTPROT_KERNEL:
             _replace_route(changes, state, route, connected_after.get(route.key))

@@ -630,6 +630,7 @@ def stacked() -> Any:
     mv1 = gateway.add("mv1", "guest", "macvlan", lower_device=inner)
     for number, key in enumerate((outer, inner, mv0, mv1)):
         gateway.devices[key].settings.update({"ipv6.accept_ra": 0, "ipv4.arp_ignore": 1})
+        gateway.devices[key].attributes["address_generation_mode"] = "none"
         for text in (f"192.0.2.{16 * number + 1}/28", f"2001:db8:{number}::1/64"):
             gateway.execute(AddAddress(key, static(text)))
         gateway.execute(AddRoute(route(key, f"198.51.100.{16 * number}/28", scope="link")))
