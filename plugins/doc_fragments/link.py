@@ -5,7 +5,17 @@
 
 from __future__ import annotations
 
+import re
 from textwrap import indent
+
+from ansible_collections.patchbay.netdev.plugins.doc_fragments import route
+
+
+def _without(options: str, *names: str) -> str:
+    """The texts of all options but these."""
+    blocks = re.split(r"(?m)^(?=\w)", options)
+    return "".join(block for block in blocks if block.partition(":")[0] not in names)
+
 
 IDENTITY = r"""
 name:
@@ -182,19 +192,14 @@ dhcp4:
       description:
         - Vendor class identifier (option 60) that the client sends. If omitted, the client sends none.
       type: str
-    table:
+    use_main_table:
       description:
         - >-
-          Routing table for the routes of the lease, as a number or as a name from C(/etc/iproute2/rt_tables). If omitted, no route of the
-          lease is added. Set C(main) for the main table.
-        - No other link may use the same table.
-      type: str
-    rule_priority:
-      description:
-        - >-
-          Priority of the policy rule that makes packets from the leased address use the routing table. Required with every table except the
-          main table.
-      type: int
+          Whether the routes of the lease are added to the main table, for example in a network namespace of its own. By default, they are
+          added to the table of C(source_routing). Without either, the lease adds the address only. Mutually exclusive with
+          C(source_routing).
+      type: bool
+      default: false
     metric:
       description:
         - Metric of the routes from the lease.
@@ -203,8 +208,9 @@ dhcp4:
       description:
         - >-
           Whether the routers and the classless static routes of the lease (options 3 and 121) are added to the routing table. With
-          C(false), only the route to the network of the address is added. Defaults to C(true).
+          C(false), only the route to the network of the address is added.
       type: bool
+      default: true
     client:
       description:
         - Program that requests the lease. The result names the program in use.
@@ -217,8 +223,9 @@ dhcp4:
         - >-
           C(networkd) is systemd-networkd and requires no other package. It serves links in the namespace of the host that no other
           configuration assigns to networkd. It always sends a client identifier and always adds a route to the network of the lease. It
-          therefore requires C(table), and for C(client_id) C(mac), C(duid) or bytes that begin with C(ff) (RFC 4361 with a DUID of type 1
-          to 4). If the identifier changes, many servers assign another address. networkd supports neither a C(hostname) with dots nor a
+          therefore requires C(source_routing) or C(use_main_table), and for C(client_id) C(mac), C(duid) or bytes that begin with C(ff)
+          (RFC 4361 with a DUID of type 1 to 4). If the identifier changes, many servers assign another address. networkd supports neither a
+          C(hostname) with dots nor a
           C(vendor_class) with a quotation mark or a backslash. It manages the addresses and routes of the link, and also those from router
           advertisements if the link accepted them, with the metric 2048 for their default route. The lower device is unchanged. If a server
           refuses to renew a lease, networkd learns of the refusal after seven eighths of the lease time and only then requests another
@@ -255,6 +262,60 @@ dhcp4:
       type: float
 """
 
+SOURCE_ROUTING = (
+    r"""
+source_routing:
+  description:
+    - >-
+      Routing table of the link, for static addresses and leases alike. Packets from an address of the link, and packets from sockets that
+      are bound to the link, use this table and leave through the link with its MAC address.
+    - >-
+      The table contains the networks of the addresses, the default routes, the further routes, and last an unreachable default route with
+      the metric 4278198272 for each address family in use. While the link is down, packets are therefore rejected instead of leaving
+      through another link. Policy rules look up the table for the link and for each of its addresses.
+    - >-
+      The table belongs to the link. Routes that this collection or a network manager added to it and that are not listed are deleted. Routes
+      and rules of other programs, rules with other selectors and rules that look up other tables stay.
+    - >-
+      If omitted, existing source routing is unchanged. C({}) removes it. It is also removed when the link is deleted. Managed as a whole.
+      Omitted suboptions take their defaults.
+  type: dict
+  suboptions:
+    table:
+      description:
+        - Routing table, as a number or as a name from C(/etc/iproute2/rt_tables). No other link may use it.
+        - Required unless source routing is removed.
+      type: str
+    rule_priority:
+      description:
+        - Priority of the policy rules. Other links may use the same priority.
+        - Required unless source routing is removed.
+      type: int
+    gateway:
+      description:
+        - Address of the router for the default route, or a list with one address per family.
+        - If omitted, the router of a DHCP lease is used.
+      type: list
+      elements: str
+    routes:
+      description:
+        - Further routes of the table. They replace derived routes with the same destination.
+      type: list
+      elements: dict
+      suboptions:
+"""
+    + indent(_without(route.OPTIONS, "table", "link", "netns", "state"), "        ")
+    + r"""
+    connected_in_main:
+      description:
+        - >-
+          Whether the main table also has the routes to the networks of the addresses. By default, the addresses get C(noprefixroute), so that
+          other packets of the host do not leave through the link.
+      type: bool
+      default: false
+"""
+)
+
 AT_CREATION = r"""
 num_tx_queues:
   description:
@@ -270,5 +331,5 @@ num_rx_queues:
 class ModuleDocFragment:
     """The options at the top level of a module: all of them, or those of an existing link."""
 
-    DOCUMENTATION: str = "options:" + indent(IDENTITY + EXISTENCE + ATTRIBUTES + AT_CREATION, "  ")
-    EXISTING: str = "options:" + indent(IDENTITY + ATTRIBUTES, "  ")
+    DOCUMENTATION: str = "options:" + indent(IDENTITY + EXISTENCE + ATTRIBUTES + SOURCE_ROUTING + AT_CREATION, "  ")
+    EXISTING: str = "options:" + indent(IDENTITY + ATTRIBUTES + SOURCE_ROUTING, "  ")

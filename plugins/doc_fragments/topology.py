@@ -29,7 +29,7 @@ def _entries(kind: str, description: str, *options: str) -> str:
     return head + indent("".join((*options, persist.OPTIONS)), "      ") + "\n"
 
 
-_MADE = link.IDENTITY + link.EXISTENCE + link.ATTRIBUTES + link.AT_CREATION
+_MADE = link.IDENTITY + link.EXISTENCE + link.ATTRIBUTES + link.SOURCE_ROUTING + link.AT_CREATION
 
 
 class ModuleDocFragment:
@@ -69,6 +69,7 @@ class ModuleDocFragment:
                 "Existing links of any kind, each with the options of M(patchbay.netdev.link).",
                 link.IDENTITY,
                 link.ATTRIBUTES,
+                link.SOURCE_ROUTING,
             ),
             _entries(
                 "bridge_port",

@@ -29,7 +29,7 @@ peer:
   type: dict
   suboptions:"""
 
-OPTIONS = _HEAD + indent(_PEER + link.ATTRIBUTES + link.AT_CREATION, "    ") + "\n"
+OPTIONS = _HEAD + indent(_PEER + link.ATTRIBUTES + link.SOURCE_ROUTING + link.AT_CREATION, "    ") + "\n"
 
 
 class ModuleDocFragment:

@@ -34,10 +34,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
     RulePriority,
     selectors_of,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRoute, SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._values import _dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DADFAILED
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Type
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Network, ip_interface
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network, ip_interface
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE, LinkName, Reference
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
@@ -56,6 +57,8 @@ PROBE_ARGUMENTS: ArgumentSpec = {
 _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
 _ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
+_NOT_OF_SOURCE_ROUTES = ("table", "link", "netns", "state", "persist")
+_SHARED_TABLES = (0, 253, 254, 255, "unspec", "default", "main", "local")
 _HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin", "persist")
 _STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 _PERSIST = {"type": "str", "choices": ["none", "replay", "networkd", "networkmanager"]}
@@ -77,7 +80,12 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
         spec["lower_device_state"] = {"type": "str", "choices": ["up", "require"]}
     if kind.has_lower_device and kind.address is AddressSource.RANDOM:  # which a wireless network does not know
         spec["allow_wireless"] = {"type": "bool", "default": False}
-    own = {**_arguments(row for row in kind.options if row.store is not Store.PEER), **_ABOUT_ADDRESSES, "dhcp4": _dhcp4.ARGUMENT}
+    own = {
+        **_arguments(row for row in kind.options if row.store is not Store.PEER),
+        **_ABOUT_ADDRESSES,
+        "source_routing": _source_routing_argument(),
+        "dhcp4": _dhcp4.ARGUMENT,
+    }
     if "peer" in kind.needs:
         spec["peer"] = {"type": "dict", "options": {"name": {"type": "str"}, "netns": {"type": "str"}, **own}}
     return {**spec, **own}
@@ -137,6 +145,23 @@ def rule_argument_spec() -> ArgumentSpec:
     }
 
 
+def _source_routing_argument() -> dict[str, Any]:
+    """The suboptions of source_routing; a further route has those of a route, but for what the link says itself."""
+    route = route_argument_spec()
+    options: ArgumentSpec = {
+        "table": {"type": "str"},
+        "rule_priority": {"type": "int"},
+        "gateway": {"type": "list", "elements": "str"},
+        "routes": {
+            "type": "list",
+            "elements": "dict",
+            "options": {name: spec for name, spec in route.items() if name not in _NOT_OF_SOURCE_ROUTES},
+        },
+        "connected_in_main": {"type": "bool", "default": False},
+    }
+    return {"type": "dict", "options": options}
+
+
 def _arguments(rows: Iterable[Attribute]) -> ArgumentSpec:
     return {row.name: {**row.type.argument(), **({"aliases": list(row.aliases)} if row.aliases else {})} for row in rows}
 
@@ -172,7 +197,10 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
         attributes["addresses"] = tuple(
             replace(one, label="") if one.label == key.name else one for one in attributes["addresses"]
         )
-    dhcp4, wait_lease = read.dhcp4(key) if present else (None, None)
+    source_routing = None
+    if present and params.get("source_routing") is not None:
+        source_routing = parsed_source_routing(params["source_routing"], f"{read.where}source_routing")
+    dhcp4, wait_lease = read.dhcp4(key, source_routing) if present else (None, None)
     ends: tuple[DesiredLink, ...] = ()
     if present and params.get("peer"):
         if params["peer"].get("name") is None:
@@ -189,6 +217,7 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
             present,
             attributes if present else {},  # what else was set describes the link to delete
             is_primary_end=True if ends else None,
+            source_routing=source_routing,
             dhcp4=dhcp4,
             persist=params.get("persist"),
             policy=LinkPolicy(
@@ -280,6 +309,53 @@ def desired_route(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredR
     return (DesiredRoute(key, present, attributes if present else {}, params.get("persist"), origin),)
 
 
+def parsed_source_routing(params: Mapping[str, Any], origin: str = "source_routing") -> SourceRouting:
+    """The routing table of a link; without suboptions, none."""
+    if not any(params.values()):
+        return SourceRouting()
+    read = _Reader(params, origin)
+    for name in ("table", "rule_priority"):
+        if params.get(name) is None:
+            raise read.wrong(f"{name} is required. Set table and rule_priority, or {{}} to remove the table")
+    table = read.option("table", TABLE)
+    if table in _SHARED_TABLES:
+        raise read.wrong(f"table: {params['table']} is used by all links. Set the number of a table for this link only")
+    gateways = [read.parsed("gateway", Ip().parse, value) for value in params.get("gateway") or ()]
+    if len({family_of(gateway) for gateway in gateways}) < len(gateways):
+        raise read.wrong(f"gateway: {' and '.join(gateways)} belong to the same family. Set one per family")
+    return SourceRouting(
+        table,
+        read.option("rule_priority", Integer(1, 0xFFFFFFFE)),
+        tuple(gateways),
+        tuple(
+            SourceRoute(route.key.destination, route.key.family, route.key.metric, route.attributes)
+            for position, entry in enumerate(params.get("routes") or ())
+            for route in desired_route({**entry, "table": "main"}, f"{read.where}routes[{position}]")
+        ),
+        bool(params.get("connected_in_main")),
+    )
+
+
+def saved_source_routing(routing: SourceRouting) -> dict[str, Any]:
+    """The suboptions of source_routing, made of what JSON has."""
+    if routing.table is None:
+        return {}
+    found: dict[str, Any] = {"table": str(routing.table), "rule_priority": routing.rule_priority}
+    if routing.gateways:
+        found["gateway"] = list(routing.gateways)
+    if routing.routes:
+        found["routes"] = [
+            {
+                "destination": route.destination,
+                "family": f"ipv{route.family}",
+                "metric": route.metric,
+                **{row.name: row.type.saved(route.attributes[row.name]) for row in ROUTE.rows(route.attributes)},
+            }
+            for route in routing.routes
+        ]
+    return {**found, **({"connected_in_main": True} if routing.connected_in_main else {})}
+
+
 def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRule, ...]:
     """The desired state of a policy rule; what is omitted is no part of it."""
     read = _Reader(params, origin)
@@ -350,7 +426,7 @@ class _Reader:
             raise self.wrong("the addresses are of different families. Write those of one, and family, if at all, the same")
         return asked or next(iter(found), 4)
 
-    def dhcp4(self, key: LinkKey) -> tuple[Dhcp4 | None, float | None]:
+    def dhcp4(self, key: LinkKey, source_routing: SourceRouting | None) -> tuple[Dhcp4 | None, float | None]:
         """What a DHCP client is to do, and how long to wait for its lease."""
         if self.params.get("dhcp4") is None:
             return None, None
@@ -359,7 +435,14 @@ class _Reader:
                 f"dhcp4: the namespace {key.netns} has no name, by which a client finds it again when it starts anew. "
                 "Give it a name in /run/netns"
             )
-        return self.parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])  # type: ignore[no-any-return]
+        options, wait = self.parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])
+        if source_routing is not None and source_routing.table is not None and options.enabled:
+            if options.use_main_table:
+                raise self.wrong("dhcp4: use_main_table and source_routing are mutually exclusive. Omit one of them")
+            options = replace(options, source_routing=source_routing)
+        elif source_routing is None and options.metric is not None and not options.use_main_table:
+            raise self.wrong("dhcp4: metric applies to the routes of a lease. Set source_routing or use_main_table as well")
+        return options, wait
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """Those that were written. A link that is referred to is a name here."""

@@ -12,7 +12,7 @@ current:     what is there, a list per kind. An entry is a name or the options o
              `addresses` of a link are texts, or `ip` and what the kernel says besides (flags, protocol, valid, client...); those
              of IPv6 are settled. `routes` and `rules` are those of the modules, with `protocol`, `plain`, `hops`. The routes that
              the kernel makes with addresses, and its own rules, are there by themselves. `clients` are DHCP clients, each with
-             `link`, the options of dhcp4, and `lease`, `former`, `seconds_left`, `is_running`, `matches_link`.
+             `link`, `source_routing`, the options of dhcp4, and `lease`, `former`, `seconds_left`, `is_running`, `matches_link`.
 desired:     the options of a topology task
 plan:        the operations, as sentences
 refused:     or why the kernel would not do it, the whole sentence
@@ -32,13 +32,14 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
+    desired_link,
     desired_route,
     desired_rule,
     desired_topology,
     topology_argument_spec,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import shares_address
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
@@ -46,7 +47,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, Rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import PERMANENT
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import parsed
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
@@ -82,7 +82,7 @@ class Case:
         """As the gateway resolves it."""
         item = replace(item, key=_resolved(item.key))
         if isinstance(item, DesiredLink):
-            item = replace(item, dhcp4=_resolved(item.dhcp4), client=self._client_of(item))
+            item = replace(item, client=self._client_of(item))
         return item
 
     def _client_of(self, item: DesiredLink) -> str | None:
@@ -142,10 +142,12 @@ def read(case: Mapping[str, Any]) -> Case:
 def _client(link: str, **entry: Any) -> Client:
     known = {name: entry.pop(name) for name in ("seconds_left", "is_running", "matches_link") if name in entry}
     lease, former = entry.pop("lease", None), entry.pop("former", [])
-    options, _wait = parsed(entry)
+    (item,) = desired_link(LINK, {"name": link, "source_routing": entry.pop("source_routing", None), "dhcp4": entry})
+    options = item.dhcp4
+    assert options is not None
     return Client(
         ClientKey(LinkKey(HERE, link)),
-        _resolved(options),
+        options,
         _lease(lease) if lease else None,
         former=tuple(_lease(one) for one in former),
         **{"seconds_left": 600, **known},

@@ -253,9 +253,11 @@ class FakeGateway:
         if isinstance(key, RuleKey) and key.selectors is not None:
             key = replace(key, selectors=selectors_of(attributes))
         item = replace(item, key=key, attributes=attributes)
-        dhcp4 = item.dhcp4 if isinstance(item, DesiredLink) else None
-        if dhcp4 is not None and isinstance(dhcp4.table, str):
-            item = replace(item, dhcp4=replace(dhcp4, table=_number(TABLE, dhcp4.table, f"{key}: dhcp4: table")))
+        if isinstance(item, DesiredLink) and item.source_routing is not None and isinstance(item.source_routing.table, str):
+            table = _number(TABLE, item.source_routing.table, f"{key}: source_routing: table")
+            source_routing = replace(item.source_routing, table=table)
+            dhcp4 = None if item.dhcp4 is None else replace(item.dhcp4, source_routing=source_routing)
+            item = replace(item, source_routing=source_routing, dhcp4=dhcp4)
         return item
 
     def canonical(self, name: str) -> str:

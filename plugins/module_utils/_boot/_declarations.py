@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import parsed_source_routing, saved_source_routing
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import ROUTE, RULE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Kind
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, LINK, kind_of
@@ -201,6 +202,8 @@ def _link_options(item: DesiredLink) -> dict[str, Any]:
         found["lower_device_state"] = item.policy.lower_device_state
     if item.policy.allow_wireless:
         found["allow_wireless"] = True
+    if item.source_routing is not None and item.source_routing.table is not None:
+        found["source_routing"] = saved_source_routing(item.source_routing)
     if item.dhcp4 is not None:
         found["dhcp4"] = _dhcp4.saved(item.dhcp4)
     return found
@@ -260,9 +263,13 @@ def _link(kind: Kind, options: dict[str, Any]) -> DesiredLink:
     policy = LinkPolicy(
         lower_device_state=options.pop("lower_device_state", None), allow_wireless=bool(options.pop("allow_wireless", False))
     )
+    source_routing = parsed_source_routing(options.pop("source_routing")) if "source_routing" in options else None
     dhcp4 = _dhcp4.parsed(options.pop("dhcp4"))[0] if "dhcp4" in options else None
+    if dhcp4 is not None and dhcp4.enabled:
+        dhcp4 = replace(dhcp4, source_routing=source_routing)
     attributes.update(_attributes(kind, options))
-    return DesiredLink(key, None if kind is LINK else kind.name, True, attributes, dhcp4=dhcp4, policy=policy)
+    kind_name = None if kind is LINK else kind.name
+    return DesiredLink(key, kind_name, True, attributes, source_routing=source_routing, dhcp4=dhcp4, policy=policy)
 
 
 def _route(options: dict[str, Any]) -> DesiredRoute:

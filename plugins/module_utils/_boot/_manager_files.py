@@ -25,6 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._source_routing import with_derived_routing
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import SetOf
 
 PROGRAMS = {"networkd": "systemd-networkd", "networkmanager": "NetworkManager"}  # by boot backend: what the manager is called
@@ -148,7 +149,9 @@ class Renderer:
 
     def _managed_links(self, declared: Iterable[Desired]) -> dict[str, ManagedLink]:
         """Links by name, each with its routes and rules; in an order of their own, so that the files do not depend on history."""
-        items = sorted(with_both_ends(declared), key=lambda item: path_of(item.key))
+        links_first = sorted(with_both_ends(declared), key=lambda item: not isinstance(item, DesiredLink))
+        by_key = {one.key: one for item in links_first for one in with_derived_routing(item)}  # what is declared itself counts
+        items = sorted(by_key.values(), key=lambda item: path_of(item.key))
         for item in items:
             self._check(item)
         links = {item.key.name: ManagedLink(item) for item in items if isinstance(item, DesiredLink)}

@@ -87,4 +87,9 @@ def _is_about_traffic(item: Desired) -> bool:
     if not isinstance(item, DesiredLink):
         return True
     policy = item.policy
-    return "addresses" in item.attributes or policy.announce or bool(policy.wait_dad) or item.dhcp4 is not None
+    return (
+        "addresses" in item.attributes
+        or policy.announce
+        or bool(policy.wait_dad)
+        or (item.dhcp4 or item.source_routing) is not None
+    )

@@ -33,10 +33,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._n
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._observation import Observation, Observer
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
-    DesiredLink,
     DesiredNetns,
     DesiredRoute,
     DesiredRule,
@@ -44,6 +43,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
@@ -198,7 +198,11 @@ class KernelGateway:
         if isinstance(item, DesiredRoute):
             return replace(item, key=key, attributes=attributes)
         client = item.client or choose(key, item.dhcp4)
-        return replace(item, key=key, attributes=attributes, dhcp4=_with_table_number(item), client=client)
+        source_routing = _with_table_number(item.source_routing, key)
+        dhcp4 = item.dhcp4
+        if dhcp4 is not None:
+            dhcp4 = replace(dhcp4, source_routing=_with_table_number(dhcp4.source_routing, key))
+        return replace(item, key=key, attributes=attributes, source_routing=source_routing, dhcp4=dhcp4, client=client)
 
     def _resolved_attributes(self, item: Desired) -> dict[str, Any]:
         attributes = dict(item.attributes)
@@ -298,11 +302,11 @@ class KernelGateway:
             raise RequestFailed(f"{refusal} {request}: {text}", error.errno or 0, text) from error
 
 
-def _with_table_number(item: DesiredLink) -> Dhcp4 | None:
-    """The options of a DHCP client, with the number of its table."""
-    if item.dhcp4 is None or not isinstance(item.dhcp4.table, str):
-        return item.dhcp4
-    return replace(item.dhcp4, table=number_of_name(TABLE, item.dhcp4.table, f"{item.key}: dhcp4: table"))
+def _with_table_number(source_routing: SourceRouting | None, key: LinkKey) -> SourceRouting | None:
+    """Source routing with the number of its table."""
+    if source_routing is None or not isinstance(source_routing.table, str):
+        return source_routing
+    return replace(source_routing, table=number_of_name(TABLE, source_routing.table, f"{key}: source_routing: table"))
 
 
 def _with_clients(found: Observation, records: Records) -> list[Link]:

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
-    LinkKey,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 
 
 @dataclass(frozen=True, order=True)
@@ -29,17 +27,17 @@ class Dhcp4:
     """What a DHCP client does for a link.
 
     client_id: `none`, `mac`, `duid`, or the bytes of one as `01:52:54:...`. hostname, vendor_class: None sends none.
-    table: the table for the routes of the lease, which a rule of that priority looks up for packets from its address; None: the
-    lease gives the address only. client: the program; None where the option is omitted. use_dns: the DNS servers of the lease
-    are used.
+    source_routing: that of the link, whose table gets the routes of the lease. use_main_table: the main table gets them; with
+    neither, the lease gives the address only. client: the program; None where the option is omitted. use_dns: the DNS servers of
+    the lease are used.
     """
 
     enabled: bool = True
     client_id: str = "none"
     hostname: str | None = None
     vendor_class: str | None = None
-    table: Any = None  # a name only before the gateway has resolved it
-    rule_priority: int | None = None
+    source_routing: SourceRouting | None = None
+    use_main_table: bool = False
     metric: int | None = None
     use_routes: bool = True
     client: str | None = None

@@ -25,6 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     NetnsKey,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 
 
 class MergeRule(Enum):
@@ -66,6 +67,7 @@ class DesiredLink(LinkAttributes):
     asserted: attributes that the link must have already; they are not changed.
     is_primary_end: of a veth pair, whether this end is the one that the pair is planned and declared by; None where the entry
     names no peer.
+    source_routing: the routing table of the link; one without a table removes it, None leaves it unmanaged.
     dhcp4: what a DHCP client does for the link. client: the program that does it, as the gateway finds it: the one that was set,
     that serves the link now, or that the host has.
     persist: `none`, or the boot backend that restores it at the next boot; None: the next boot is unchanged.
@@ -78,6 +80,7 @@ class DesiredLink(LinkAttributes):
     attributes: Attributes = field(default_factory=dict, metadata=_AGREE_BY_NAME)
     asserted: Attributes = field(default_factory=dict, metadata=_AGREE_BY_NAME)
     is_primary_end: bool | None = field(default=None, metadata=_FIRST)
+    source_routing: SourceRouting | None = field(default=None, metadata=_AGREE)
     dhcp4: Dhcp4 | None = field(default=None, metadata=_AGREE)
     client: str | None = field(default=None, metadata=_FIRST)
     persist: str | None = field(default=None, metadata=_AGREE)

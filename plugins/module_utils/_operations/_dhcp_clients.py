@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
@@ -93,7 +94,11 @@ class WaitForLease(Operation):
 def describe_options(options: Dhcp4) -> list[str]:
     """The options of a client that differ from their defaults, and the client id, each as it is named in a sentence."""
     defaults = replace(Dhcp4(), client_id="")
-    return [f"{name} {_describe(value)}" for name, value in vars(options).items() if value != getattr(defaults, name)]
+    return [
+        str(value) if isinstance(value, SourceRouting) else f"{name} {_describe(value)}"
+        for name, value in vars(options).items()
+        if value != getattr(defaults, name)
+    ]
 
 
 def _describe(value: object) -> str:

@@ -21,8 +21,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import check_clients, leased_routes_and_rules
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._order import ordered_links, ordered_routing
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._source_routing import (
+    check_tables,
+    routing_changes,
+    with_source_routing,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Context:
     current: the state as observed. predicted: the state after all operations planned so far; the planner updates it after each.
     links: in the order in which they are planned. desired: those that are to be present, by key. removed: the keys of all
     objects that are to be absent, with the links in namespaces that are. removed_routing, desired_routing: routes and rules,
-    those of leases too, in the order in which they are planned.
+    those of source routing and of leases too, in the order in which they are planned.
     """
 
     current: State
@@ -72,10 +76,12 @@ def prepare(items: Sequence[Desired], current: State) -> Context:
     removed |= {link.key for link in current if link.key.netns in removed_namespaces}
     clients = (client.key.link for client in current.clients.values())  # they may outlive a namespace that others deleted
     removed |= {link for link in clients if link.netns in removed_namespaces}
-    links = ordered_links([item for item in items if isinstance(item, DesiredLink)], current)
-    check_clients(links, current)
+    links = ordered_links([with_source_routing(item, current) for item in items if isinstance(item, DesiredLink)], current)
+    check_tables(links, removed, current)
     routing = [item for item in items if isinstance(item, (DesiredRoute, DesiredRule))]
-    removed_routing, desired_routing = ordered_routing([*routing, *leased_routes_and_rules(items, removed, current)], current)
+    listed = {item.key for item in routing}
+    derived = [item for item in routing_changes(links, removed, current) if item.key not in listed]
+    removed_routing, desired_routing = ordered_routing([*routing, *derived], current)
     return Context(
         current,
         current.copy(),

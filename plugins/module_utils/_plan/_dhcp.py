@@ -1,39 +1,27 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of planning that is about DHCP clients, and what their leases come to: an address, routes and a rule. Pure.
+"""Planning of DHCP clients and of the addresses of their leases. Pure.
 
-A lease brings its address with the lifetime that the server gave it: so the address is told apart from static ones, and goes by
-itself when the client does. All else goes into a table of its own, which ends in an unreachable default: when the link loses
-its routes, packets from the address must not leave by another one.
+The address of a lease has the lifetime that the server gave it: so it differs from static ones, and expires when the client ends.
+The routes and rules of a lease are planned in _source_routing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
-    Desired,
     DesiredKey,
     DesiredLink,
-    DesiredRoute,
-    DesiredRule,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, inside, network
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, ON_LINK, Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
-    LOOKUP,
-    MAIN_TABLE,
-    RouteKey,
-    RuleKey,
-    RulePriority,
-)
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._dhcp_clients import ChangeClient, WaitForLease
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import UpdateLink
@@ -42,63 +30,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
 
 RENEW_ELSEWHERE = ("dhclient", "dhcpcd")  # their sockets are bound neither to the link nor to the address
-LAST_METRIC = 4278198272  # behind every route that anybody makes
 
 
-def address_of(lease: Lease, left: int) -> Address:
-    """The address, for as long as the lease holds. Its network is a route of the table, or nobody's."""
+def address_of(lease: Lease, left: int, source_routing: SourceRouting | None = None) -> Address:
+    """The address, for as long as the lease is valid. By default the kernel adds no route to its network."""
     seconds = min(left, FOREVER - 1)
-    return Address(lease.ip, lease.prefix_length, 4, NOPREFIXROUTE, preferred=seconds, valid=seconds)
-
-
-def wishes(link: LinkKey, options: Dhcp4, lease: Lease) -> list[DesiredRoute | DesiredRule]:
-    """The routes and the rule that a lease comes to; none where no table is asked for."""
-    if options.table is None:
-        return []
-    metric, origin = options.metric or 0, f"{link}: the lease {lease}"
-
-    def route(destination: str, metric: int, **attributes: Any) -> DesiredRoute:
-        key = RouteKey(link.netns, options.table, 4, destination, metric)
-        return DesiredRoute(key, True, attributes, origin=origin)
-
-    itself = options.client == NETWORKD  # which makes the routes to where a lease leads
-    near = [] if itself else [network(lease.ip, lease.prefix_length)]
-    ways = lease.effective_routes if options.use_routes and not itself else ()
-    near += [destination for destination, gateway in ways if gateway == ON_LINK]
-    by_link = {"link": link.name, "source": lease.ip}
-    found: dict[DesiredKey, DesiredRoute | DesiredRule] = {
-        one.key: one for one in (route(destination, metric, **by_link) for destination in near)
-    }
-    for destination, gateway in ways:
-        if gateway != ON_LINK:
-            far = not any(inside(gateway, one) for one in near)
-            one = route(destination, metric, gateway=gateway, **by_link, **({"onlink": True} if far else {}))
-            found.setdefault(one.key, one)
-    if options.table != MAIN_TABLE:
-        one = route(DEFAULT[4], LAST_METRIC, type="unreachable")
-        found[one.key] = one
-        rule = RuleKey(RulePriority(link.netns, 4, options.rule_priority or 0), (("from", f"{lease.ip}/32"),))
-        parts = {"from": f"{lease.ip}/32", "action": LOOKUP, "table": options.table}
-        found[rule] = DesiredRule(rule, True, parts, origin=origin)
-    return list(found.values())
-
-
-def check_clients(items: Sequence[DesiredLink], state: State) -> None:
-    """Raise InvalidValue where two clients would write into one table, or make one rule."""
-    served = {item.key: item.dhcp4 for item in items if item.present and item.dhcp4 is not None}
-    others = {client.key.link: client.options for client in state.clients.values() if client.key.link not in served}
-    gone = {item.key for item in items if not item.present}
-    taken: dict[tuple[Any, ...], LinkKey] = {}
-    for key, options in {**others, **served}.items():
-        if key in gone or not options.enabled or options.table in (None, MAIN_TABLE):
-            continue
-        for name in ("table", "rule_priority"):
-            value = getattr(options, name)
-            other = taken.setdefault((key.netns, name, value), key)
-            if other != key:
-                raise InvalidValue(
-                    f"{key}: dhcp4: {name} {value} is that of {other}, which has a DHCP client too. Write one for each link"
-                )
+    flags = 0 if source_routing is not None and source_routing.connected_in_main else NOPREFIXROUTE
+    return Address(lease.ip, lease.prefix_length, 4, flags, preferred=seconds, valid=seconds)
 
 
 def ended(items: Sequence[DesiredLink], going: Collection[DesiredKey], state: State) -> Iterator[Operation]:
@@ -121,32 +59,6 @@ def _changes_hands(item: DesiredLink, client: Client | None) -> bool:
     if asked is None or client is None or not asked.enabled:
         return False
     return (asked.client == NETWORKD) != (client.options.client == NETWORKD)
-
-
-def leased_routes_and_rules(
-    items: Sequence[Desired], going: Collection[DesiredKey], state: State
-) -> list[DesiredRoute | DesiredRule]:
-    """What is wanted of routes and rules because of leases: what a former one left, or a client that ends, is to be absent.
-
-    What the task itself says of a route or a rule counts.
-    """
-    asked = {item.key: item for item in items if isinstance(item, DesiredLink) and item.present and item.dhcp4 is not None}
-    written = {item.key for item in items}
-    old: dict[DesiredKey, DesiredRoute | DesiredRule] = {}
-    new: dict[DesiredKey, DesiredRoute | DesiredRule] = {}
-    for client in state.clients.values():
-        link = client.key.link
-        if link not in asked and link not in going:
-            continue
-        for lease in _known(client):
-            old.update({one.key: one for one in wishes(link, client.options, lease)})
-        item = asked.get(link)
-        lease_now = None if item is None else held(item, state)
-        options = None if item is None else asked_of(item)
-        if options is not None and lease_now is not None:
-            new.update({one.key: one for one in wishes(link, options, lease_now)})
-    gone = [replace(one, present=False, attributes={}) for key, one in old.items() if key not in new]
-    return [one for one in (*gone, *new.values()) if one.key not in written]
 
 
 def held(item: DesiredLink, state: State) -> Lease | None:
@@ -176,9 +88,13 @@ def leased_address(item: DesiredLink, observed: State, state: State) -> Iterator
     if client is None or link is None or lease is None or client.options.client == NETWORKD:
         return
     before: tuple[Address, ...] = link.addresses
-    new = address_of(lease, client.seconds_left)
-    if identity(new) not in {identity(one) for one in before}:
+    new = address_of(lease, client.seconds_left, item.dhcp4.source_routing if item.dhcp4 is not None else None)
+    same = [one for one in before if identity(one) == identity(new)]
+    if not same:
         yield UpdateLink(link, {"addresses": (*before, new)})
+    elif owner(same[0]) == DHCP and (same[0].flags ^ new.flags) & NOPREFIXROUTE:
+        flags = same[0].flags & ~NOPREFIXROUTE | new.flags
+        yield UpdateLink(link, {"addresses": tuple(replace(one, flags=flags) if one == same[0] else one for one in before)})
 
 
 def former_addresses(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:

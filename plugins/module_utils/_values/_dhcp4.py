@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import _source_routing
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 # Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
@@ -26,16 +26,14 @@ ARGUMENT: dict[str, Any] = {
         "client_id": {"type": "str", "default": "none"},
         "hostname": {"type": "str"},
         "vendor_class": {"type": "str"},
-        "table": {"type": "str"},
-        "rule_priority": {"type": "int"},
         "metric": {"type": "int"},
-        "use_routes": {"type": "bool"},
+        "use_routes": {"type": "bool", "default": True},
+        "use_main_table": {"type": "bool", "default": False},
         "use_dns": {"type": "bool", "default": False},
         "wait": {"type": "float"},
         "client": {"type": "str", "choices": list(CLIENTS)},
     },
 }
-_MAIN = (254, "main")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
@@ -52,42 +50,20 @@ def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
 
     if not params.get("enabled", True):
         return Dhcp4(enabled=False), None
-    table, priority = read("table", _table), read("rule_priority", Integer(1, 0xFFFFFFFE).parse)
-    metric, use_routes = read("metric", Integer(0, 0xFFFFFFFF).parse), params.get("use_routes")
-    if table is None:
-        for name, value in (("rule_priority", priority), ("metric", metric), ("use_routes", use_routes or None)):
-            if value is not None:
-                raise InvalidValue(
-                    f"{name} is about the routes of a lease, and none of them is used without a table. Write table as well"
-                )
-    elif table in _MAIN and priority is not None:
-        raise InvalidValue("the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out")
-    elif table not in _MAIN and priority is None:
-        raise InvalidValue(
-            f"nobody looks into table {table} without a rule. Write rule_priority, the priority of a rule for packets from the "
-            "address of the lease"
-        )
     wait = read("wait", _wait)
     options = Dhcp4(
         True,
         read("client_id", _client_id) or "none",
         read("hostname", _hostname),
         read("vendor_class", _vendor_class),
-        table,
-        priority,
-        metric or None,
-        table is not None and use_routes is not False,
+        None,
+        bool(params.get("use_main_table")),
+        read("metric", Integer(0, 0xFFFFFFFF).parse) or None,
+        params.get("use_routes", True) is not False,
         params.get("client"),
         bool(params.get("use_dns")),
     )
     return options, wait
-
-
-def _table(value: Any) -> Any:
-    table = TABLE.parse(value)
-    if table in (0, 255, "local", "unspec"):
-        raise InvalidValue(f"{value} is the kernel's own. Write another table")
-    return table
 
 
 def _wait(value: float) -> float:
@@ -126,21 +102,27 @@ def _vendor_class(value: str) -> str:
 
 
 def saved(options: Dhcp4) -> dict[str, Any]:
-    """The suboptions that were written, made of what JSON has: `parsed` reads them back."""
+    """The suboptions that were set, made of what JSON has: `parsed` reads them back."""
     if not options.enabled:
         return {"enabled": False}
-    found = {name: value for name, value in vars(options).items() if value is not None and name not in ("enabled", "use_routes")}
-    if not options.use_dns:
-        del found["use_dns"]
-    if options.table is not None:
-        found.update(table=str(options.table), use_routes=options.use_routes)
-    return found
+    usual = vars(replace(Dhcp4(), client_id=""))
+    return {name: value for name, value in vars(options).items() if value != usual[name] and name != "source_routing"}
+
+
+def recorded(options: Dhcp4) -> dict[str, Any]:
+    """All of the options, made of what JSON has: `from_record` reads them back."""
+    return {**vars(options), "source_routing": _source_routing.recorded(options.source_routing)}
+
+
+def from_record(record: Mapping[str, Any]) -> Dhcp4:
+    """The options that a client was started with."""
+    return Dhcp4(**{**record, "source_routing": _source_routing.from_record(record["source_routing"])})
 
 
 def returned(client: Client | None) -> dict[str, Any]:
     """A client in the words of the options, with its lease; what it does not have is null."""
     options = client.options if client is not None else Dhcp4(enabled=False, client_id="", use_routes=False)
-    found = {field.name: getattr(options, field.name) for field in fields(Dhcp4)}
+    found = {field.name: getattr(options, field.name) for field in fields(Dhcp4) if field.name != "source_routing"}
     lease = client.lease if client is not None else None
     found["client_id"] = found["client_id"] or None
     found["lease"] = None
@@ -161,4 +143,7 @@ def compared(client: Client | None) -> dict[str, Any]:
     """A client as it stands in a diff: what it was started with."""
     if client is None or not client.is_running:
         return {"state": "absent"}
-    return {"state": "present", **{name: value for name, value in vars(client.options).items() if value is not None}}
+    found = {name: value for name, value in vars(client.options).items() if value is not None}
+    if client.options.source_routing is not None:
+        found["source_routing"] = str(client.options.source_routing)
+    return {"state": "present", **found}

@@ -19,12 +19,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._cli
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._client_records import Record
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._polling import polls
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS, Job
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of, restored, saved
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD, from_record, recorded
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,10 @@ def client_of(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | 
         is_running = client_processes.runs_in(path_of(record["netns"], record["link"]), tuple(record["namespace"]))
     return Client(
         key,
-        Dhcp4(**record["options"]),
-        lease_from_json(record["lease"]),
+        from_record(record["options"]),
+        restored(record["lease"]),
         client_records.seconds_left(record),
-        tuple(lease for lease in map(lease_from_json, record["former"]) if lease),
+        tuple(lease for lease in map(restored, record["former"]) if lease),
         is_running,
         link is not None and list(link) == [record["index"], record["address"]],
         record["settled"],
@@ -108,12 +107,12 @@ def start(client: Client, link: ServedLink) -> None:
         "namespace": list(link.namespace),
         "index": link.index,
         "address": link.address,
-        "options": vars(client.options),
+        "options": recorded(client.options),
         "command": program.command(job) if program else [],
         "folders": list(program.folders) if program else [],
         "places": dict(program.places(job)) if program else {},
-        "lease": lease_to_json(client.lease),
-        "former": [lease_to_json(lease) for lease in client.former],
+        "lease": saved(client.lease),
+        "former": [saved(lease) for lease in client.former],
         "settled": client.settled,
         "expires": None if by_networkd else client_records.expiry(client.seconds_left),  # networkd sets the lifetimes itself
         "networkd": known,
@@ -141,7 +140,7 @@ def stop(key: LinkKey, remaining: Client | None) -> None:
     record = client_records.read(path)
     if remaining is not None:
         if record is not None:  # it may have been started with other options meanwhile
-            client_records.write(path, {**record, "options": vars(remaining.options)})
+            client_records.write(path, {**record, "options": recorded(remaining.options)})
         return
     if record is not None and record["resolver"]:
         with contextlib.suppress(RequestFailed):

@@ -30,10 +30,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._polling import polls
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOLDER, Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOLDER, Lease, restored, told_by_networkd
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, parse_networkd_lease
 
 _FILES, _CONF = "/run/systemd/network", "/run/systemd/networkd.conf.d/90-patchbay.conf"
 _LEASES = "/run/systemd/netif/leases"
@@ -75,8 +76,8 @@ def unsupported(options: Dhcp4) -> str:
         return "systemd-networkd always sends a client identifier. Set a client_id, such as mac"
     if options.client_id not in ("mac", "duid") and _duid(bytes.fromhex(options.client_id.replace(":", ""))) is None:
         return f"systemd-networkd cannot send the client identifier {options.client_id}. Set client: udhcpc"
-    if options.table is None:
-        return "systemd-networkd always adds the route to the network of the lease. Set a table"
+    if options.source_routing is None and not options.use_main_table:
+        return "systemd-networkd always adds the route to the network of the lease. Set source_routing, or use_main_table"
     if options.hostname and "." in options.hostname:
         return f"systemd-networkd cannot send {options.hostname} in option 12. Omit the domain"
     if options.use_dns:
@@ -121,8 +122,12 @@ def render(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]
             lines[lines.index("IPv6AcceptRA=yes") :] = ["IPv6AcceptRA=no"]
     else:
         lines += ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]
-    lines += ["", "[DHCPv4]", f"RouteTable={options.table}", f"RouteMetric={options.metric or 0}"]
-    lines += [f"{key}={'yes' if options.use_routes else 'no'}" for key in ("UseRoutes", "UseGateway")]
+    routing = options.source_routing
+    lines += ["", "[DHCPv4]", f"RouteTable={MAIN_TABLE if routing is None else routing.table}"]
+    lines.append(f"RouteMetric={options.metric or 0}")
+    sets_gateway = routing is not None and any(family_of(gateway) == 4 for gateway in routing.gateways)
+    switches = {"UseRoutes": options.use_routes, "UseGateway": options.use_routes and not sets_gateway}
+    lines += [f"{key}={'yes' if is_on else 'no'}" for key, is_on in switches.items()]
     lines += _no("UseDNS", "UseNTP", "UseHostname", "UseDomains", "RoutesToDNS", "RoutesToNTP", "SendRelease")
     if duid is None:
         lines.append("ClientIdentifier=mac")
@@ -216,8 +221,8 @@ def new_lease(record: Mapping[str, Any]) -> Lease | None:
     lease_file = _lease_file(index)
     if lease_file is None or lease_file == record["networkd"]["stale"]:
         return None
-    lease = parse_networkd_lease(atomic_files.read_text(f"{_LEASES}/{index}") or "")
-    return None if record["settled"] and lease.same_as(lease_from_json(record["lease"])) else lease
+    lease = told_by_networkd(atomic_files.read_text(f"{_LEASES}/{index}") or "")
+    return None if record["settled"] and lease.same_as(restored(record["lease"])) else lease
 
 
 def watch() -> NoReturn:

@@ -804,8 +804,8 @@ def test_files_stay_for_another_client() -> None:
 def test_declared_client() -> None:
     """Is a part of the declaration of its link, as it was written."""
     disk = Disk()
-    disk.run(macvlan=[{**MV0, "dhcp4": {"hostname": "old", "table": "101", "rule_priority": 1101}}])
-    kept = {"client_id": "none", "hostname": "old", "table": "101", "rule_priority": 1101, "use_routes": True}
+    disk.run(macvlan=[{**MV0, "dhcp4": {"hostname": "old", "use_main_table": True}}])
+    kept = {"client_id": "none", "hostname": "old", "use_main_table": True}
     assert disk.saved("link-mv0")["macvlan"]["dhcp4"] == kept
     assert disk.run(persist=None, macvlan=[{"name": "mt0", "lower_device": "eth0"}]).changes == ()  # it may not run yet
     assert HOOK in disk.boot.files

@@ -85,9 +85,21 @@ OTHERS: dict[str, list[Any]] = {  # options that are no attributes
         {},
         {"enabled": False},
         {"client_id": "FF-3e-11-11-01-00-01", "hostname": "old.example.org", "vendor_class": 'Polycom "7"'},
-        {"client_id": "duid", "table": "77", "rule_priority": 1077, "metric": 0, "use_routes": False},
-        {"table": "mine", "rule_priority": 1077, "metric": 7},
-        {"client_id": "mac", "table": "main", "use_routes": True},
+        {"client_id": "duid", "use_main_table": True, "metric": 0, "use_routes": False},
+        {"client_id": "mac", "use_main_table": True, "metric": 7, "use_dns": True},
+    ],
+    "source_routing": [
+        {"table": "77", "rule_priority": 1077},
+        {
+            "table": "mine",
+            "rule_priority": 1077,
+            "gateway": ["192.0.2.1", "fe80::1"],
+            "routes": [
+                {"destination": "198.51.100.0/24", "gateway": "192.0.2.9", "mtu": 1400, "onlink": True},
+                {"destination": "default", "family": "ipv6", "type": "prohibit", "metric": 7},
+            ],
+            "connected_in_main": True,
+        },
     ],
     "peer": [{"name": "y0"}, {"name": "y0", "netns": "red"}],
 }

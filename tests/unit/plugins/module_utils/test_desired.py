@@ -29,6 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, RulePriority
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 
 LINK, NETNS = LinkKey("", "mv0"), NetnsKey("guest")
 ROUTE, RULE = RouteKey("", 254, 4, "192.0.2.0/24", 0), RuleKey(RulePriority("", 4, 100))
@@ -48,6 +49,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "attributes": ({"mtu": 1400}, {"mtu": 1300}),
     "asserted": ({"controller": "br0"}, {"controller": "br1"}),
     "is_primary_end": (True, False),
+    "source_routing": (SourceRouting(101, 1001), SourceRouting()),
     "dhcp4": (Dhcp4(client_id="mac"), Dhcp4(client_id="duid")),
     "client": ("udhcpc", "networkd"),
     "persist": ("replay", "networkd"),

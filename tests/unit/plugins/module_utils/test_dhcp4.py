@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import returned
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRoute, SourceRouting
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import from_record, recorded, returned
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_argspec import validated
 
 
@@ -37,7 +39,7 @@ def test_not_written_is_not_managed() -> None:
 def test_nothing_more_than_that_there_is_one() -> None:
     """The address only, and nothing said of the host."""
     item = read()
-    assert item.dhcp4 == Dhcp4(True, "none", None, None, None, None, None, False)
+    assert item.dhcp4 == Dhcp4()
     assert item.policy.wait_lease is None
 
 
@@ -47,8 +49,7 @@ def test_all() -> None:
         client_id="01:52:54:00:12:34:56",
         hostname="old-1.example.org",
         vendor_class="Polycom VVX",
-        table="101",
-        rule_priority=1001,
+        use_main_table=True,
         metric=7,
         use_routes=False,
         wait=2.5,
@@ -56,14 +57,14 @@ def test_all() -> None:
         use_dns=True,
     )
     assert item.dhcp4 == Dhcp4(
-        True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", 101, 1001, 7, False, "dhcpcd", True
+        True, "01:52:54:00:12:34:56", "old-1.example.org", "Polycom VVX", None, True, 7, False, "dhcpcd", True
     )
     assert item.policy.wait_lease == 2.5
 
 
 def test_disabled_is_disabled() -> None:
     """Whatever stands beside it."""
-    assert read(enabled=False, table="7", wait=5).dhcp4 == Dhcp4(enabled=False)
+    assert read(enabled=False, use_main_table=True, wait=5).dhcp4 == Dhcp4(enabled=False)
 
 
 def test_absent_link_has_none() -> None:
@@ -124,29 +125,10 @@ NAME = "is no host name: it is made of letters, digits and hyphens, with dots be
         ({"hostname": "a" * 64}, f"hostname: '{'a' * 64}' {NAME}"),
         ({"vendor_class": ""}, "vendor_class: '' is no vendor class: it has 1 to 255 characters of ASCII"),
         ({"vendor_class": "Büro"}, "vendor_class: 'Büro' is no vendor class: it has 1 to 255 characters of ASCII"),
-        ({"table": "local", "rule_priority": 5}, "table: local is the kernel's own. Write another table"),
-        ({"table": "0", "rule_priority": 5}, "table: 0 is the kernel's own. Write another table"),
         (
-            {"table": "101"},
-            "nobody looks into table 101 without a rule. Write rule_priority, the priority of a rule for packets from the "
-            "address of the lease",
+            {"metric": 5},
+            "metric applies to the routes of a lease. Set source_routing or use_main_table as well",
         ),
-        (
-            {"table": "main", "rule_priority": 5},
-            "the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out",
-        ),
-        (
-            {"table": "254", "rule_priority": 5},
-            "the main table is looked up for every packet, so that it needs no rule. Leave rule_priority out",
-        ),
-        *(
-            (
-                {name: value},
-                f"{name} is about the routes of a lease, and none of them is used without a table. Write table as well",
-            )
-            for name, value in (("rule_priority", 5), ("metric", 5), ("use_routes", True))
-        ),
-        ({"table": "7", "rule_priority": 0}, "rule_priority: 0 is not between 1 and 4294967294"),
         ({"wait": 0}, "wait: 0 is no number of seconds up to 3600. Leave it out to go on without the lease"),
         ({"wait": 3601}, "wait: 3601 is no number of seconds up to 3600. Leave it out to go on without the lease"),
     ],
@@ -171,14 +153,15 @@ def test_namespace_without_a_name() -> None:
 def test_result() -> None:
     """The options' own names, and the lease."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",), (("10.0.0.0/8", "192.0.2.9"),), ("192.0.2.53",), "a.example", "192.0.2.1", 600)
-    client = Client(ClientKey(LinkKey("", "mv0")), Dhcp4(hostname="old", table=101, rule_priority=1001, client="udhcpc"), lease)
+    client = Client(
+        ClientKey(LinkKey("", "mv0")), Dhcp4(hostname="old", source_routing=SourceRouting(101, 1001), client="udhcpc"), lease
+    )
     assert returned(client) == {
         "enabled": True,
         "client_id": "none",
         "hostname": "old",
         "vendor_class": None,
-        "table": 101,
-        "rule_priority": 1001,
+        "use_main_table": False,
         "metric": None,
         "use_routes": True,
         "client": "udhcpc",
@@ -195,3 +178,30 @@ def test_result() -> None:
     }
     assert returned(None)["enabled"] is False
     assert returned(None)["lease"] is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Dhcp4(),
+        Dhcp4(hostname="old", use_main_table=True, metric=7),
+        Dhcp4(source_routing=SourceRouting(101, 1001)),
+        Dhcp4(
+            source_routing=SourceRouting(
+                101, 1001, ("192.0.2.1",), (SourceRoute("10.0.0.0/8", 4, 0, {"gateway": "192.0.2.9"}),), True
+            )
+        ),
+    ],
+)
+def test_record(options: Dhcp4) -> None:
+    """A record is JSON, and gives the options back."""
+    assert from_record(json.loads(json.dumps(recorded(options)))) == options
+
+
+def test_source_routing_of_a_link() -> None:
+    """The client gets it; one without a table takes it from the client."""
+    options = {"name": "mv0", "dhcp4": {}, "source_routing": {"table": "101", "rule_priority": 1001}}
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), options))
+    assert item.dhcp4 == Dhcp4(source_routing=item.source_routing)
+    (item,) = desired_link(MACVLAN, validated(argument_spec(MACVLAN), {**options, "source_routing": {}}))
+    assert (item.dhcp4, item.source_routing) == (Dhcp4(), SourceRouting())

@@ -21,9 +21,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _client_records
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _lease_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook, _lease_plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of, restored, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import recorded
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_lease import LEASE, UDHCPC
 
 FRESH: dict[str, Any] = {
@@ -32,7 +34,7 @@ FRESH: dict[str, Any] = {
     "namespace": [4, 1],
     "index": 7,
     "address": "02:00:00:00:00:01",
-    "options": {"enabled": True},
+    "options": recorded(Dhcp4()),
     "command": ["udhcpc"],
     "networkd": None,
     "folders": [],
@@ -43,7 +45,7 @@ FRESH: dict[str, Any] = {
     "settled": False,
     "expires": None,
 }
-BOUND = {**FRESH, "lease": json.loads(json.dumps(lease_to_json(LEASE))), "settled": True, "expires": 2000.0}
+BOUND = {**FRESH, "lease": json.loads(json.dumps(saved(LEASE))), "settled": True, "expires": 2000.0}
 NOW = 1000.0
 
 
@@ -106,7 +108,7 @@ def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     _client_records.write(str(host.path), FRESH)
     assert host.hears("bound") == 0
     (planned,) = host.planned
-    assert (lease_from_json(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
+    assert (restored(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
     assert host.known() == {**BOUND, "format": 1, "expires": NOW + 120}
     assert capsys.readouterr() == ("", "<6>set ve1\n")
 
@@ -140,7 +142,7 @@ def test_renewal(host: Host) -> None:
     assert host.planned == []
     assert [lease.seconds for lease in host.renewed] == [600]
     assert host.known()["expires"] == NOW + 600
-    assert lease_from_json(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
+    assert restored(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
 
 
 def test_renewal_where_something_is_gone(host: Host) -> None:
@@ -171,11 +173,16 @@ def test_renewal_with_another_router(host: Host) -> None:
 
 def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
     """Without a table, or without routes, nothing has to lead to a gateway."""
-    table = {"table": 101, "rule_priority": 1101}
-    for options in ({"table": None}, {**table, "use_routes": False}, {**table, "use_routes": True}):
-        _client_records.write(str(host.path), {**BOUND, "options": {"enabled": True, **options}})
+    table = SourceRouting(101, 1101)
+    for options in (
+        Dhcp4(),
+        Dhcp4(source_routing=table, use_routes=False),
+        Dhcp4(source_routing=table),
+        Dhcp4(use_main_table=True),
+    ):
+        _client_records.write(str(host.path), {**BOUND, "options": recorded(options)})
         assert host.hears("renew") == 0
-    assert host.asked_for_ways == [False, False, True]
+    assert host.asked_for_ways == [False, False, True, True]
     assert host.planned == []
 
 
@@ -185,7 +192,7 @@ def test_another_lease(host: Host) -> None:
     assert host.hears("renew", ip="192.0.2.9") == 0
     (planned,) = host.planned
     assert host.renewed == []  # it is there since now
-    assert [lease_from_json(one) for one in planned["former"]] == [LEASE]
+    assert [restored(one) for one in planned["former"]] == [LEASE]
     assert planned["lease"]["ip"] == "192.0.2.9"
     assert (host.known()["former"], host.known()["settled"]) == ([], True)
 
@@ -215,7 +222,7 @@ def test_lease_that_is_over(host: Host) -> None:
     host.now = 2000.0
     assert host.hears("deconfig") == 0
     (planned,) = host.planned
-    assert (planned["lease"], [lease_from_json(one) for one in planned["former"]]) == (None, [LEASE])
+    assert (planned["lease"], [restored(one) for one in planned["former"]]) == (None, [LEASE])
     assert (host.known()["lease"], host.known()["former"], host.known()["settled"]) == (None, [], False)
     assert host.hears("leasefail") == 0
     assert len(host.planned) == 1
@@ -232,7 +239,7 @@ def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> Non
     """Changes nothing."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2") == 0
-    assert capsys.readouterr().err == "<3>failed: '192.0.2' is not an IPv4 address\n"
+    assert capsys.readouterr().err == "<3>failed: '192.0.2' is no IPv4 address\n"
     assert host.known() == {**BOUND, "format": 1}
 
 
@@ -283,7 +290,7 @@ def test_renewal_loads_next_to_nothing() -> None:
     script = f"import sys, {_dhcp_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = [name.partition("module_utils.")[2] for name in done.stdout.split()]
-    folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model", "_values"}
+    folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model"}
     assert set(loaded) - folders == {
         "_gateway._atomic_files",
         "_gateway.dhcp._client_records",
@@ -294,5 +301,4 @@ def test_renewal_loads_next_to_nothing() -> None:
         "_model._errors",
         "_model._ip",
         "_model._lease",
-        "_values._lease",
     }

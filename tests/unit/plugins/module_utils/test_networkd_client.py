@@ -19,10 +19,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._net
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_to_json
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 
-PLAIN = Dhcp4(True, "mac", table=105, rule_priority=1105)
+PLAIN = Dhcp4(True, "mac", source_routing=SourceRouting(105, 1105))
 IPV6 = {"disable_ipv6": 0, "addr_gen_mode": 0, "accept_ra": 1}
 HARDWARE = b"\x01\x00\x16\x3e\x11\x11\x01"
 DUID = bytes.fromhex("ff3e111101000400010203")
@@ -78,6 +78,9 @@ SendHostname=no
     [
         ({"hostname": "old", "vendor_class": "A phone"}, HARDWARE, IPV6, ["Hostname=old", "VendorClassIdentifier=A phone"]),
         ({"metric": 7, "use_routes": False}, HARDWARE, IPV6, ["RouteMetric=7", "UseRoutes=no", "UseGateway=no"]),
+        ({"source_routing": SourceRouting(105, 1105, ("192.0.2.1",))}, HARDWARE, IPV6, ["UseRoutes=yes", "UseGateway=no"]),
+        ({"source_routing": SourceRouting(105, 1105, ("fe80::1",))}, HARDWARE, IPV6, ["UseRoutes=yes", "UseGateway=yes"]),
+        ({"source_routing": None, "use_main_table": True}, HARDWARE, IPV6, ["RouteTable=254"]),
         ({}, DUID, IPV6, ["ClientIdentifier=duid", "IAID=1041305857", "DUIDType=uuid", "DUIDRawData=00:01:02:03"]),
         ({}, HARDWARE, {}, ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]),
         ({}, HARDWARE, {**IPV6, "disable_ipv6": 1}, ["LinkLocalAddressing=no", "IPv6AcceptRA=no"]),
@@ -111,7 +114,10 @@ def test_name_that_is_a_pattern() -> None:
             {"client_id": "ff:00:00:00:01:00:04"},
             "cannot send the client identifier ff:00:00:00:01:00:04. Set client: udhcpc",
         ),
-        ({"table": None}, "always adds the route to the network of the lease. Set a table"),
+        (
+            {"source_routing": None},
+            "always adds the route to the network of the lease. Set source_routing, or use_main_table",
+        ),
         ({"hostname": "a.b"}, "cannot send a.b in option 12. Omit the domain"),
         ({"vendor_class": "a "}, "cannot send the vendor class 'a '. Set client: udhcpc"),
         ({"vendor_class": "a\\b"}, "cannot send the vendor class 'a\\\\b'. Set client: udhcpc"),
@@ -165,7 +171,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def known(**changes: Any) -> dict[str, Any]:
     """What is known of a client that has the lease."""
-    found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": lease_to_json(LEASE), "settled": True}
+    found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": saved(LEASE), "settled": True}
     return {**found, "former": [], **changes}
 
 

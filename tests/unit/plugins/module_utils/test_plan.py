@@ -13,6 +13,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -73,7 +74,7 @@ def test_inverses_lead_back(case: Case) -> None:
 def test_client_of_a_namespace_that_others_deleted() -> None:
     """It lives on there, with nobody else to end it."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",))
-    key, options = ClientKey(LinkKey("blue", "mv0")), Dhcp4(table=105, rule_priority=1105)
+    key, options = ClientKey(LinkKey("blue", "mv0")), Dhcp4(source_routing=SourceRouting(105, 1105))
     client = Client(key, options, lease, is_running=False, matches_link=False)
     gone = DesiredNetns(NetnsKey("blue"), False)
     assert list(map(str, plan([gone], State([], clients=[client])).operations)) == ["stop the DHCP client of mv0 in netns blue"]
