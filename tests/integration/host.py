@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
 import os
 import re
@@ -21,49 +22,15 @@ from typing import Any
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Codec
-from ansible_collections.patchbay.netdev.plugins.modules import (
-    address_probe,
-    bridge,
-    bridge_hairpin,
-    bridge_port,
-    dummy,
-    link,
-    link_info,
-    listener_info,
-    macvlan,
-    macvtap,
-    netns,
-    route,
-    rule,
-    topology,
-    veth,
-    vlan,
-    vrf,
-)
 
-MODULES = {
-    "address_probe": address_probe,
-    "bridge": bridge,
-    "bridge_hairpin": bridge_hairpin,
-    "bridge_port": bridge_port,
-    "dummy": dummy,
-    "link": link,
-    "link_info": link_info,
-    "listener_info": listener_info,
-    "macvlan": macvlan,
-    "macvtap": macvtap,
-    "netns": netns,
-    "route": route,
-    "rule": rule,
-    "topology": topology,
-    "veth": veth,
-    "vlan": vlan,
-    "vrf": vrf,
-}
 CLONE_NEWNET, CLONE_NEWNS = 0x40000000, 0x00020000
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 CAP_NET_ADMIN = 12
 CLONE = Path(__file__).resolve().parents[2]
+MODULES = {
+    path.stem: importlib.import_module(f"ansible_collections.patchbay.netdev.plugins.modules.{path.stem}")
+    for path in sorted((CLONE / "plugins/modules").glob("[!_]*.py"))
+}
 _libc = ctypes.CDLL(None, use_errno=True)
 Codec()  # load the library once, not in each child process
 

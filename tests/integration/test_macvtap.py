@@ -32,12 +32,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, Request
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, enter, ip, run_in_child, see_own_sysfs
 from ansible_collections.patchbay.netdev.tests.integration.ladder import (
+    INFO_DATA,
     Case,
     Oracle,
     Rung,
     climb,
     common_ladders,
     data,
+    nested,
     refuse,
     stay,
     sysfs,
@@ -82,20 +84,31 @@ def senders(host: Host) -> set[str]:
     return {item["mac"] if isinstance(item, dict) else item for item in host.kind_data("mt0").get("macaddr_data", [])}
 
 
+def bc_cutoff(host: Host) -> int:
+    """Return IFLA_MACVLAN_BC_CUTOFF, which the kernel does not send while it is 1."""
+    found = nested(host, "mt0", INFO_DATA, 9)
+    return 1 if found is None else found
+
+
 _LINK: Callable[[str], Oracle] = lambda name: data("mt0", name)  # noqa: E731 # an oracle is a value here
-_SHARED = common_ladders("mt0")
 
 LADDERS: dict[str, tuple[dict[str, Any], list[Rung]]] = {
     "device_owner": ({}, [("nobody", owner, NOBODY), ("12345", owner, 12345), ("root", owner, 0)]),
     "device_group": ({}, [("users", group, USERS), ("23456", group, 23456), ("0", group, 0)]),
     "device_mode": ({}, [("0660", mode, 0o660), (0o640, mode, 0o640), ("606", mode, 0o606), ("0600", mode, 0o600)]),
-    **{option: ({}, _SHARED[option]) for option in ("address", "mtu", "tx_queue_len", "alias", "admin_state", "sysctls")},
+    **{option: ({}, rungs) for option, rungs in common_ladders("mt0").items()},
     "mode": ({}, [(word, _LINK("mode"), word) for word in ("private", "vepa", "bridge", "source")]),
     "source_addresses": (
         {"mode": "source"},
         [([MAC2, MAC1], senders, {MAC1, MAC2}), ([MAC3, MAC2], senders, {MAC2, MAC3}), ([], senders, set())],
     ),
     "bc_queue_len": ({}, [(500, _LINK("bcqueuelen"), 500), (2000, _LINK("bcqueuelen"), 2000)]),
+    "bc_cutoff": ({}, [(cutoff, bc_cutoff, cutoff) for cutoff in (0, -1, 5, 1)]),
+    "nopromisc": (
+        {"mode": "passthru", "admin_state": "up"},
+        [(True, _LINK("nopromisc"), True), (False, _LINK("nopromisc"), None)],
+    ),
+    "nodst": ({"mode": "source"}, [(True, _LINK("nodst"), True), (False, _LINK("nodst"), None)]),
 }
 
 
@@ -112,6 +125,18 @@ def test_option(host: Host, option: str) -> None:
     assert host.link("mt0") == {}
     assert not node.exists()
     stay(host, "macvtap", name="mt0", state="absent")
+
+
+@pytest.mark.parametrize("option", ["num_tx_queues", "num_rx_queues"])
+def test_queues(host: Host, option: str) -> None:
+    """Queues can be set only at creation. A change requires the link to be recreated."""
+    common = {"name": "mt0", "lower_device": "eth0"}
+    climb(host, "macvtap", **common, **{option: 3})
+    assert host.link("mt0")[option] == 3
+    refused = host.run("macvtap", **common, **{option: 2})
+    assert refused["msg"].startswith(f"mt0: {option} 3 -> 2: it is fixed when the link is created.")
+    climb(host, "macvtap", **common, **{option: 2}, recreate="when_required")
+    assert host.link("mt0")[option] == 2
 
 
 def test_node_options_are_independent(host: Host) -> None:

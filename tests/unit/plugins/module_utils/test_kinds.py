@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,6 +159,14 @@ SPECIFICATIONS = {
 def test_documentation_says_what_the_specification_says(module: str) -> None:
     """Every option, its type, choices, aliases and default, and nothing else; topology's entries with it."""
     assert contract(of_module(module), "suboptions") == contract(SPECIFICATIONS[module], "options")
+
+
+def test_action_group_has_the_modules_of_single_objects() -> None:
+    """Those that change something, so that module_defaults reach them: the action group of meta/runtime.yml."""
+    root = Path(__file__).parents[4]
+    changing = {path.stem for path in (root / "plugins/modules").glob("*.py") if "guarded(" in path.read_text(encoding="utf-8")}
+    runtime = yaml.safe_load((root / "meta/runtime.yml").read_text(encoding="utf-8"))
+    assert runtime["action_groups"]["links"] == sorted(changing - {"topology"})
 
 
 @pytest.mark.parametrize("kind", [*KINDS.values(), ROUTE, RULE], ids=lambda kind: kind.name)
