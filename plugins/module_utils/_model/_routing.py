@@ -170,7 +170,7 @@ class Rule(TypedAttributes):
         """Its identity."""
         return RuleKey(self.at, selectors_of(self.attributes), self.text("action") or LOOKUP)
 
-    def hit(self, some: Iterable[Rule]) -> Rule | None:
+    def first_match(self, some: Iterable[Rule]) -> Rule | None:
         """Of rules of its priority, the one that the kernel deletes when it is shown this one: the first that has all its parts,
         whatever it has besides."""
         return next((one for one in some if one._has_all_parts_of(self)), None)

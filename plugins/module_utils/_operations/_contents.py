@@ -22,7 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     Request,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import identity, in_order_of_adding, made_anew
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import as_added, identity, in_order_of_adding
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RestoreContents(Operation):
         if link is None:
             return {}
         addresses = {identity(address): address for address in link.addresses}
-        addresses.update({identity(address): made_anew(address) for address in self.addresses})
+        addresses.update({identity(address): as_added(address) for address in self.addresses})
         return {self.key: link.with_attributes({"addresses": tuple(addresses.values())})}
 
     def inverse(self) -> tuple[Operation, ...]:

@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     SetNode,
     WriteSysctl,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import in_order_of_adding, steps
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import address_changes, in_order_of_adding
 
 
 def requests_to_change(link: Link, after: Attributes) -> list[Request]:
@@ -74,12 +74,12 @@ def _address_requests(link: Link, after: Attributes) -> list[Request]:
     before = link.addresses
     if loses_ipv6_addresses(link, after):
         before = tuple(address for address in before if address.family == 4)
-    difference = steps(before, AttributeView(after).addresses)
+    difference = address_changes(before, AttributeView(after).addresses)
     requests: list[Request] = [AddAddress(link.key, address) for address in in_order_of_adding(difference.add)]
     requests += [ReplaceAddress(link.key, address) for address in difference.replace]
-    for old, new in difference.again:
+    for old, new in difference.readd:
         requests += [RemoveAddress(link.key, old), AddAddress(link.key, new)]
-    for address in difference.behind:
+    for address in difference.reorder:
         requests += [RemoveAddress(link.key, address), AddAddress(link.key, address)]
     return requests + [RemoveAddress(link.key, address) for address in difference.remove]
 

@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import connected, identity, steps
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import address_changes, connected, identity
 
 
 def predicted_changes(operation: Operation, state: State) -> Changes:
@@ -38,8 +38,8 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     changes: dict[RouteKey, tuple[Route, ...]] = {}
     before = old.addresses if old else ()
     after = new.addresses if new else ()
-    difference = steps(before, after)
-    removed = {identity(address) for address in difference.gone}
+    difference = address_changes(before, after)
+    removed = {identity(address) for address in difference.removed}
     kept = [address for address in before + difference.add if identity(address) not in removed]
     was_up, is_up = (link is not None and link.admin_state == "up" for link in (old, new))
     connected_before = _connected_routes(old, before, state) if old and was_up else {}
@@ -50,7 +50,7 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     replaces_only_address = len(ipv4) == 1 and ipv4 <= removed
     had_ipv4, has_ipv4 = (any(address.family == 4 for address in addresses) for addresses in (before, after))
     loses_ipv4_routes = had_ipv4 and (replaces_only_address or not has_ipv4)
-    removed_ips = {address.ip for address in difference.gone}
+    removed_ips = {address.ip for address in difference.removed}
     without_ipv6 = new is not None and is_without_ipv6(new.attributes)
     changes_table = old is not None and new is not None and _table_of(old, state) != _table_of(new, state)  # see is_restarted
     for route in state.routes_through(old.key) if old else ():

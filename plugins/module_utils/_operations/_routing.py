@@ -110,7 +110,7 @@ class CreateRule(Operation):
         """Delete it; others that the kernel deletes in its place are created again."""
         left, deleted = [*self.before, self.rule], []
         while self.rule in left:
-            deleted.append(self.rule.hit(left) or self.rule)
+            deleted.append(self.rule.first_match(left) or self.rule)
             left.remove(deleted[-1])
         return (*(DeleteRule(self.rule) for _rule in deleted), *(CreateRule(rule) for rule in deleted[:-1]))
 
@@ -131,7 +131,7 @@ class DeleteRule(Operation):
     def predict(self, state: State) -> Changes:
         """The rules of its priority that are left."""
         left = list(state.rules.get(self.rule.at, ()))
-        first = self.rule.hit(left)
+        first = self.rule.first_match(left)
         if first is not None:
             left.remove(first)
         return {self.rule.at: tuple(left)}

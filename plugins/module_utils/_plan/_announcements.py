@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addre
     WaitForAddresses,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, STATIC, owner, steps
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import NODAD, STATIC, address_changes, owner
 
 
 def announce_addresses(item: DesiredLink, before: Link | None, state: State) -> Iterator[Operation]:
@@ -31,8 +31,8 @@ def announce_addresses(item: DesiredLink, before: Link | None, state: State) -> 
         return
     all_new = before is None or any(before.get(name) != link.get(name) for name in ("admin_state", "address"))
     old = () if all_new or before is None else before.addresses
-    difference = steps(old, tuple(address for address in link.addresses if owner(address) == STATIC))
-    new = [*difference.add, *(after for _before, after in difference.again)]
+    difference = address_changes(old, tuple(address for address in link.addresses if owner(address) == STATIC))
+    new = [*difference.add, *(after for _before, after in difference.readd)]
     checked = tuple(address.ip for address in new if address.family == 6 and not address.flags & NODAD)
     if checked:
         yield WaitForAddresses(item.key, checked, item.policy.wait_dad or DAD_SECONDS)

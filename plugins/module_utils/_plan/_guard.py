@@ -200,22 +200,22 @@ def _reason_of_link(key: LinkKey, before: Link | None, after: Link | None, path:
     if key in path.links and before is not None:
         if after is None:
             return f"{key} is deleted"
-        if before.admin_state != "down" and after.get("admin_state") == "down":
+        if before.admin_state != "down" and after.admin_state == "down":
             return f"{key} goes down"
-        if after.get("address") and before.address and after.get("address") != before.address:
+        if after.address and before.address and after.address != before.address:
             return f"the MAC of {key} changes"
-        if before.controller != after.get("controller"):
-            return f"{key} is {'attached to ' + after.get('controller') if after.get('controller') else 'detached'}"
+        if before.controller != after.controller:
+            return f"{key} is {'attached to ' + after.controller if after.controller else 'detached'}"
         minimum = IPV6_MINIMUM_MTU if path.ipv6 else IPV4_MINIMUM_MTU
-        if (after.get("mtu") or minimum) < minimum and before.mtu != after.get("mtu"):
-            return f"an MTU of {after.get('mtu')} on {key} is too small for {'IPv6' if path.ipv6 else 'IPv4'}"
+        if (after.mtu or minimum) < minimum and before.mtu != after.mtu:
+            return f"an MTU of {after.mtu} on {key} is too small for {'IPv6' if path.ipv6 else 'IPv4'}"
         if key in path.ends and path.ipv6 and _becomes(before, after, "ipv6.disable_ipv6", 1):
             return f"{key} loses its IPv6 addresses"
         if key in path.ends and not path.ipv6 and _becomes(before, after, "ipv4.arp_ignore", _NO_ARP_REPLIES):
             return f"{key} no longer answers ARP requests"
-    if after is None or after.get("lower_device") not in path.links:
+    if after is None or after.lower_device not in path.links:
         return ""
-    lower = after.get("lower_device")
+    lower = after.lower_device
     if _is_passthru(after) and not (before is not None and _is_passthru(before)):
         return f"mode passthru takes over {lower}"
     same = before is not None and _takes_frames(before) and before.get("source_addresses") == after.get("source_addresses")
@@ -227,7 +227,7 @@ def _reason_of_link(key: LinkKey, before: Link | None, after: Link | None, path:
 def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: ManagementPath) -> str:
     """How a setting of a bridge port cuts the path; empty when it does not."""
     before = state.get(key)
-    if key not in path.inner | path.outer or before is None or after is None or not after.get("controller"):
+    if key not in path.inner | path.outer or before is None or after is None or not after.controller:
         return ""
     stp_state = after.get("stp_state")
     if stp_state not in (None, "forwarding") and before.get("stp_state") in (None, "forwarding"):
@@ -236,7 +236,7 @@ def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: Manage
         return f"locked port {key} drops frames from senders that the bridge does not know"
     if after.get("isolated") and not before.get("isolated"):
         others = path.outer if key in path.inner else path.inner
-        ports = state.attached_to(LinkKey(key.netns, after.get("controller")))
+        ports = state.attached_to(LinkKey(key.netns, after.controller or ""))
         isolated = sorted(port.key for port in ports if port.get("isolated") and port.key in others and port.key != key)
         if isolated:
             return f"{key} is isolated, and so is {isolated[0]}"
@@ -249,7 +249,7 @@ def _reason_of_port(key: LinkKey, state: State, after: Link | None, path: Manage
 
 def _becomes(before: Link, after: Link, setting: str, value: int) -> bool:
     """Whether a change gives a setting this value."""
-    return (after.get("sysctls") or {}).get(setting) == value != before.sysctls.get(setting)
+    return after.sysctls.get(setting) == value != before.sysctls.get(setting)
 
 
 def _receives_nothing(port: Link) -> bool:

@@ -36,9 +36,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     RA,
     STATIC,
+    as_added,
     completed,
     identity,
-    made_anew,
     owner,
 )
 
@@ -173,7 +173,7 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
 def _select_addresses(new: Successor) -> None:
     """Of the static addresses only the desired ones, completed by what was known of them; all leased addresses."""
     desired = completed(new.addresses, new.attributes["addresses"])
-    new.attributes["addresses"] = tuple(made_anew(address) for address in desired)
+    new.attributes["addresses"] = tuple(as_added(address) for address in desired)
     identities = {identity(address) for address in desired}
     new.addresses = tuple(
         address for address in new.addresses if owner(address) != STATIC and identity(address) not in identities

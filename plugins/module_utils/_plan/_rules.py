@@ -77,8 +77,8 @@ def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
 def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[Operation]:
     """The operations that lead from the rules of a priority, in the order of the kernel, to others.
 
-    New rules are created first. The kernel deletes the first rule that has all attributes it is shown (Rule.hit), and appends new
-    rules: where that affects other rules, or their order, these are deleted and created again.
+    New rules are created first. The kernel deletes the first rule that has all attributes it is shown (Rule.first_match), and
+    appends new rules: where that affects other rules, or their order, these are deleted and created again.
     """
     rules, operations = list(current), list[Operation]()
 
@@ -94,7 +94,7 @@ def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[Opera
         if rule not in rules:
             create(rule)
     for rule in [rule for rule in rules if rule not in desired]:
-        if rule.hit(rules) == rule:
+        if rule.first_match(rules) == rule:
             delete(rule)
     kept = _kept_in_place(rules, desired)
     for rule in rules[kept:]:
@@ -107,7 +107,7 @@ def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[Opera
 def _kept_in_place(rules: Sequence[Rule], desired: Sequence[Rule]) -> int:
     """How many rules at the front are as desired, and are not deleted in place of one behind them."""
     equal = next((number for number, pair in enumerate(zip(rules, desired)) if pair[0] != pair[1]), min(len(rules), len(desired)))
-    return next(count for count in range(equal, -1, -1) if all(rule.hit(rules[:count]) is None for rule in rules[count:]))
+    return next(count for count in range(equal, -1, -1) if all(rule.first_match(rules[:count]) is None for rule in rules[count:]))
 
 
 def _attributes(item: DesiredRule) -> dict[str, Any]:

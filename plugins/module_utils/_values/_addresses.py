@@ -67,45 +67,50 @@ def is_duplicate(address: Address) -> bool:
 
 
 @dataclass(frozen=True)
-class Steps:
-    """How one list of addresses becomes another: first those that are new, so that no route loses its last address."""
+class AddressChanges:
+    """What leads from one list of addresses to another, in order: new ones first, so that no route loses its last address.
+
+    replace: changed in place. readd: (before, after), removed and added again, because the kernel does not change them in place.
+    reorder: removed and added again, because a new primary address of their subnet must be in front of them.
+    """
 
     add: tuple[Address, ...]
-    replace: tuple[Address, ...]  # the kernel changes them in place
-    again: tuple[tuple[Address, Address], ...]  # it does not: they go and come
+    replace: tuple[Address, ...]
+    readd: tuple[tuple[Address, Address], ...]
     remove: tuple[Address, ...]
-    behind: tuple[Address, ...] = ()  # they go and come too: a new primary of their subnet is to stand before them
+    reorder: tuple[Address, ...] = ()
 
     @property
-    def gone(self) -> list[Address]:
-        """All that are taken off at some time."""
-        return [*self.remove, *(old for old, _new in self.again), *self.behind]
+    def removed(self) -> list[Address]:
+        """All that are removed, even if only for a moment."""
+        return [*self.remove, *(before for before, _after in self.readd), *self.reorder]
 
 
-def steps(before: tuple[Address, ...], after: tuple[Address, ...]) -> Steps:
-    """The steps from one complete list to the other."""
+def address_changes(before: tuple[Address, ...], after: tuple[Address, ...]) -> AddressChanges:
+    """The changes that lead from one complete list to the other."""
     old = {identity(address): address for address in before}
     new = {identity(address): address for address in after}
     changed = [(old[key], new[key]) for key in new if key in old and _settings(old[key]) != _settings(new[key])]
-    again = tuple((was, now) for was, now in changed if not _in_place(was, now))
+    readd = tuple((was, now) for was, now in changed if not _in_place(was, now))
     added = {key for key in new if key not in old}
-    return Steps(
+    return AddressChanges(
         tuple(new[key] for key in new if key in added),
         tuple(now for was, now in changed if _in_place(was, now)),
-        again,
+        readd,
         tuple(address for key, address in old.items() if key not in new),
-        tuple(_behind(after, added | {identity(now) for _was, now in again})),
+        tuple(_to_reorder(after, added | {identity(now) for _was, now in readd})),
     )
 
 
-def _behind(after: tuple[Address, ...], fresh: set[tuple[Any, ...]]) -> Iterator[Address]:
-    """The IPv4 addresses whose subnet gets a new first one: the one that is there first is the one that packets are sent from."""
-    first: dict[str, bool] = {}
+def _to_reorder(after: tuple[Address, ...], added: set[tuple[Any, ...]]) -> Iterator[Address]:
+    """The IPv4 addresses whose subnet gets a new primary address: the first one, which packets are sent from."""
+    primary_is_new: dict[str, bool] = {}
     for address in after:
         if address.family == 4:
-            is_fresh = identity(address) in fresh
-            if first.setdefault(network(address.peer_ip or address.ip, address.prefix_length), is_fresh) and not is_fresh:
-                yield replace(address, flags=address.flags & ~SECONDARY)  # what it is until it goes
+            is_new = identity(address) in added
+            subnet = network(address.peer_ip or address.ip, address.prefix_length)
+            if primary_is_new.setdefault(subnet, is_new) and not is_new:
+                yield replace(address, flags=address.flags & ~SECONDARY)  # it is a primary address until it is removed
 
 
 def in_order_of_adding(addresses: Iterable[Address]) -> list[Address]:
@@ -169,7 +174,7 @@ class Addresses(Type):
         kept = {identity(one): one for one in before if identity(one) in ours or owner(one) != STATIC}
         kept.update(ours)
         after = tuple(kept.values())
-        return None if current is not None and not any(vars(steps(before, after)).values()) else (before, after)
+        return None if current is not None and not any(vars(address_changes(before, after)).values()) else (before, after)
 
     def describe(self, value: Any) -> str:
         """The static ones in brackets."""
@@ -179,9 +184,9 @@ class Addresses(Type):
         """What comes, what goes, and what changes."""
         if current is None:
             return self.describe(wanted)
-        found = steps(current, wanted)
+        found = address_changes(current, wanted)
         words = [f"add {address}" for address in found.add]
-        words += [f"change {address}" for address in (*found.replace, *(new for _old, new in found.again))]
+        words += [f"change {address}" for address in (*found.replace, *(new for _old, new in found.readd))]
         words += [f"remove {address}" for address in found.remove]
         return ", ".join(words)
 
@@ -236,8 +241,8 @@ def completed(there: tuple[Address, ...], wanted: tuple[Address, ...]) -> tuple[
     )
 
 
-def made_anew(address: Address) -> Address:
-    """As the kernel has it at first: it looks whether another host has an IPv6 address."""
+def as_added(address: Address) -> Address:
+    """The address as the kernel adds it: an IPv6 address is tentative until duplicate address detection has passed."""
     checked = address.family == 6 and not address.flags & NODAD
     return replace(address, flags=address.flags | TENTATIVE) if checked else address
 
@@ -254,7 +259,7 @@ def _completed(there: Address | None, wanted: Address) -> Address:
         metric=_written(wanted.metric, there.metric),
         flags=(there.flags | wanted.flags & _SETTABLE) & ~wanted.unset,
     )
-    return found if _in_place(there, found) else made_anew(found)
+    return found if _in_place(there, found) else as_added(found)
 
 
 def _written(wanted: Any, there: Any) -> Any:
@@ -290,7 +295,7 @@ def _parsed(item: Any) -> Address:
     label = _part(written, "label", lambda value: Text(15).parse(str(value))) if "label" in written else None
     metric = _part(written, "metric", _parse_metric) if "metric" in written else None
     scope = _SCOPE_HOST if ip.startswith("127.") else 0  # the kernel wants that of the subnet's primary, and `ip` picks it too
-    return made_anew(Address(ip, length, family, flags, scope, peer_ip=peer, label=label, metric=metric, unset=unset))
+    return as_added(Address(ip, length, family, flags, scope, peer_ip=peer, label=label, metric=metric, unset=unset))
 
 
 def _part(written: Mapping[str, Any], name: str, parse: Any) -> Any:

@@ -19,14 +19,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
     NOPREFIXROUTE,
     PERMANENT,
     TENTATIVE,
+    AddressChanges,
     Addresses,
-    Steps,
+    address_changes,
     connected,
     covers,
     identity,
     is_duplicate,
     owner,
-    steps,
 )
 
 TYPE = Addresses()
@@ -126,23 +126,23 @@ def test_identity() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "found"),
     [
-        ((), (FOUR, SIX), Steps((FOUR, SIX), (), (), ())),
-        ((FOUR, SIX), (), Steps((), (), (), (FOUR, SIX))),
-        ((FOUR, SIX), (SIX, FOUR), Steps((), (), (), ())),
-        ((FOUR,), (there("192.0.2.1/25"),), Steps((there("192.0.2.1/25"),), (), (), (FOUR,))),
-        ((SIX,), (there("2001:db8::1/48"),), Steps((), (), ((SIX, there("2001:db8::1/48")),), ())),
+        ((), (FOUR, SIX), AddressChanges((FOUR, SIX), (), (), ())),
+        ((FOUR, SIX), (), AddressChanges((), (), (), (FOUR, SIX))),
+        ((FOUR, SIX), (SIX, FOUR), AddressChanges((), (), (), ())),
+        ((FOUR,), (there("192.0.2.1/25"),), AddressChanges((there("192.0.2.1/25"),), (), (), (FOUR,))),
+        ((SIX,), (there("2001:db8::1/48"),), AddressChanges((), (), ((SIX, there("2001:db8::1/48")),), ())),
         (
             (FOUR, SIX),
             (replace(FOUR, metric=5), replace(SIX, metric=5)),
-            Steps((), (replace(FOUR, metric=5), replace(SIX, metric=5)), (), ()),
+            AddressChanges((), (replace(FOUR, metric=5), replace(SIX, metric=5)), (), ()),
         ),
         (
             (SIX,),
             (replace(SIX, flags=PERMANENT | NOPREFIXROUTE),),
-            Steps((), (replace(SIX, flags=PERMANENT | NOPREFIXROUTE),), (), ()),
+            AddressChanges((), (replace(SIX, flags=PERMANENT | NOPREFIXROUTE),), (), ()),
         ),
         *(
-            ((old,), (new,), Steps((), (), ((old, new),), ()))
+            ((old,), (new,), AddressChanges((), (), ((old, new),), ()))
             for old, new in (
                 (FOUR, replace(FOUR, label="eth0:web")),
                 (FOUR, replace(FOUR, flags=PERMANENT | NOPREFIXROUTE)),
@@ -153,14 +153,14 @@ def test_identity() -> None:
         ),
     ],
 )
-def test_steps(before: tuple[Address, ...], after: tuple[Address, ...], found: Steps) -> None:
-    """What the kernel changes in place, what has to go and come, and what it keeps for itself is no difference."""
-    assert steps(before, after) == found
+def test_changes(before: tuple[Address, ...], after: tuple[Address, ...], found: AddressChanges) -> None:
+    """Changed in place, removed and added again, or no difference: state that the kernel keeps for itself."""
+    assert address_changes(before, after) == found
     state_of_its_own = tuple(
         replace(one, flags=one.flags | 1 | TENTATIVE, valid=7, broadcast="x", protocol=4, scope=9) for one in after
     )
-    assert steps(after, state_of_its_own) == Steps((), (), (), ())
-    assert found.gone == [*found.remove, *(old for old, _new in found.again)]
+    assert address_changes(after, state_of_its_own) == AddressChanges((), (), (), ())
+    assert found.removed == [*found.remove, *(old for old, _new in found.readd)]
 
 
 def test_difference() -> None:

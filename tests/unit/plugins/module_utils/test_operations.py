@@ -373,7 +373,7 @@ def test_inverse_of_a_rule_behind_one_with_more() -> None:
 )
 def test_rule_that_is_hit(shown: Rule, hit: Rule | None) -> None:
     """The first that has all parts of what is shown, and its protocol."""
-    assert shown.hit([MARKED, PLAIN]) == hit
+    assert shown.first_match([MARKED, PLAIN]) == hit
 
 
 def test_waiting_and_announcing_change_nothing() -> None:
