@@ -17,14 +17,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _lease_address as lease_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, NetdevError
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import (
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import (
     GAINED,
     NOTHING,
-    News,
-    matters,
-    restored,
-    saved,
-    told,
+    LeaseEvent,
+    is_lease_event,
+    lease_from_json,
+    lease_to_json,
+    parse_event,
 )
 
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     if not path:
         _log(f"{client_records.VARIABLE} is not set: only DHCP clients of patchbay.netdev run this program")
         return 1
-    if not matters(arguments, environment):  # the lock may belong to a task that waits for this client to start or end
+    if not is_lease_event(arguments, environment):  # the lock may belong to a task that waits for this client to start or end
         return 0
     client_records.shorten_log(path)
     publishes_dns = False
@@ -57,9 +57,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _event(record: Mapping[str, Any], arguments: Sequence[str], environment: Mapping[str, str]) -> News:
-    is_expired = restored(record["lease"]) is not None and client_records.seconds_left(record) == 0
-    return told(arguments, environment, is_expired)
+def _event(record: Mapping[str, Any], arguments: Sequence[str], environment: Mapping[str, str]) -> LeaseEvent:
+    is_expired = lease_from_json(record["lease"]) is not None and client_records.seconds_left(record) == 0
+    return parse_event(arguments, environment, is_expired)
 
 
 def _import_engine(record: Mapping[str, Any] | None, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -67,8 +67,8 @@ def _import_engine(record: Mapping[str, Any] | None, arguments: Sequence[str], e
     if record is None:
         return
     event = _event(record, arguments, environment)
-    is_renewal = record["settled"] and event.lease is not None and event.lease.same_as(restored(record["lease"]))
-    if event.event != NOTHING and not is_renewal:
+    is_renewal = record["settled"] and event.lease is not None and event.lease.same_as(lease_from_json(record["lease"]))
+    if event.change != NOTHING and not is_renewal:
         from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _lease_plan  # noqa: F401
 
 
@@ -87,28 +87,28 @@ def _handle_networkd() -> int:
             try:
                 lease = networkd_client.new_lease(record)
                 if lease is not None:
-                    _handle(path, record, News(GAINED, lease))
+                    _handle(path, record, LeaseEvent(GAINED, lease))
             except NetdevError as error:
                 _log(f"<3>failed: {record['link']}: {error}")
                 has_failed = True
     return 1 if has_failed else 0
 
 
-def _handle(path: str, record: dict[str, Any], event: News) -> bool:
+def _handle(path: str, record: dict[str, Any], event: LeaseEvent) -> bool:
     """Handle an event. Whether DNS servers must be published, for which other programs need not wait."""
-    before, lease = restored(record["lease"]), event.lease
+    before, lease = lease_from_json(record["lease"]), event.lease
     sets_address = record["networkd"] is None
-    if event.event == NOTHING or (lease is None and before is None and not record["former"]):
+    if event.change == NOTHING or (lease is None and before is None and not record["former"]):
         return False
     if lease is not None:
         record["expires"] = client_records.expiry(lease.seconds) if sets_address else None
         is_renewal = sets_address and lease.same_as(before) and record["settled"]
         if is_renewal and lease_address.is_usable(lease, _sets_routes(record)) and lease_address.renew(record["link"], lease):
-            client_records.write(path, {**record, "lease": saved(lease)})
+            client_records.write(path, {**record, "lease": lease_to_json(lease)})
             return bool(record["options"].get("use_dns") and not record["resolver"])
     # Written before the plan is applied: if this process dies, the next one knows what the link may have.
     former = [*record["former"], *([record["lease"]] if before is not None and not before.same_as(lease) else [])]
-    record.update(lease=saved(lease), former=former, settled=False)
+    record.update(lease=lease_to_json(lease), former=former, settled=False)
     client_records.write(path, record)
     from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._lease_plan import apply, withdraw_dns
 

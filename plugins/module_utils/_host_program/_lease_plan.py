@@ -17,9 +17,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NetdevError
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import restored
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import from_record
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json
 
 _SECONDS, _PAUSE = 15.0, 0.5  # how long a host takes to boot
 
@@ -35,7 +35,7 @@ def apply(record: Mapping[str, Any]) -> list[str]:
 
 def publish_dns(path: str, record: Mapping[str, Any]) -> None:
     """Publish the DNS servers of a lease. If the resolver does not run yet, early in the boot, the next renewal tries again."""
-    lease, backend = restored(record["lease"]), ""
+    lease, backend = lease_from_json(record["lease"]), ""
     end = time.monotonic() + _SECONDS
     while not backend:
         try:
@@ -49,7 +49,7 @@ def publish_dns(path: str, record: Mapping[str, Any]) -> None:
             time.sleep(_PAUSE)
     with locked():
         current = client_records.read(path)
-        if current is not None and lease is not None and lease.same_as(restored(current["lease"])):
+        if current is not None and lease is not None and lease.same_as(lease_from_json(current["lease"])):
             client_records.write(path, {**current, "resolver": backend, "settled": True})
 
 

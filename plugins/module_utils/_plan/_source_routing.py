@@ -145,7 +145,7 @@ def _lease_routes(link: LinkKey, table: int, options: Dhcp4, lease: Lease, has_d
     if options.client == NETWORKD:  # which adds them itself
         return
     near = [network(lease.ip, lease.prefix_length)]
-    named = lease.ways if options.use_routes else ()
+    named = lease.effective_routes if options.use_routes else ()
     near += [destination for destination, gateway in named if gateway == ON_LINK]
     common = {"link": link.name, "source": lease.ip}
     for destination in near:

@@ -21,9 +21,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._pol
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS, Job
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of, restored, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD, from_record, recorded
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ def client_of(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | 
     return Client(
         key,
         from_record(record["options"]),
-        restored(record["lease"]),
+        lease_from_json(record["lease"]),
         client_records.seconds_left(record),
-        tuple(lease for lease in map(restored, record["former"]) if lease),
+        tuple(lease for lease in map(lease_from_json, record["former"]) if lease),
         is_running,
         link is not None and list(link) == [record["index"], record["address"]],
         record["settled"],
@@ -111,8 +112,8 @@ def start(client: Client, link: ServedLink) -> None:
         "command": program.command(job) if program else [],
         "folders": list(program.folders) if program else [],
         "places": dict(program.places(job)) if program else {},
-        "lease": saved(client.lease),
-        "former": [saved(lease) for lease in client.former],
+        "lease": lease_to_json(client.lease),
+        "former": [lease_to_json(lease) for lease in client.former],
         "settled": client.settled,
         "expires": None if by_networkd else client_records.expiry(client.seconds_left),  # networkd sets the lifetimes itself
         "networkd": known,

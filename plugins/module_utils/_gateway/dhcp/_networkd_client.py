@@ -31,10 +31,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._pol
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOLDER, Lease, restored, told_by_networkd
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOLDER, Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, parse_networkd_lease
 
 _FILES, _CONF = "/run/systemd/network", "/run/systemd/networkd.conf.d/90-patchbay.conf"
 _LEASES = "/run/systemd/netif/leases"
@@ -221,8 +222,8 @@ def new_lease(record: Mapping[str, Any]) -> Lease | None:
     lease_file = _lease_file(index)
     if lease_file is None or lease_file == record["networkd"]["stale"]:
         return None
-    lease = told_by_networkd(atomic_files.read_text(f"{_LEASES}/{index}") or "")
-    return None if record["settled"] and lease.same_as(restored(record["lease"])) else lease
+    lease = parse_networkd_lease(atomic_files.read_text(f"{_LEASES}/{index}") or "")
+    return None if record["settled"] and lease.same_as(lease_from_json(record["lease"])) else lease
 
 
 def watch() -> NoReturn:

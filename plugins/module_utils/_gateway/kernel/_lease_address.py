@@ -52,7 +52,7 @@ def is_usable(lease: Lease, with_routes: bool) -> bool:
 
     with_routes: whether the client makes routes by these gateways at all.
     """
-    gateways = {gateway for _destination, gateway in lease.ways if with_routes} - {ON_LINK}
+    gateways = {gateway for _destination, gateway in lease.effective_routes if with_routes} - {ON_LINK}
     for gateway in gateways | {""}:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
             try:

@@ -23,9 +23,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel im
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook, _lease_plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of, restored, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import recorded
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
 from ansible_collections.patchbay.netdev.tests.unit.plugins.module_utils.test_lease import LEASE, UDHCPC
 
 FRESH: dict[str, Any] = {
@@ -45,7 +46,7 @@ FRESH: dict[str, Any] = {
     "settled": False,
     "expires": None,
 }
-BOUND = {**FRESH, "lease": json.loads(json.dumps(saved(LEASE))), "settled": True, "expires": 2000.0}
+BOUND = {**FRESH, "lease": json.loads(json.dumps(lease_to_json(LEASE))), "settled": True, "expires": 2000.0}
 NOW = 1000.0
 
 
@@ -108,7 +109,7 @@ def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
     _client_records.write(str(host.path), FRESH)
     assert host.hears("bound") == 0
     (planned,) = host.planned
-    assert (restored(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
+    assert (lease_from_json(planned["lease"]), planned["former"], planned["settled"]) == (LEASE, [], False)
     assert host.known() == {**BOUND, "format": 1, "expires": NOW + 120}
     assert capsys.readouterr() == ("", "<6>set ve1\n")
 
@@ -142,7 +143,7 @@ def test_renewal(host: Host) -> None:
     assert host.planned == []
     assert [lease.seconds for lease in host.renewed] == [600]
     assert host.known()["expires"] == NOW + 600
-    assert restored(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
+    assert lease_from_json(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
 
 
 def test_renewal_where_something_is_gone(host: Host) -> None:
@@ -192,7 +193,7 @@ def test_another_lease(host: Host) -> None:
     assert host.hears("renew", ip="192.0.2.9") == 0
     (planned,) = host.planned
     assert host.renewed == []  # it is there since now
-    assert [restored(one) for one in planned["former"]] == [LEASE]
+    assert [lease_from_json(one) for one in planned["former"]] == [LEASE]
     assert planned["lease"]["ip"] == "192.0.2.9"
     assert (host.known()["former"], host.known()["settled"]) == ([], True)
 
@@ -222,7 +223,7 @@ def test_lease_that_is_over(host: Host) -> None:
     host.now = 2000.0
     assert host.hears("deconfig") == 0
     (planned,) = host.planned
-    assert (planned["lease"], [restored(one) for one in planned["former"]]) == (None, [LEASE])
+    assert (planned["lease"], [lease_from_json(one) for one in planned["former"]]) == (None, [LEASE])
     assert (host.known()["lease"], host.known()["former"], host.known()["settled"]) == (None, [], False)
     assert host.hears("leasefail") == 0
     assert len(host.planned) == 1
@@ -239,7 +240,7 @@ def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> Non
     """Changes nothing."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2") == 0
-    assert capsys.readouterr().err == "<3>failed: '192.0.2' is no IPv4 address\n"
+    assert capsys.readouterr().err == "<3>failed: '192.0.2' is not an IPv4 address\n"
     assert host.known() == {**BOUND, "format": 1}
 
 
@@ -290,7 +291,7 @@ def test_renewal_loads_next_to_nothing() -> None:
     script = f"import sys, {_dhcp_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = [name.partition("module_utils.")[2] for name in done.stdout.split()]
-    folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model"}
+    folders = {"_gateway", "_gateway.dhcp", "_gateway.host", "_gateway.kernel", "_host_program", "_model", "_values"}
     assert set(loaded) - folders == {
         "_gateway._atomic_files",
         "_gateway.dhcp._client_records",
@@ -301,4 +302,5 @@ def test_renewal_loads_next_to_nothing() -> None:
         "_model._errors",
         "_model._ip",
         "_model._lease",
+        "_values._lease",
     }

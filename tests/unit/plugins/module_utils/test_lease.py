@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each DHCP client tells its hook, as it was seen of real ones, and what becomes of it."""
+"""Leases as DHCP clients report them, recorded from real clients."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import json
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import (
-    FOREVER,
-    Lease,
-    News,
-    matters,
-    restored,
-    saved,
-    told,
-    told_by_networkd,
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import FOREVER, Lease
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import (
+    LeaseEvent,
+    is_lease_event,
+    lease_from_json,
+    lease_to_json,
+    parse_event,
+    parse_networkd_lease,
 )
 
 # One answer of one dnsmasq, with option 121, as three clients hand it on: BusyBox 1.35 and dhclient 4.4.3 as seen, dhcpcd as its
@@ -74,85 +73,85 @@ LEASE = Lease(
 @pytest.mark.parametrize(
     ("arguments", "given"), [(("bound",), UDHCPC), ((), DHCLIENT), ((), DHCPCD)], ids=["udhcpc", "dhclient", "dhcpcd"]
 )
-def test_one_answer_is_one_lease(arguments: tuple[str, ...], given: dict[str, str]) -> None:
-    """Whichever client hands it on."""
-    assert told(arguments, given, False) == News("gained", LEASE)
+def test_clients_report_the_same_lease(arguments: tuple[str, ...], given: dict[str, str]) -> None:
+    """One answer of a server gives one lease, whichever client reports it."""
+    assert parse_event(arguments, given, False) == LeaseEvent("gained", LEASE)
 
 
 @pytest.mark.parametrize("event", ["bound", "renew"])
-def test_udhcpc_gains(event: str) -> None:
-    """The first lease, and each renewal."""
-    assert told([event], UDHCPC, False).lease == LEASE
+def test_udhcpc_events_that_grant_a_lease(event: str) -> None:
+    """The first lease and each renewal."""
+    assert parse_event([event], UDHCPC, False).lease == LEASE
 
 
 @pytest.mark.parametrize("reason", ["BOUND", "RENEW", "REBIND", "REBOOT"])
-def test_others_gain(reason: str) -> None:
-    """The first lease, each renewal, and one that a client remembered."""
-    assert told([], {**DHCLIENT, "reason": reason}, False).lease == LEASE
+def test_dhclient_reasons_that_grant_a_lease(reason: str) -> None:
+    """The first lease, each renewal, and a lease that the client remembered."""
+    assert parse_event([], {**DHCLIENT, "reason": reason}, False).lease == LEASE
 
 
 @pytest.mark.parametrize("reason", ["EXPIRE", "RELEASE", "NAK"])
-def test_others_lose(reason: str) -> None:
-    """Whatever else they tell."""
-    assert told([], {**DHCPCD, "reason": reason}, False) == News("lost")
+def test_dhcpcd_reasons_that_end_a_lease(reason: str) -> None:
+    """Whatever else the environment contains."""
+    assert parse_event([], {**DHCPCD, "reason": reason}, False) == LeaseEvent("lost")
 
 
-def test_nak_loses() -> None:
-    """The server says that it is not so any more."""
-    assert told(["nak"], {"interface": "ve1"}, False) == News("lost")
+def test_nak_ends_a_lease() -> None:
+    """The server refuses to renew it."""
+    assert parse_event(["nak"], {"interface": "ve1"}, False) == LeaseEvent("lost")
 
 
-def test_client_that_starts_takes_nothing() -> None:
-    """udhcpc says deconfig when it starts and when a lease is over: the time tells the one from the other."""
-    assert told(["deconfig"], {"interface": "ve1"}, expired=False) == News("nothing")
-    assert told(["deconfig"], {"interface": "ve1"}, expired=True) == News("lost")
-    assert told(["leasefail"], {"interface": "ve1"}, expired=False) == News("nothing")
-    assert told(["leasefail"], {"interface": "ve1"}, expired=True) == News("lost")
+def test_starting_client_keeps_a_valid_lease() -> None:
+    """udhcpc reports deconfig when it starts and when a lease expires: only the time distinguishes them."""
+    assert parse_event(["deconfig"], {"interface": "ve1"}, expired=False) == LeaseEvent("nothing")
+    assert parse_event(["deconfig"], {"interface": "ve1"}, expired=True) == LeaseEvent("lost")
+    assert parse_event(["leasefail"], {"interface": "ve1"}, expired=False) == LeaseEvent("nothing")
+    assert parse_event(["leasefail"], {"interface": "ve1"}, expired=True) == LeaseEvent("lost")
 
 
 @pytest.mark.parametrize("event", ["PREINIT", "CARRIER", "TIMEOUT", ""])
-def test_other_events_are_no_news(event: str) -> None:
-    """Nothing is gained and nothing lost."""
-    assert told([], {"reason": event}, True) == News("nothing")
-    assert told(["unheard-of"], {}, True) == News("nothing")
+def test_other_events_change_nothing(event: str) -> None:
+    """The lease is unchanged."""
+    assert parse_event([], {"reason": event}, True) == LeaseEvent("nothing")
+    assert parse_event(["unheard-of"], {}, True) == LeaseEvent("nothing")
 
 
-def test_what_cannot_be_news() -> None:
-    """A client that starts, that ends, or that sees a carrier."""
+def test_events_that_cannot_change_the_lease() -> None:
+    """A client starts, ends, or detects a carrier."""
     for reason in ("PREINIT", "CARRIER", "NOCARRIER", "STOP", "STOPPED", "TIMEOUT"):
-        assert not matters([], {**DHCPCD, "reason": reason})
-        assert told([], {**DHCPCD, "reason": reason}, True) == News("nothing")
+        assert not is_lease_event([], {**DHCPCD, "reason": reason})
+        assert parse_event([], {**DHCPCD, "reason": reason}, True) == LeaseEvent("nothing")
     for reason in ("BOUND", "RENEW", "EXPIRE", "NAK", "FAIL"):
-        assert matters([], {**DHCPCD, "reason": reason})
-    assert matters(["deconfig"], {})
-    assert not matters(["unheard-of"], {})
+        assert is_lease_event([], {**DHCPCD, "reason": reason})
+    assert is_lease_event(["deconfig"], {})
+    assert not is_lease_event(["unheard-of"], {})
 
 
-def test_routers_count_only_without_classless_routes() -> None:
-    """RFC 3442; and of several routers only the first."""
+def test_routers_without_classless_routes() -> None:
+    """RFC 3442: only then they are used, and of several only the first."""
     plain = {name: value for name, value in UDHCPC.items() if name != "staticroutes"}
-    lease = told(["bound"], {**plain, "router": "192.0.2.1 192.0.2.254"}, False).lease
+    lease = parse_event(["bound"], {**plain, "router": "192.0.2.1 192.0.2.254"}, False).lease
     assert lease is not None
     assert (lease.routers, lease.routes) == (("192.0.2.1", "192.0.2.254"), ())
-    assert lease.ways == (("0.0.0.0/0", "192.0.2.1"),)
-    assert LEASE.ways == ROUTES
+    assert lease.effective_routes == (("0.0.0.0/0", "192.0.2.1"),)
+    assert LEASE.effective_routes == ROUTES
 
 
-def test_routes_that_udhcpc_was_not_built_for() -> None:
-    """Come as the octets of the option."""
+def test_udhcpc_without_support_for_classless_routes() -> None:
+    """It passes the octets of the option."""
     plain = {name: value for name, value in UDHCPC.items() if name != "staticroutes"}
     octets = "18c63364c0000209" + "00c0000201" + "19cb00710000000000"
     for name in ("opt121", "opt249"):
-        assert told(["bound"], {**plain, name: octets}, False).lease == LEASE
-    lease = told(["bound"], {**UDHCPC, "opt249": "00c0000209"}, False).lease
+        assert parse_event(["bound"], {**plain, name: octets}, False).lease == LEASE
+    lease = parse_event(["bound"], {**UDHCPC, "opt249": "00c0000209"}, False).lease
     assert lease == LEASE  # what is not of the standard does not count beside what is
 
 
-def test_dhclient_with_the_other_name() -> None:
-    """Where its configuration calls option 121 as dhcpcd does."""
+def test_dhclient_with_the_name_of_dhcpcd() -> None:
+    """Its configuration may give option 121 the name that dhcpcd uses."""
     renamed = {**DHCLIENT, "new_classless_static_routes": DHCLIENT["new_rfc3442_classless_static_routes"]}
     del renamed["new_rfc3442_classless_static_routes"]
-    assert told([], renamed, False).lease == LEASE
+    assert parse_event([], renamed, False).lease == LEASE
 
 
 @pytest.mark.parametrize(
@@ -167,17 +166,17 @@ def test_dhclient_with_the_other_name() -> None:
         (32, "10 1 2 3", "10.1.2.3/32"),
     ],
 )
-def test_length_says_how_many_octets(length: int, octets: str, destination: str) -> None:
+def test_octets_of_a_classless_route(length: int, octets: str, destination: str) -> None:
     """As in the examples of RFC 3442."""
     given = {**DHCLIENT, "new_rfc3442_classless_static_routes": f"{length} {octets} 192 0 2 9"}
-    lease = told([], given, False).lease
+    lease = parse_event([], given, False).lease
     assert lease is not None
     assert lease.routes == ((destination, "192.0.2.9"),)
 
 
-def test_bits_behind_the_length_are_dropped() -> None:
-    """Servers send them, and the kernel would refuse them."""
-    lease = told(["bound"], {**UDHCPC, "staticroutes": "198.51.100.77/24 192.0.2.9"}, False).lease
+def test_host_bits_of_a_route_are_cleared() -> None:
+    """Servers send them, and the kernel would reject them."""
+    lease = parse_event(["bound"], {**UDHCPC, "staticroutes": "198.51.100.77/24 192.0.2.9"}, False).lease
     assert lease is not None
     assert lease.routes == (("198.51.100.0/24", "192.0.2.9"),)
 
@@ -194,7 +193,7 @@ def test_bits_behind_the_length_are_dropped() -> None:
 )
 def test_prefix_length(changes: dict[str, str], length: int) -> None:
     """As a number, as a mask, or not at all."""
-    lease = told(["bound"], {**UDHCPC, **changes}, False).lease
+    lease = parse_event(["bound"], {**UDHCPC, **changes}, False).lease
     assert lease is not None
     assert lease.prefix_length == length
 
@@ -204,7 +203,7 @@ def test_prefix_length(changes: dict[str, str], length: int) -> None:
 )
 def test_lease_time(text: str, seconds: int) -> None:
     """Infinity is a number of its own."""
-    lease = told(["bound"], {**UDHCPC, "lease": text}, False).lease
+    lease = parse_event(["bound"], {**UDHCPC, "lease": text}, False).lease
     assert lease is not None
     assert lease.seconds == seconds
 
@@ -212,51 +211,54 @@ def test_lease_time(text: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"ip": ""}, "'' is no IPv4 address"),
-        ({"ip": "192.0.2"}, "'192.0.2' is no IPv4 address"),
-        ({"mask": "33"}, "'33' is no IPv4 address"),
-        ({"mask": "", "subnet": "255.0.255.0"}, "'255.0.255.0' is no network mask"),
-        ({"router": "$(reboot)"}, "'$(reboot)' is no IPv4 address"),
-        ({"dns": "2001:db8::1"}, "'2001:db8::1' is no IPv4 address"),
-        ({"staticroutes": "198.51.100.0/24"}, "the routes '198.51.100.0/24' are no pairs of a destination and a gateway"),
-        ({"staticroutes": "", "opt121": "18xx33"}, "'18xx33' are no bytes"),
-        ({"staticroutes": "", "opt121": "18c633"}, "the routes 18 c6 33 end in the middle of one"),
-        ({"staticroutes": "", "opt121": "21c6336400c0000209"}, "the routes 21 c6 33 64 00 c0 00 02 09 end in the middle of one"),
-        ({"lease": "-1"}, "'-1' is no number up to 4294967295"),
+        ({"ip": ""}, "'' is not an IPv4 address"),
+        ({"ip": "192.0.2"}, "'192.0.2' is not an IPv4 address"),
+        ({"mask": "33"}, "'33' is not an IPv4 address"),
+        ({"mask": "", "subnet": "255.0.255.0"}, "'255.0.255.0' is not a network mask"),
+        ({"router": "$(reboot)"}, "'$(reboot)' is not an IPv4 address"),
+        ({"dns": "2001:db8::1"}, "'2001:db8::1' is not an IPv4 address"),
+        ({"staticroutes": "198.51.100.0/24"}, "the routes '198.51.100.0/24' are not pairs of a destination and a gateway"),
+        ({"staticroutes": "", "opt121": "18xx33"}, "'18xx33' is not a sequence of octets"),
+        ({"staticroutes": "", "opt121": "18c633"}, "the routes 18 c6 33 are truncated, or have an invalid prefix length"),
+        (
+            {"staticroutes": "", "opt121": "21c6336400c0000209"},
+            "the routes 21 c6 33 64 00 c0 00 02 09 are truncated, or have an invalid prefix length",
+        ),
+        ({"lease": "-1"}, "'-1' is not a number up to 4294967295"),
     ],
 )
-def test_what_is_no_lease(changes: dict[str, str], sentence: str) -> None:
-    """A server says what it likes: the sentence is for the log, and nothing is done."""
+def test_malformed_lease(changes: dict[str, str], sentence: str) -> None:
+    """A server may send anything: the error is logged, and nothing is changed."""
     with pytest.raises(InvalidValue) as caught:
-        told(["bound"], {**UDHCPC, **changes}, False)
+        parse_event(["bound"], {**UDHCPC, **changes}, False)
     assert str(caught.value) == sentence
 
 
-def test_domain_is_made_of_names() -> None:
+def test_domain_has_only_characters_of_names() -> None:
     """Whatever a server sends."""
-    lease = told(["bound"], {**UDHCPC, "domain": "example.org; `reboot`\n$x"}, False).lease
+    lease = parse_event(["bound"], {**UDHCPC, "domain": "example.org; `reboot`\n$x"}, False).lease
     assert lease is not None
     assert lease.domain == "example.org reboot x"
 
 
-def test_same_but_for_the_time() -> None:
-    """So is each renewal."""
-    other = told(["renew"], {**UDHCPC, "lease": "90"}, False).lease
+def test_lease_that_differs_in_time_only() -> None:
+    """Each renewal does."""
+    other = parse_event(["renew"], {**UDHCPC, "lease": "90"}, False).lease
     assert other is not None
     assert other != LEASE
     assert other.same_as(LEASE)
     assert not LEASE.same_as(None)
     for changes in ({"ip": "192.0.2.165"}, {"mask": "25"}, {"staticroutes": ""}, {"dns": ""}, {"serverid": "192.0.2.2"}):
-        changed = told(["renew"], {**UDHCPC, **changes}, False).lease
+        changed = parse_event(["renew"], {**UDHCPC, **changes}, False).lease
         assert changed is not None
         assert not changed.same_as(LEASE)
 
 
-def test_saved_and_restored() -> None:
-    """By way of a file."""
-    assert restored(json.loads(json.dumps(saved(LEASE)))) == LEASE
-    assert restored(json.loads(json.dumps(saved(None)))) is None
-    assert restored({**saved(LEASE), "of_a_later_release": 1}) is None
+def test_json_form() -> None:
+    """A lease survives a file; one with fields of a later release is ignored."""
+    assert lease_from_json(json.loads(json.dumps(lease_to_json(LEASE)))) == LEASE
+    assert lease_from_json(json.loads(json.dumps(lease_to_json(None)))) is None
+    assert lease_from_json({**lease_to_json(LEASE), "of_a_later_release": 1}) is None
 
 
 NETWORKD = """\
@@ -288,16 +290,16 @@ CLIENTID=0100163e111101
         ("4294967295", FOREVER),
     ],
 )
-def test_networkd_has_it_in_a_file(lifetime: str, seconds: int) -> None:
-    """Numbers in earlier releases, words in later ones."""
+def test_lease_file_of_networkd(lifetime: str, seconds: int) -> None:
+    """Earlier releases write the lifetime as a number, later ones in words."""
     routes = (("10.0.0.0/8", "192.0.2.9"), ("0.0.0.0/0", "192.0.2.1"))
     dns, routers = ("192.0.2.53", "192.0.2.54"), ("192.0.2.1", "192.0.2.2")
     expected = Lease("192.0.2.133", 24, routers, routes, dns, "example.org", "192.0.2.1", seconds)
-    assert told_by_networkd(NETWORKD.format(lifetime)) == expected
+    assert parse_networkd_lease(NETWORKD.format(lifetime)) == expected
 
 
 @pytest.mark.parametrize("text", ["", "ADDRESS=\n", "ADDRESS=192.0.2.300\nNETMASK=255.255.255.0\n"])
-def test_what_is_no_lease_of_networkd(text: str) -> None:
-    """It says so."""
+def test_malformed_lease_of_networkd(text: str) -> None:
+    """The error names the value."""
     with pytest.raises(InvalidValue):
-        told_by_networkd(text)
+        parse_networkd_lease(text)

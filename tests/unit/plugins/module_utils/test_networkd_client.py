@@ -19,8 +19,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._net
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, saved
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_to_json
 
 PLAIN = Dhcp4(True, "mac", source_routing=SourceRouting(105, 1105))
 IPV6 = {"disable_ipv6": 0, "addr_gen_mode": 0, "accept_ra": 1}
@@ -171,7 +172,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def known(**changes: Any) -> dict[str, Any]:
     """What is known of a client that has the lease."""
-    found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": saved(LEASE), "settled": True}
+    found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": lease_to_json(LEASE), "settled": True}
     return {**found, "former": [], **changes}
 
 
