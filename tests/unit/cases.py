@@ -1,24 +1,25 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The planner cases: a behaviour is a few lines of YAML, written as a user writes a task.
+"""The planner cases: a behavior is a few lines of YAML, written as a user writes a task.
 
-Each file of plan_cases is a mapping of what a case shows to the case, which has
+Each file of plan_cases maps titles to cases. A case has
 
-current:     what is there, a list per kind. An entry is a name or the options of that kind, and `carrier: false` or
-             `ethernet: false` for what is no option. A macvlan is down and the rest is up, with an MTU of 1500, unless written;
-             null is not known. A veth is written with its peer, which has options as well; a port has what it is given, and
-             for the rest what a new port has. `settings` has the values of `all` and `default`, `sysctls` all those of a link.
-             `addresses` of a link are texts, or `ip` and what the kernel says besides (flags, protocol, valid, client...); those
-             of IPv6 are settled. `routes` and `rules` are those of the modules, with `protocol`, `plain`, `hops`. The routes that
-             the kernel makes with addresses, and its own rules, are there by themselves. `clients` are DHCP clients, each with
-             `link`, `source_routing`, the options of dhcp4, and `lease`, `former`, `seconds_left`, `is_running`, `matches_link`.
+current:     the current state, a list per kind. An entry is a name or the options of that kind, with `carrier: false` or
+             `ethernet: false` besides. A macvlan is down and any other link is up, with an MTU of 1500, unless the entry says
+             otherwise; null is unknown. A veth has its peer with its options; a bridge port has the defaults of a new port
+             where it has no value. `settings` has the sysctls of `all` and `default`, `sysctls` all those of a link.
+             `addresses` of a link are texts, or `ip` with what the kernel reports (flags, protocol, valid, client...); IPv6
+             addresses have passed duplicate address detection. `routes` and `rules` have the options of the modules, and
+             `protocol`, `plain`, `hops`. The routes that the kernel adds with addresses, and its own rules, need no entry.
+             `clients` are DHCP clients with `link`, `source_routing`, the options of dhcp4, and `lease`, `former`,
+             `seconds_left`, `is_running`, `matches_link`.
 desired:     the options of a topology task
 plan:        the operations, as sentences
-refused:     or why the kernel would not do it, the whole sentence
-invalid:     or what is wrong with the task itself
-warnings:    sentences that go with a plan; none when left out
-after:       attributes of links that the plan leads to, where the sentences do not say them
+refused:     instead of a plan: the error for what the kernel would not do
+invalid:     instead of a plan: the error in the task itself
+warnings:    the warnings of the plan; none if omitted
+after:       attributes of links after the plan, where the operations do not name them
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
 FOLDER = Path(__file__).parent / "plugins" / "module_utils" / "plan_cases"
-OTHERS = ("sysctls", "settings", "routes", "rules", "clients")  # of `current`, what is no kind of link
+OTHERS = ("sysctls", "settings", "routes", "rules", "clients")  # keys of `current` that are not kinds of links
 KEYS = {"current", "desired", "plan", "refused", "invalid", "warnings", "after"}
-# What the kernel chooses where the table says nothing of a new link.
+# What the kernel chooses for a new link where the table has no initial value.
 _CHOSEN: Mapping[str, Mapping[str, Any]] = {
     "bridge": {"vlan_filtering": False, "vlan_default_pvid": 1},
     "veth": {"num_tx_queues": 2, "num_rx_queues": 2},
@@ -62,7 +63,7 @@ OUTCOMES = ("plan", "refused", "invalid")
 
 @dataclass(frozen=True)
 class Case:
-    """One behaviour of the planner; `outcome` is one of OUTCOMES, `expected` what stands under it."""
+    """One behavior of the planner; outcome: one of OUTCOMES; expected: its value."""
 
     current: Mapping[str, Any]
     desired: Mapping[str, Any]
@@ -72,26 +73,26 @@ class Case:
     after: Mapping[str, Mapping[str, Any]]
 
     def items(self) -> tuple[Desired, ...]:
-        """What the task says, read as the module reads it."""
+        """The desired state, read as the module reads it."""
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
         items = desired_topology(validated.validated_parameters)
         return tuple(self._resolved(item) for item in items)
 
     def _resolved(self, item: Desired) -> Desired:
-        """As the gateway resolves it."""
+        """The item as the gateway resolves it."""
         item = replace(item, key=_resolved(item.key))
         if isinstance(item, DesiredLink):
             item = replace(item, client=self._client_of(item))
         return item
 
     def _client_of(self, item: DesiredLink) -> str | None:
-        """What the gateway would say: that which serves the link."""
+        """The client program that the gateway would find: the one that is running."""
         entries = [entry for entry in self.current.get("clients", ()) if entry["link"] == item.key.name]
         return entries[0].get("client") if entries and item.dhcp4 is not None else None
 
     def state(self) -> State:
-        """What is there."""
+        """The current state."""
         kinds = {name: them for name, them in self.current.items() if name not in OTHERS}
         entries = [(kind, {"name": it} if isinstance(it, str) else it) for kind, them in kinds.items() for it in them]
         ends = [end for entry in entries for end in _ends(*entry)]
@@ -117,7 +118,7 @@ class Case:
 
 
 def load() -> dict[str, Case]:
-    """All cases, by `file: what it shows`."""
+    """All cases, by `file: title`."""
     return {
         f"{path.stem}: {title}": read(case)
         for path in sorted(FOLDER.glob("*.yml"))
@@ -126,7 +127,7 @@ def load() -> dict[str, Case]:
 
 
 def read(case: Mapping[str, Any]) -> Case:
-    """One case; a key that is not known, or more than one outcome, is a mistake in it."""
+    """One case; an unknown key, or more than one outcome, is an error."""
     (outcome,) = (name for name in OUTCOMES if name in case)
     assert case.keys() <= KEYS, case.keys() - KEYS
     return Case(
@@ -155,7 +156,7 @@ def _client(link: str, **entry: Any) -> Client:
 
 
 def _lease(text: str) -> Lease:
-    """`192.0.2.7/24 via 192.0.2.1`, and after it more of them as `10.0.0.0/8 via 192.0.2.9`, for option 121."""
+    """`192.0.2.7/24 via 192.0.2.1`, then further routes such as `10.0.0.0/8 via 192.0.2.9` (option 121)."""
     (own, _via, router), *others = (part.split() for part in text.split(", "))
     ip, _slash, length = own.partition("/")
     ways = tuple((destination, gateway) for destination, _via, gateway in others)
@@ -163,12 +164,12 @@ def _lease(text: str) -> Lease:
 
 
 def _resolved(key: Any) -> Any:
-    """With a number for the one name of a table that is the same everywhere."""
+    """The key with the number of the table main, whose name is the same on every host."""
     return replace(key, table=MAIN_TABLE) if getattr(key, "table", None) == "main" else key
 
 
 def _ends(kind: str, entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """A pair is two links, each with the key of the other; anything else is one."""
+    """A pair is two links, each with the key of the other; any other entry is one link."""
     if kind != "veth" or not isinstance(entry.get("peer"), dict):
         return [(kind, entry)]
     one, other = (LinkKey(end.get("netns", HERE), end["name"]) for end in (entry, entry["peer"]))
@@ -176,7 +177,7 @@ def _ends(kind: str, entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, A
 
 
 def _port(link: Link, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What it has as a port of a bridge: cost and state are up to the kernel."""
+    """The settings of a bridge port; the kernel chooses cost and state."""
     state = "forwarding" if link.carrier else "disabled"
     rows = kind_of(link.kind).port
     found = {**{row.name: row.initial for row in rows}, "cost": 2, "stp_state": state}
@@ -233,7 +234,7 @@ def _connected(links: Iterable[Link]) -> list[Route]:
 
 
 def _route(entry: Mapping[str, Any]) -> Route:
-    """As the kernel would have it: with the type, scope and table that are not written."""
+    """The route as the kernel reports it: with type, scope and table, even if the entry omits them."""
     own = ("protocol", "plain", "hops")
     (item,) = desired_route({"table": "main", **{name: value for name, value in entry.items() if name not in own}})
     nowhere = entry.get("type", "unicast") != "unicast"

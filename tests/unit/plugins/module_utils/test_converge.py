@@ -58,12 +58,12 @@ ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
 
 # No kernel is in these states, or none that knows all that is asked of it.
 UNREAL = {
-    "update: a link whose lower device cannot be seen",
-    "update: an attribute that this kernel does not have is set, and verification will tell",
+    "update: a link whose lower device is not known",
+    "update: an attribute that this kernel lacks is set, and verification detects it",
 }
 CASES = load()
 # Where a route stands, no second one is put: of two that were deleted, only one can come back.
-TWO_ROUTES = "routes: delete both that stand there"
+TWO_ROUTES = "routes: delete both routes with one key"
 PLANNED = {title: case for title, case in CASES.items() if case.outcome == "plan" and title not in UNREAL}
 
 

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The planner, case by case: see cases.py for what a case is, and plan_cases for the cases."""
+"""The planner, case by case: cases.py says what a case is, and plan_cases has them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILING = {title: case for title, case in CASES.items() if case.outcome != "plan
 
 @pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
 def test_plan(case: Case) -> None:
-    """The sentences, the warnings, and what comes of it."""
+    """The operations, the warnings, and the predicted attributes."""
     found = plan(case.items(), case.state())
     assert [str(operation) for operation in found.operations] == case.expected
     assert list(found.warnings) == list(case.warnings)
@@ -42,15 +42,15 @@ def test_plan(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
-def test_nothing_is_left_to_do(case: Case) -> None:
-    """What is predicted is what was wanted: so says the planner itself."""
+def test_second_plan_is_empty(case: Case) -> None:
+    """The predicted state is the desired one, by the planner's own judgment."""
     items = case.items()
     assert plan(items, plan(items, case.state()).after).operations == ()
 
 
 @pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
-def test_inverses_lead_back(case: Case) -> None:
-    """Newest first, to what was there, as far as that can be known."""
+def test_inverses_restore_the_state(case: Case) -> None:
+    """In reverse order they lead to the former state, as far as that is known."""
     before = case.state()
     found = plan(case.items(), before)
     state = found.after.copy()
@@ -67,12 +67,12 @@ def test_inverses_lead_back(case: Case) -> None:
     assert different(before, state, frozenset(unknown)) == []
     assert state.clients == before.clients
     passing = any(isinstance(operation, (WaitForAddresses, RestoreContents)) for operation in found.operations)
-    if not found.at_risk and not passing:  # what is lost, if only for a moment, the loop restores
+    if not found.at_risk and not passing:  # contents that are lost, if only for a moment, are restored by the loop
         assert routed_differently(before, state) == []
 
 
 def test_client_of_a_namespace_that_others_deleted() -> None:
-    """It lives on there, with nobody else to end it."""
+    """The plan stops it, because nothing else would."""
     lease = Lease("192.0.2.7", 24, ("192.0.2.1",))
     key, options = ClientKey(LinkKey("blue", "mv0")), Dhcp4(source_routing=SourceRouting(105, 1105))
     client = Client(key, options, lease, is_running=False, matches_link=False)
@@ -82,7 +82,7 @@ def test_client_of_a_namespace_that_others_deleted() -> None:
 
 @pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)
 def test_planning_changes_nothing(case: Case) -> None:
-    """Neither the state that it reads, nor the next plan."""
+    """The state that was observed is unchanged, and a second plan from it is the same."""
     state = case.state()
     before = list(state)
     first = plan(case.items(), state)
@@ -99,7 +99,7 @@ def test_no_plan(case: Case) -> None:
 
 
 def test_two_kinds_for_one_link() -> None:
-    """In one task a link is of one kind; an entry without a kind is about whatever is there."""
+    """A link has one kind in a task; an entry without a kind takes that of the other."""
     key = LinkKey(HERE, "mv0")
     one = DesiredLink(key, "macvlan", True, {"mtu": 1400}, origin="macvlan[0] (mv0)")
     view = DesiredLink(key, None, True, {"alias": "x"}, origin="link[0] (mv0)")
@@ -122,7 +122,7 @@ def test_two_kinds_for_one_link() -> None:
         {"plan": [], "desire": {}},
     ],
 )
-def test_mistake_in_a_case_is_seen(case: dict[str, object]) -> None:
-    """Or a behaviour would be shown by nothing."""
+def test_invalid_case_is_refused(case: dict[str, object]) -> None:
+    """Otherwise a case could pass without a check."""
     with pytest.raises((AssertionError, ValueError)):
         read(case)
