@@ -155,10 +155,9 @@ dhcp4:
       the unit C(patchbay-dhcp@LINK.service) restarts the program if it ends.
     - >-
       A lease adds its address only, with the lifetime that the server grants and without a route. The main table and the host name are
-      unchanged, and the resolver is too unless the task requests otherwise. With a routing table for the link, the routes of the lease are
-      added to that table, together with a rule for packets from the leased address and an unreachable default route, so that no packet
-      from the address leaves through another link. If the lease changes, the address, the routes and the rule change too. If the lease
-      expires, they are removed, and the client continues to request a lease.
+      unchanged, and the resolver is too unless the task requests otherwise. With C(source_routing), the routes of the lease are added to
+      the table of the link, together with a rule for packets from the leased address. If the lease changes, the address, the routes and
+      the rule change too. If the lease expires, they are removed, and the client continues to request a lease.
     - The client runs until the next boot, or also afterwards if the link is saved for the next boot.
     - >-
       If omitted, an existing client is unchanged. The client ends when its link is deleted, and is started again when the link is
@@ -231,8 +230,8 @@ dhcp4:
           refuses to renew a lease, networkd learns of the refusal after seven eighths of the lease time and only then requests another
           lease.
         - >-
-          The unit C(patchbay-leases.service) adds the rule for a lease of networkd and the unreachable default route, and changes them when
-          the lease changes. If the lease is lost, both are kept, so that no packet from the address leaves through another link.
+          The unit C(patchbay-leases.service) adds the rule for a lease of networkd, and changes the rule when the lease changes. If the lease
+          is lost, the rule is kept, so that no packet from the address leaves through another link.
         - >-
           C(dhclient) (Debian package C(isc-dhcp-client)) and C(dhcpcd) (C(dhcpcd-base)) send renewals along the route to the server in the
           main table, and thus with the MAC address and the IP address of another link. A switch that filters by MAC address drops these
