@@ -147,13 +147,13 @@ def _described(link: Link, item: Desired | None = None) -> dict[str, Any]:
     for row in kind_of(link.kind).attributes:
         value = link.get(row.name)
         if row.store is Store.PEER:
-            described["peer"] = {"name": value.name, "netns": value.netns or None} if value else None
+            described["peer"] = {"name": link.peer.name, "netns": link.peer.netns or None} if link.peer else None
         elif row.store is Store.SYSCTL:
-            if item is not None and "sysctls" in item.attributes:
-                described[row.name] = {key: (value or {}).get(key) for key in item.attributes["sysctls"]}
+            if isinstance(item, DesiredLink) and "sysctls" in item.attributes:
+                described[row.name] = {name: link.sysctls.get(name) for name in item.sysctls}
         elif row.store is Store.ADDRESS:
             if item is not None and "addresses" in item.attributes:
-                described[row.name] = row.type.returned(_declared(value or (), item))
+                described[row.name] = row.type.returned(_declared(link.addresses, item))
         elif row.name != "lower_device" and not (row.store is Store.PORT and value is None):  # None: not a bridge port
             described[row.name] = None if value is None else row.type.returned(value)
     if link.kind == "macvtap":
@@ -263,7 +263,7 @@ def _link_side(link: Link | None, names: set[str], item: Desired | None) -> dict
     for row in kind_of(link.kind).rows(dict.fromkeys(names)):
         value = link.get(row.name)
         if row.store is Store.ADDRESS and value:
-            value = _declared(value, item)
+            value = _declared(link.addresses, item)
         side[row.name] = str(value) if isinstance(value, LinkKey) else None if value is None else row.type.compared(value)
     return side
 

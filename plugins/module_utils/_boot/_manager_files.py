@@ -156,7 +156,7 @@ class Renderer:
             self._check(item)
         links = {item.key.name: ManagedLink(item) for item in items if isinstance(item, DesiredLink)}
         routes = [item for item in items if isinstance(item, DesiredRoute)]
-        for name in (route.attributes.get("link") for route in routes):
+        for name in (route.text("link") for route in routes):
             if name:
                 links.setdefault(name, ManagedLink(DesiredLink(LinkKey(HERE, name), None, True)))
         for route in routes:
@@ -182,7 +182,7 @@ class Renderer:
 
     def _link_of_route(self, route: DesiredRoute, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
         """The link that a route leaves by; of one without a link, the one of another route of its table."""
-        name = route.attributes.get("link") or self._link_of_table(route.key.table, links, routes)
+        name = route.text("link") or self._link_of_table(route.key.table, links, routes)
         if not name:
             raise self.refuse(
                 route.key,
@@ -194,9 +194,9 @@ class Renderer:
     def _link_of_rule(self, rule: DesiredRule, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
         """The link that a rule names, that has its address, or that has a route of its table."""
         hosts = {f"{one.ip}/{BITS[one.family]}": link.name for link in links.values() for one in link.link.addresses}
-        named = [rule.attributes.get(option, "") for option in ("iif", "oif")]
-        by_address = [hosts.get(rule.attributes.get(option, ""), "") for option in ("from", "to")]
-        by_table = self._link_of_table(rule.attributes.get("table"), links, routes)
+        named = [rule.text(option) or "" for option in ("iif", "oif")]
+        by_address = [hosts.get(rule.text(option) or "", "") for option in ("from", "to")]
+        by_table = self._link_of_table(rule.get("table"), links, routes)
         name = next((name for name in (*named, *by_address, by_table) if name in links), None)
         if name is None:
             raise self.refuse(
@@ -206,6 +206,6 @@ class Renderer:
             )
         return links[name]
 
-    def _link_of_table(self, table: Any, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> str | None:
-        names = (route.attributes.get("link") for route in routes if route.key.table == table != MAIN_TABLE)
+    def _link_of_table(self, table: object, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> str | None:
+        names = (route.text("link") or "" for route in routes if route.key.table == table != MAIN_TABLE)
         return next((name for name in names if name in links), None)

@@ -193,7 +193,7 @@ def _namespaces(item: Desired) -> set[DesiredKey]:
 
 def _link_of(item: DesiredRoute) -> LinkKey | None:
     """The link that a route leaves by."""
-    name = item.attributes.get("link")
+    name = item.text("link")
     return LinkKey(item.key.netns, name) if name else None
 
 

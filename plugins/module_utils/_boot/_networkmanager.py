@@ -188,7 +188,7 @@ class _NetworkManagerRenderer(Renderer):
         without_route = [address for address in addresses if address.flags & NOPREFIXROUTE]
         if not without_route:
             return MAIN_TABLE
-        declared = {_network_of_route(route): route.key.table for route in routes}
+        declared = {_network_of_route(route): route.key.table_number for route in routes}
         tables = {declared.get(_network(one)) if one in without_route else MAIN_TABLE for one in addresses}
         table: int | None = tables.pop()
         if tables or table is None:

@@ -131,7 +131,7 @@ def awaited_links(items: Iterable[Desired]) -> set[str]:
             others.add(LinkKey(item.key.netns, item.controller or ""))
             (created if item.kind else others).add(item.key)
         elif isinstance(item, DesiredRoute):
-            others.add(LinkKey(item.key.netns, item.attributes.get("link") or ""))
+            others.add(LinkKey(item.key.netns, item.text("link") or ""))
     return {key.name for key in lower | (others - created) if key.netns == HERE} - {"", "lo"}
 
 
@@ -195,7 +195,7 @@ def _check_runs(backend: str, declared: Iterable[Desired], merged: Merged) -> No
 
 def _is_about(item: Desired, key: DesiredKey) -> bool:
     """Whether a manager cannot express a declaration because it cannot express the object with this key."""
-    is_route_of_link = isinstance(item, DesiredRoute) and LinkKey(item.key.netns, item.attributes.get("link") or "") == key
+    is_route_of_link = isinstance(item, DesiredRoute) and LinkKey(item.key.netns, item.text("link") or "") == key
     return item.key == key or peer_of(item) == key or is_route_of_link
 
 

@@ -30,8 +30,8 @@ def initial_scope(desired: Sequence[Desired], links_with_client: Collection[Link
     """
     desired_links = [item for item in desired if isinstance(item, DesiredLink)]
     links = {item.key for item in desired_links}
-    links |= {item.attributes[name] for item in desired_links for name in ("lower_device", "peer") if item.attributes.get(name)}
-    sysctls = {item.key: frozenset(item.attributes["sysctls"]) for item in desired_links if item.sysctls}
+    links |= {key for item in desired_links for key in (item.lower_device, item.peer) if key is not None}
+    sysctls = {item.key: frozenset(item.sysctls) for item in desired_links if item.sysctls}
     for item in desired_links:
         if any(address.family == 6 for address in item.addresses):
             sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}

@@ -41,7 +41,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
     DesiredRule,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
@@ -90,7 +90,7 @@ def start_client(kernel: Kernel, request: StartClient) -> None:
     """Start a DHCP client for a link as it is now."""
     key = request.client.key.link
     namespace, index = kernel.namespace(key.netns), kernel.index(key)
-    address = kernel.link_by_index(key.netns, index).attributes.get("address")
+    address = AttributeView(kernel.link_by_index(key.netns, index).attributes).address
     link = clients.ServedLink(key.netns, key.name, namespace.identity, index, address)
     with _foreign_routing_kept(kernel, key, request.client.options.client == NETWORKD):
         clients.start(request.client, link)

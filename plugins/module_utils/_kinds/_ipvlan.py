@@ -25,7 +25,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     netdev_setting,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Choice
 
 _SIBLINGS = ("ipvlan", "ipvtap")
@@ -47,7 +47,7 @@ def _check_address(case: Situation) -> None:
 
 
 def _check_no_bridge_port(case: Situation) -> None:
-    name = case.changed.get("controller")
+    name = AttributeView(case.changed).controller
     controller = case.state.get(LinkKey(case.key.netns, name)) if name else None
     if controller is not None and case.kind_of(controller.kind).has_ports:
         raise Refused(

@@ -10,11 +10,11 @@ code, and one without such a statement cannot be merged at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from enum import Enum
 from functools import partial, reduce
 from itertools import combinations
-from typing import ClassVar, TypeVar, Union
+from typing import ClassVar, Protocol, TypeVar, Union
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
@@ -23,6 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     LinkAttributes,
     LinkKey,
     NetnsKey,
+    TypedAttributes,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
@@ -103,7 +104,7 @@ class DesiredNetns:
 
 
 @dataclass(frozen=True)
-class DesiredRoute:
+class DesiredRoute(TypedAttributes):
     """A route as it is to be; `attributes` are those that were set, in normal form."""
 
     kind: ClassVar[str] = "route"
@@ -116,7 +117,7 @@ class DesiredRoute:
 
 
 @dataclass(frozen=True)
-class DesiredRule:
+class DesiredRule(TypedAttributes):
     """A policy rule as it is to be; what `attributes` do not name is no part of it."""
 
     kind: ClassVar[str] = "rule"
@@ -133,8 +134,14 @@ DesiredKey = Union[LinkKey, NetnsKey, RouteKey, RuleKey]
 Describe = Callable[[str, str, object], str]  # kind, name of an attribute, value -> the value in the words of its option
 
 _OPTIONS = {"present": "state", "wait_lease": "dhcp4.wait"}  # options whose names are not those of the fields
-_Fields = TypeVar("_Fields", bound=Union[Desired, LinkPolicy])
 _Resolve = Callable[[str, object, object], object]  # name, first value, second value -> the value that counts
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Field[object]]]
+
+
+_Fields = TypeVar("_Fields", bound=_Dataclass)
 
 
 def writes_host_files(item: Desired) -> bool:
@@ -164,8 +171,7 @@ def overlay(earlier: Desired, later: Desired) -> Desired:
 def _merged(first: _Fields, second: _Fields, resolve: _Resolve) -> _Fields:
     """Two objects of one type, field by field; resolve: what to do with two values that differ."""
     values = {one.name: _value(one.metadata[_RULE], one.name, first, second, resolve) for one in fields(first)}
-    make: Callable[..., _Fields] = type(first)
-    return make(**values)
+    return replace(first, **values)
 
 
 def _value(rule: MergeRule, name: str, first: object, second: object, resolve: _Resolve) -> object:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 HERE = ""  # the network namespace that the task runs in, wherever a namespace is named
 
 PHYSICAL = "physical"  # the kind of a link for which the kernel names none
 
-Attributes = Mapping[str, Any]  # option name -> normal form; a missing name: not managed (desired) or not known (current)
+Attributes = Mapping[str, object]  # option name -> normal form; a missing name: not managed (desired) or not known (current)
 
 
 @dataclass(frozen=True, order=True)
@@ -94,17 +94,17 @@ class TypedAttributes:
 
     attributes: Attributes
 
-    def get(self, name: str) -> Any:
+    def get(self, name: str) -> object:
         """The value of an attribute."""
         return self.attributes.get(name)
 
     def text(self, name: str) -> str | None:
         """The value of an attribute that is a text."""
-        return _typed(str, self.attributes.get(name))
+        return typed(str, self.attributes.get(name))
 
     def number(self, name: str) -> int | None:
         """The value of an attribute that is a number."""
-        return _typed(int, self.attributes.get(name))
+        return typed(int, self.attributes.get(name))
 
 
 class LinkAttributes(TypedAttributes):
@@ -118,7 +118,7 @@ class LinkAttributes(TypedAttributes):
     @property
     def addresses(self) -> tuple[Address, ...]:
         """The IP addresses; none when they are not known or not managed."""
-        found: tuple[Address, ...] | None = _typed(tuple, self.attributes.get("addresses"))
+        found: tuple[Address, ...] | None = typed(tuple, self.attributes.get("addresses"))
         return found or ()
 
     @property
@@ -129,7 +129,7 @@ class LinkAttributes(TypedAttributes):
     @property
     def altnames(self) -> tuple[str, ...]:
         """The alternative names; none when they are not known or not managed."""
-        found: tuple[str, ...] | None = _typed(tuple, self.attributes.get("altnames"))
+        found: tuple[str, ...] | None = typed(tuple, self.attributes.get("altnames"))
         return found or ()
 
     @property
@@ -140,7 +140,7 @@ class LinkAttributes(TypedAttributes):
     @property
     def lower_device(self) -> LinkKey | None:
         """The link that this one sits on."""
-        return _typed(LinkKey, self.attributes.get("lower_device"))
+        return typed(LinkKey, self.attributes.get("lower_device"))
 
     @property
     def mode(self) -> str | None:
@@ -155,12 +155,12 @@ class LinkAttributes(TypedAttributes):
     @property
     def peer(self) -> LinkKey | None:
         """The other end of a veth pair."""
-        return _typed(LinkKey, self.attributes.get("peer"))
+        return typed(LinkKey, self.attributes.get("peer"))
 
     @property
     def sysctls(self) -> Mapping[str, int]:
         """The settings of this link below net.ipv4.conf and net.ipv6.conf; none when they are not known or not managed."""
-        found: Mapping[str, int] | None = _typed(dict, self.attributes.get("sysctls"))
+        found: Mapping[str, int] | None = typed(dict, self.attributes.get("sysctls"))
         return found or {}
 
 
@@ -174,7 +174,7 @@ class AttributeView(LinkAttributes):
 _Value = TypeVar("_Value")
 
 
-def _typed(type_: type[_Value], value: object) -> _Value | None:
+def typed(type_: type[_Value], value: object) -> _Value | None:
     """The value; TypeError for one of another type, which only a fault of ours can bring here."""
     if value is not None and not isinstance(value, type_):
         raise TypeError(f"{value!r} is no {type_.__name__}")

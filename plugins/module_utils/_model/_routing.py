@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
@@ -32,11 +31,16 @@ class RouteKey:
     """
 
     netns: str
-    table: Any
+    table: int | str
     family: int
     destination: str
     metric: int
     tos: int = 0
+
+    @property
+    def table_number(self) -> int:
+        """The number of the table; ValueError for a name, which the gateway resolves first."""
+        return int(self.table)
 
     def __str__(self) -> str:
         words = [f"route to {self.destination}"]
@@ -60,7 +64,7 @@ class RulePriority:
 
 LOOKUP = "lookup"  # the action of a rule that names a table
 ACTION = ("action", "table", "suppress_prefix_length")  # what a rule does with a packet; all else selects packets
-Selectors = tuple[tuple[str, Any], ...]
+Selectors = tuple[tuple[str, object], ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def selectors_of(attributes: Attributes) -> Selectors:
     """The selectors among the attributes of a rule; a network of all addresses selects nothing."""
     return tuple(
         (name, value)
-        for name, value in sorted(attributes.items())
+        for name, value in sorted(attributes.items(), key=lambda item: item[0])
         if name not in ACTION and not (name in ("from", "to") and str(value).endswith("/0"))
     )
 

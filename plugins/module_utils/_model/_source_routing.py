@@ -5,17 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, TypedAttributes
 
 LAST_METRIC = 4278198272  # of the unreachable default route: behind every route that a table may have
 
 
 @dataclass(frozen=True)
-class SourceRoute:
+class SourceRoute(TypedAttributes):
     """A further route of the table: its key without the table, and its attributes without the link."""
 
     destination: str
@@ -32,7 +30,7 @@ class SourceRouting:
     networks of the addresses are reached by the main table as well.
     """
 
-    table: Any = None  # a name only before the gateway has resolved it
+    table: int | str | None = None  # a name only before the gateway has resolved it
     rule_priority: int = 0
     gateways: tuple[str, ...] = ()
     routes: tuple[SourceRoute, ...] = ()
@@ -40,16 +38,3 @@ class SourceRouting:
 
     def __str__(self) -> str:
         return "none" if self.table is None else f"table {self.table}, rule_priority {self.rule_priority}"
-
-
-def recorded(routing: SourceRouting | None) -> dict[str, Any] | None:
-    """It, made of what JSON has: `from_record` reads it back."""
-    return None if routing is None else {**vars(routing), "routes": [dict(vars(route)) for route in routing.routes]}
-
-
-def from_record(record: Mapping[str, Any] | None) -> SourceRouting | None:
-    """What `recorded` made."""
-    if record is None:
-        return None
-    routing = SourceRouting(**record)
-    return replace(routing, gateways=tuple(routing.gateways), routes=tuple(SourceRoute(**route) for route in record["routes"]))

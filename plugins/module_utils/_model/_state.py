@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union
+from typing import TypeVar, Union, overload
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of, network
@@ -17,6 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     LinkKey,
     Netns,
     NetnsKey,
+    typed,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
     Route,
@@ -31,6 +32,7 @@ _Member = TypeVar("_Member")
 _Object = TypeVar("_Object")
 _Index = dict[_Value, dict[_Member, None]]
 Key = Union[LinkKey, NetnsKey, RouteKey, RuleKey, RulePriority, ClientKey]
+_Key = TypeVar("_Key", bound=Key)
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,8 @@ class State:
         self.rules: dict[RulePriority, tuple[Rule, ...]] = {}
         self.clients: dict[ClientKey, Client] = {client.key: client for client in clients}
         self.update({link.key: link for link in links})
-        self.update(_by_key(routes))
-        self.update(_by_key(rules))
+        self.update(_grouped(routes, lambda route: route.key))
+        self.update(_grouped(rules, lambda rule: rule.at))
 
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links.values())
@@ -122,21 +124,26 @@ class State:
         rules = (rule for same in self.rules.values() for rule in same)
         return State(self, self.sysctls, self.settings, self.namespaces.values(), routes, rules, self.clients.values())
 
-    def update(self, changes: Mapping[Any, Any]) -> None:
+    def update(self, changes: Mapping[_Key, object]) -> None:
         """Replace the objects of these keys, for routes and rules by a tuple; None deletes them."""
         for key, new in changes.items():
-            if isinstance(key, LinkKey):
-                self._index(self._links.get(key), add=False)
-                _put(self._links, key, new)
-                self._index(new, add=True)
-            elif isinstance(key, RouteKey):
-                self._index_routes(self.routes.get(key, ()), add=False)
-                _put(self.routes, key, new)
-                self._index_routes(new or (), add=True)
-            elif isinstance(key, ClientKey):
-                _put(self.clients, key, new)
-            else:
-                _put(self.rules if isinstance(key, RulePriority) else self.namespaces, key, new)
+            self._replace(key, new)
+
+    def _replace(self, key: Key, new: object) -> None:
+        if isinstance(key, LinkKey):
+            self._index(self._links.get(key), add=False)
+            _put(self._links, key, typed(Link, new))
+            self._index(self._links.get(key), add=True)
+        elif isinstance(key, RouteKey):
+            self._index_routes(self.routes.get(key, ()), add=False)
+            _put(self.routes, key, typed(tuple, new))
+            self._index_routes(self.routes.get(key, ()), add=True)
+        elif isinstance(key, RulePriority):
+            _put(self.rules, key, typed(tuple, new))
+        elif isinstance(key, ClientKey):
+            _put(self.clients, key, typed(Client, new))
+        elif isinstance(key, NetnsKey):
+            _put(self.namespaces, key, typed(Netns, new))
 
     def _index(self, link: Link | None, add: bool) -> None:
         if link is None:
@@ -186,7 +193,13 @@ class State:
         """The links of a namespace that have this IP address."""
         return list(self._by_ip.get((netns, ip), {}))
 
-    def at(self, key: RouteKey | RuleKey) -> tuple[Any, ...]:
+    @overload
+    def at(self, key: RouteKey) -> tuple[Route, ...]: ...
+
+    @overload
+    def at(self, key: RuleKey) -> tuple[Rule, ...]: ...
+
+    def at(self, key: RouteKey | RuleKey) -> tuple[Route, ...] | tuple[Rule, ...]:
         """The routes or rules that share a key, in the order of the kernel; none when there are none."""
         if isinstance(key, RouteKey):
             return self.routes.get(key, ())
@@ -237,9 +250,9 @@ def _note(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool
         members.pop(key, None)
 
 
-def _by_key(objects: Iterable[Any]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for one in objects:
-        key = one.at if isinstance(one, Rule) else one.key
-        found[key] = (*found.get(key, ()), one)
-    return found
+def _grouped(objects: Iterable[_Object], key_of: Callable[[_Object], _Value]) -> dict[_Value, tuple[_Object, ...]]:
+    """Objects by their keys, those with the same key in their order."""
+    groups: dict[_Value, tuple[_Object, ...]] = {}
+    for each in objects:
+        groups[key_of(each)] = (*groups.get(key_of(each), ()), each)
+    return groups

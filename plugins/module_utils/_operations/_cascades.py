@@ -83,7 +83,8 @@ def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
 
 def is_restarted(link: Link, changed: Attributes, state: State) -> bool:
     """Whether the kernel brings a link down and up again, because a VRF gets or loses it (drivers/net/vrf.c: cycle_netdev)."""
-    controllers = {link.get("controller") or "", changed.get("controller", link.get("controller")) or ""}
+    view = AttributeView(changed)
+    controllers = {link.controller or "", (view.controller if "controller" in changed else link.controller) or ""}
     found = [state.get(LinkKey(link.key.netns, name)) for name in controllers]
     return len(controllers) > 1 and link.admin_state == "up" and any(one is not None and one.kind == "vrf" for one in found)
 

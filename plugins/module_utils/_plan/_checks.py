@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NeedsRecreate, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import NewLink, Request, SetLink
 
@@ -143,7 +143,7 @@ def hint(request: Request, code: int) -> str:
     if hints:
         return hints[0]
     if isinstance(request, NewLink):
-        lower = attributes.get("lower_device")
+        lower = AttributeView(attributes).lower_device
         if code == errno.EOPNOTSUPP:
             return f"This kernel has no {request.kind}: try modprobe {kind.module or request.kind}"
         if code in kind.hints and lower is not None:

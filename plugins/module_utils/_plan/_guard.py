@@ -176,13 +176,13 @@ def route_towards(state: State, ip: str, source: str) -> Route | None:
     for rule in sorted(rules, key=lambda each: each.key.priority):
         if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
             continue
-        if not inside(source, rule.get("from") or DEFAULT[rule.key.family]):
+        if not inside(source, rule.text("from") or DEFAULT[rule.key.family]):
             continue
-        if not inside(ip, rule.get("to") or DEFAULT[rule.key.family]):
+        if not inside(ip, rule.text("to") or DEFAULT[rule.key.family]):
             continue
         if rule.get("action") in REJECTS:
             return None
-        suppressed = rule.get("suppress_prefix_length")
+        suppressed = rule.number("suppress_prefix_length")
         route = next((each for each in candidates if each.key.table == rule.get("table")), None)
         if route is None or route.get("type") == "throw":
             continue

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
@@ -123,7 +122,7 @@ def _lower_device(item: DesiredLink, current: Link | None, state: State) -> Link
     return state.get(item.lower_device or (current.lower_device if current else None))
 
 
-def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, Any]:
+def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, object]:
     """The desired attributes that the link does not have yet."""
     if current is None:
         return dict(item.attributes)
@@ -138,7 +137,7 @@ def _changed_attributes(item: DesiredLink, current: Link | None) -> dict[str, An
 def _create(case: Situation, context: Context) -> Iterator[Operation]:
     check(case)
     item, kind = case.desired, case.kind_name
-    peer = context.desired[item.attributes["peer"]] if item.peer else None
+    peer = context.desired[item.peer] if item.peer else None
     # One request creates both ends; the attributes of the other end that it cannot set follow when that end is planned.
     peer_attributes = None if peer is None else peer_creation_attributes(kind, peer.attributes)
     yield CreateLink(item.key, kind, item.attributes, peer_attributes=peer_attributes)

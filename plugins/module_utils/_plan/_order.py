@@ -24,9 +24,9 @@ def ordered_links(items: Sequence[DesiredLink], state: State) -> list[DesiredLin
         current = state.get(key)
         references = [item.lower_device or (current.lower_device if current else None)]
         if item.controller:
-            references.append(LinkKey(key.netns, item.attributes["controller"]))
+            references.append(LinkKey(key.netns, item.controller))
         if item.peer and item.is_primary_end:  # it is created together with its peer
-            sorter.add(item.attributes["peer"], key)
+            sorter.add(item.peer, key)
         sorter.add(key, *(other for other in references if other is not None and other in desired))
     try:
         order = list(sorter.static_order())

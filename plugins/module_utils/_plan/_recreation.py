@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE, shares_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation, Store
@@ -15,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import has_ipv6
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, AttributeView, Link
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_RA, Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -53,14 +52,15 @@ def recreate(case: Situation, current: Link, fixed: Iterable[str], context: Cont
     yield from paused([current, *(link for link, _contents in deletion.cascaded)], state)
     yield deletion
     new = _successor(item, former, state)
-    lower = state.get(new.attributes.get("lower_device"))
+    attributes = AttributeView(new.attributes)
+    lower = state.get(attributes.lower_device)
     if lower is None and "lower_device" in kind_of(current.kind).needs:
-        missing = new.attributes.get("lower_device")
+        missing = attributes.lower_device
         reason = f"{missing} is not accessible" if missing else "is not known"
         raise Refused(f"{item.key}: it cannot be recreated, because its lower device {reason}. Set lower_device")
     after = {**initial_attributes(current.kind, lower), **new.attributes}
     check(replace(case, before=None, after=after, changed=new.attributes, lower=lower))
-    desired_peer = context.desired.get(new.attributes["peer"]) if "peer" in new.attributes else None
+    desired_peer = context.desired.get(attributes.peer) if attributes.peer is not None else None
     if desired_peer is None:
         yield CreateLink(current.key, current.kind, new.attributes)
     else:
@@ -117,7 +117,7 @@ class Successor:
     """
 
     item: DesiredLink
-    attributes: dict[str, Any]
+    attributes: dict[str, object]
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     lost: list[str] = field(default_factory=list)
@@ -129,9 +129,10 @@ def _successor(item: DesiredLink, former: FormerLink, state: State) -> Successor
     _keep_attributes(new, former.link, state)
     if "addresses" in item.attributes:
         _select_addresses(new)
-    sysctls = {**former.restorable.sysctls, **item.attributes.get("sysctls", {})}
-    lower = state.get(new.attributes.get("lower_device"))
-    mtu = new.attributes.get("mtu") or (lower.mtu if lower else None)
+    sysctls = {**former.restorable.sysctls, **item.sysctls}
+    attributes = AttributeView(new.attributes)
+    lower = state.get(attributes.lower_device)
+    mtu = attributes.mtu or (lower.mtu if lower else None)
     if not has_ipv6(mtu):
         sysctls = _drop_ipv6(new, sysctls, mtu)
     if sysctls:
@@ -163,16 +164,20 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
             continue
         if row.per_lower_device and moves:
             continue
-        if row.name == "mtu" and not kind.follows_mtu and lower is not None and (lower.mtu or value) < value:
-            new.lost.append(f"mtu {value} (the lower device {lower.key} has {lower.get('mtu')})")
+        if row.name == "mtu" and lower is not None and not kind.follows_mtu and _is_above(before.mtu, lower.mtu):
+            new.lost.append(f"mtu {value} (the lower device {lower.key} has {lower.mtu})")
             continue
         new.attributes[row.name] = value
     new.attributes.update(desired)
 
 
+def _is_above(mtu: int | None, bound: int | None) -> bool:
+    return mtu is not None and bound is not None and mtu > bound
+
+
 def _select_addresses(new: Successor) -> None:
     """Of the static addresses only the desired ones, completed by what was known of them; all leased addresses."""
-    desired = completed(new.addresses, new.attributes["addresses"])
+    desired = completed(new.addresses, AttributeView(new.attributes).addresses)
     new.attributes["addresses"] = tuple(as_added(address) for address in desired)
     identities = {identity(address) for address in desired}
     new.addresses = tuple(
@@ -188,7 +193,7 @@ def _drop_ipv6(new: Successor, sysctls: dict[str, int], mtu: int | None) -> dict
     new.lost += [f"{address} (an MTU of {mtu} removes IPv6)" for address in new.addresses if address.family == 6]
     new.addresses = tuple(address for address in new.addresses if address.family != 6)
     new.routes = tuple(route for route in new.routes if route.key.family != 6)
-    kept = desired.get("sysctls", {})
+    kept = new.item.sysctls
     return {name: value for name, value in sysctls.items() if name in kept or not name.startswith("ipv6.")}
 
 
@@ -197,7 +202,7 @@ def _drop_routes(new: Successor, state: State) -> None:
     if new.attributes.get("admin_state") != "up":
         new.lost += [f"the {route} (the link is down)" for route in new.routes]
         new.routes = ()
-    addresses = (*new.attributes.get("addresses", ()), *new.addresses)
+    addresses = (*AttributeView(new.attributes).addresses, *new.addresses)
     restorable = tuple(route for route in new.routes if is_restorable(route, new.routes, addresses, state))
     new.lost += [f"the {route} (its address is removed)" for route in new.routes if route not in restorable]
     new.routes = restorable

@@ -40,7 +40,7 @@ def interrupted_routes(routes: Sequence[Route], link: Link | None, state: State)
 
 def is_restorable(route: Route, restored: Sequence[Route], addresses: Sequence[Address], state: State) -> bool:
     """Whether the kernel would accept a route by a link with these addresses, together with the other restored routes."""
-    gateway, source = route.get("gateway"), route.get("source")
+    gateway, source = route.gateway, route.source
     if source and source not in {address.ip for address in addresses} and not state.links_with_ip(route.key.netns, source):
         return False
     direct = [other.key.destination for other in restored if not other.get("gateway")]

@@ -88,14 +88,16 @@ def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation
         without = replace(route, attributes={name: value for name, value in route.attributes.items() if name != "source"})
         existing = state.routes.get(route.key, ())
         lost = route.plain and route not in existing and without in existing
-        if lost and state.links_with_ip(route.key.netns, route.get("source")):
+        if lost and route.source and state.links_with_ip(route.key.netns, route.source):
             yield from _wait_for_source(route, state)
             yield SetRoute(route, without)
 
 
 def _wait_for_source(route: Route, state: State) -> Iterator[Operation]:
     """The kernel accepts no IPv6 address as a source before the address has passed duplicate address detection."""
-    ip = route.get("source")
+    ip = route.source
+    if ip is None:
+        return
     for key in state.links_with_ip(route.key.netns, ip):
         link = state.get(key)
         if link is not None and any(address.ip == ip and not address.settled for address in link.addresses):
@@ -151,20 +153,20 @@ def _default_scope(key: RouteKey, attributes: Attributes) -> str:
 
 def _with_link(route: Route, state: State) -> Route:
     """The route with the link that its gateway is reached through, as the kernel determines it."""
-    if not route.get("gateway") or route.link:
+    if not route.gateway or route.link:
         return route
-    direct = [other for other in state.routes_matching(route.key.netns, route.get("gateway")) if _is_direct(other) and other.link]
+    direct = [other for other in state.routes_matching(route.key.netns, route.gateway) if _is_direct(other) and other.link]
     usable = [other for other in direct if other.key.table in (route.key.table, MAIN_TABLE)]
     return replace(route, attributes={**route.attributes, "link": usable[0].get("link")}) if usable else route
 
 
 def _is_direct(route: Route) -> bool:
-    return not route.get("gateway")
+    return not route.gateway
 
 
 def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
     """Raise Refused or Missing if the kernel would not accept the route."""
-    key, type_, gateway, link = route.key, route.get("type"), route.get("gateway"), route.link
+    key, type_, gateway, link = route.key, route.get("type"), route.gateway, route.link
     if type_ in REJECTS and (gateway or link):
         raise Refused(f"{key}: a route of type {type_} has neither gateway nor link. Omit them")
     if type_ not in REJECTS and not (gateway or link):
@@ -181,7 +183,7 @@ def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
         _check_link(key, link, state)
     if gateway:
         _check_gateway(route, gateway, link, state)
-    source = route.get("source")
+    source = route.source
     if source and _knows_all_addresses(key.netns, state) and not state.links_with_ip(key.netns, source):
         raise Refused(f"{key}: source {source} is not an address of any link in the namespace. Add it to a link first")
 
@@ -207,8 +209,9 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: Stat
     direct = [other for other in state.routes_matching(key.netns, gateway) if _is_direct(other)]
     if link is not None:
         current = state.get(link)
-        addresses = current.get("addresses") if current is not None else None
-        if addresses is not None and not covers(addresses, gateway) and not any(other.link == link for other in direct):
+        is_known = current is not None and current.get("addresses") is not None
+        is_reachable = current is not None and covers(current.addresses, gateway)
+        if is_known and not is_reachable and not any(other.link == link for other in direct):
             raise Missing(
                 f"{key}: gateway {gateway} is in no network of {link}. Add an address of that network to {link.name}, "
                 "or set onlink: true"

@@ -9,7 +9,6 @@ Several rules may share a priority. Only the rule that a task names is created, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
@@ -110,9 +109,9 @@ def _kept_in_place(rules: Sequence[Rule], desired: Sequence[Rule]) -> int:
     return next(count for count in range(equal, -1, -1) if all(rule.first_match(rules[:count]) is None for rule in rules[count:]))
 
 
-def _attributes(item: DesiredRule) -> dict[str, Any]:
+def _attributes(item: DesiredRule) -> dict[str, object]:
     """All attributes of the rule; a network of all addresses selects nothing."""
-    found = {name: value for name, value in item.attributes.items() if not (name in ("from", "to") and value.endswith("/0"))}
+    found = {name: value for name, value in item.attributes.items() if not (name in ("from", "to") and str(value).endswith("/0"))}
     return {"action": LOOKUP, **found}
 
 

@@ -78,6 +78,7 @@ def source_routing_of(
         if options is None or lease is None or not options.use_main_table:
             return {}
         return _by_key(_lease_routes(link, MAIN_TABLE, options, lease, has_default=True))
+    table = routing.table
     addresses = [address for address in addresses if not is_link_local(address.ip)]
     near = [destination for destination, _address in _networks(addresses)]
     near += [network(lease.ip, lease.prefix_length)] if lease else []
@@ -98,24 +99,24 @@ def source_routing_of(
 
     def routes() -> Iterator[DesiredRoute]:
         for one in routing.routes:
-            gateway = one.attributes.get("gateway")
+            gateway = one.text("gateway")
             reach = towards(gateway) if gateway and not one.attributes.get("onlink") else {}
             leaves = {} if one.attributes.get("type") in REJECTS else {"link": link.name}
             if reach is not None:
                 attributes = {**leaves, **reach, **one.attributes}
-                yield _route(link, routing.table, one.family, one.destination, one.metric, **attributes)
+                yield _route(link, table, one.family, one.destination, one.metric, **attributes)
         for destination, address in _networks(addresses):
-            yield _route(link, routing.table, address.family, destination, None, link=link.name, source=address.ip)
+            yield _route(link, table, address.family, destination, None, link=link.name, source=address.ip)
         for gateway in routing.gateways:
             reach = towards(gateway)
             if reach is not None:
                 family = family_of(gateway)
-                yield _route(link, routing.table, family, DEFAULT[family], None, gateway=gateway, link=link.name, **reach)
+                yield _route(link, table, family, DEFAULT[family], None, gateway=gateway, link=link.name, **reach)
         if options is not None and lease is not None:
             has_default = not any(family_of(gateway) == 4 for gateway in routing.gateways)
-            yield from _lease_routes(link, routing.table, options, lease, has_default)
+            yield from _lease_routes(link, table, options, lease, has_default)
         for family in families:
-            yield _route(link, routing.table, family, DEFAULT[family], LAST_METRIC, type="unreachable")
+            yield _route(link, table, family, DEFAULT[family], LAST_METRIC, type="unreachable")
 
     def rules() -> Iterator[DesiredRule]:
         for family in families:
@@ -140,7 +141,7 @@ def _networks(addresses: Iterable[Address]) -> Iterator[tuple[str, Address]]:
             yield destination, address
 
 
-def _lease_routes(link: LinkKey, table: int, options: Dhcp4, lease: Lease, has_default: bool) -> Iterator[DesiredRoute]:
+def _lease_routes(link: LinkKey, table: int | str, options: Dhcp4, lease: Lease, has_default: bool) -> Iterator[DesiredRoute]:
     """The routes of a lease: its network, then those that the server names. has_default: with the default route."""
     if options.client == NETWORKD:  # which adds them itself
         return
@@ -157,7 +158,9 @@ def _lease_routes(link: LinkKey, table: int, options: Dhcp4, lease: Lease, has_d
         yield _route(link, table, 4, destination, options.metric, gateway=gateway, **common, **onlink)
 
 
-def _route(link: LinkKey, table: int, family: int, destination: str, metric: int | None, /, **attributes: object) -> DesiredRoute:
+def _route(
+    link: LinkKey, table: int | str, family: int, destination: str, metric: int | None, /, **attributes: object
+) -> DesiredRoute:
     key = RouteKey(link.netns, table, family, destination, metric or _USUAL_METRIC[family])
     return DesiredRoute(key, True, attributes, origin=f"{link}: source_routing")
 
@@ -182,7 +185,7 @@ def with_derived_routing(item: Desired) -> Iterator[Desired]:
     if not isinstance(item, DesiredLink) or routing is None:
         yield item
         return
-    addresses = tuple(item.attributes.get("addresses") or ())
+    addresses = item.addresses
     flagged = {"addresses": _without_prefix_routes(addresses, routing)} if addresses else {}
     yield replace(item, attributes={**item.attributes, **flagged}, source_routing=None)
     yield from source_routing_of(item.key, routing, addresses).values()
@@ -213,7 +216,7 @@ def _flagged_addresses(item: DesiredLink, state: State) -> dict[str, object]:
     if routing.table is not None and not routing.connected_in_main:
         flagged = list(_without_prefix_routes(addresses, routing))
     elif routing.table is not None or _tables_of(item.key, state):
-        written = item.attributes.get("addresses") or ()
+        written = item.addresses
         flagged = [
             one
             if one in written and one.flags & NOPREFIXROUTE
@@ -235,9 +238,9 @@ def _without_prefix_routes(addresses: Iterable[Address], routing: SourceRouting)
 def _static_addresses(item: DesiredLink, state: State) -> tuple[Address, ...]:
     """Those that the task sets, or that the link has where the task sets none."""
     if "addresses" in item.attributes:
-        return tuple(item.attributes["addresses"])
+        return item.addresses
     link = state.get(item.key)
-    return tuple(one for one in (link.get("addresses") or () if link else ()) if owner(one) == STATIC)
+    return tuple(one for one in (link.addresses if link else ()) if owner(one) == STATIC)
 
 
 def routing_changes(
@@ -281,7 +284,7 @@ def _out_of_reach(old: Routing, new: Routing, state: State) -> Iterator[DesiredR
         if not isinstance(key, RouteKey):
             continue
         for route in state.routes.get(key, ()):
-            gateway = route.get("gateway")
+            gateway = route.gateway
             if gateway == new[key].attributes.get("gateway") or route.get("onlink"):
                 continue
             same_table = [one for one in near if (one.netns, one.table) == (key.netns, key.table) and one.metric != LAST_METRIC]
@@ -304,10 +307,12 @@ def _of_earlier_leases(client: Client | None, addresses: Sequence[Address]) -> R
 def _tables_of(link: LinkKey, state: State) -> set[int]:
     """The tables that the kernel has for a link: a rule for it looks up a table that ends in the unreachable default."""
     selectors = (("oif", link.name),)
-    found = set()
+    found: set[int | None] = set()
     for at, rules in state.rules.items():
         if at.netns == link.netns:
-            found |= {rule.get("table") for rule in rules if rule.protocol == RTPROT_STATIC and rule.key.selectors == selectors}
+            found |= {
+                rule.number("table") for rule in rules if rule.protocol == RTPROT_STATIC and rule.key.selectors == selectors
+            }
     return {table for table in found if table is not None and _ends_unreachable(link.netns, table, state)}
 
 
@@ -316,7 +321,7 @@ def _ends_unreachable(netns: str, table: int, state: State) -> bool:
     return any(route.get("type") == "unreachable" for key in keys for route in state.routes.get(key, ()))
 
 
-def _found(link: LinkKey, tables: Collection[int], state: State) -> Routing:
+def _found(link: LinkKey, tables: Collection[int | str | None], state: State) -> Routing:
     """The routes and rules in the kernel that belong to these tables of a link; what other programs added stays."""
     if not tables:
         return {}

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model import _source_routing
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRoute, SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
 # Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
@@ -111,12 +111,20 @@ def saved(options: Dhcp4) -> dict[str, Any]:
 
 def recorded(options: Dhcp4) -> dict[str, Any]:
     """All of the options, made of what JSON has: `from_record` reads them back."""
-    return {**vars(options), "source_routing": _source_routing.recorded(options.source_routing)}
+    routing = options.source_routing
+    if routing is None:
+        return {**vars(options), "source_routing": None}
+    routes = [dict(vars(route)) for route in routing.routes]
+    return {**vars(options), "source_routing": {**vars(routing), "routes": routes}}
 
 
 def from_record(record: Mapping[str, Any]) -> Dhcp4:
     """The options that a client was started with."""
-    return Dhcp4(**{**record, "source_routing": _source_routing.from_record(record["source_routing"])})
+    routing = record["source_routing"]
+    if routing is None:
+        return Dhcp4(**record)
+    gateways, routes = tuple(routing["gateways"]), tuple(SourceRoute(**route) for route in routing["routes"])
+    return Dhcp4(**{**record, "source_routing": SourceRouting(**{**routing, "gateways": gateways, "routes": routes})})
 
 
 def returned(client: Client | None) -> dict[str, Any]:

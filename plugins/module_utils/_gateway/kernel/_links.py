@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._l
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import draws_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAltname,
     NewLink,
@@ -38,7 +38,7 @@ _NLM_F_APPEND = 0x800
 
 def create(kernel: Kernel, request: NewLink) -> None:
     """Create a link, sent where its lower device is, straight into its own namespace: it never appears in another one."""
-    lower = request.attributes.get("lower_device")
+    lower = AttributeView(request.attributes).lower_device
     start, target = (kernel.namespace(netns) for netns in ((lower or request.key).netns, request.key.netns))
     attributes = _with_random_address(request.kind, request.attributes)
     header, attrs = write_link(request.kind, attributes, kernel.index, request.key)
@@ -155,8 +155,7 @@ def _check_members(kernel: Kernel, netns: str, group: int, indexes: Sequence[int
 
 
 def _group(link: RawLink) -> int:
-    number: int = link.attributes["group"]
-    return number
+    return AttributeView(link.attributes).number("group") or 0
 
 
 def add_altname(kernel: Kernel, request: AddAltname) -> None:

@@ -73,7 +73,7 @@ def _prefix(ip: str | None, length: int, family: int) -> str:
 def write_route(route: Route, index: int | None) -> tuple[dict[str, int], Attrs]:
     """The header fields and attributes of this route. index: that of the link that it leaves by."""
     ip, _slash, length = route.key.destination.partition("/")
-    table = route.key.table
+    table = route.key.table_number
     header = {
         "family": AF[route.key.family],
         "dst_len": int(length),
@@ -148,17 +148,17 @@ def read_rule(message: Decoded, netns: str) -> Rule:
 def write_rule(rule: Rule) -> tuple[dict[str, int], Attrs]:
     """The header fields and attributes of this rule."""
     header = {"family": AF[rule.at.family], "action": RULE["action"].type.encoded(rule.get("action")), "flags": 0, "tos": 0}
-    table = rule.get("table") or 0
+    table = rule.number("table") or 0
     header["table"] = table if table < 256 else _RT_TABLE_COMPAT
     attrs: Attrs = [["FRA_PRIORITY", rule.at.priority], ["FRA_PROTOCOL", rule.protocol]]
     for name, field in (("from", "src_len"), ("to", "dst_len")):
-        ip, _slash, length = (rule.get(name) or "/0").partition("/")
+        ip, _slash, length = (rule.text(name) or "/0").partition("/")
         header[field] = int(length)
         if int(length):
             attrs.append([RULE[name].nla, ip])
     for row in RULE.rows(rule.attributes):
         value = rule.attributes[row.name]
-        if row.name == "fwmark":
+        if row.name == "fwmark" and isinstance(value, tuple):
             attrs += [["FRA_FWMARK", value[0]], ["FRA_FWMASK", value[1]]]
         elif isinstance(value, tuple):
             attrs.append([row.nla, f"{value[0]}:{value[1]}"])
