@@ -54,7 +54,7 @@ def texts(boot: BootState = BOOT, **lists: Any) -> dict[str, str]:
 
 
 def test_macvlan() -> None:
-    """The link, what it is to have, and the line for the file of its lower device, whatever folder that one is in."""
+    """The link, its configuration, and the drop-in for the file of its lower device, whatever folder that is in."""
     assert texts(macvlan=[{**MV0, "mtu": 1400, "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}]) == {
         "05-patchbay-mv0.netdev": f"{HEADER}[NetDev]\nName=mv0\nKind=macvlan\nMACAddress={MAC}\n\n[MACVLAN]\nMode=bridge\n",
         "05-patchbay-mv0.network": network(
@@ -68,13 +68,13 @@ def test_macvlan() -> None:
 
 
 def test_passthru() -> None:
-    """It has the MAC address of its lower device, and none is made up."""
+    """It has the MAC address of its lower device, and networkd must not derive one."""
     found = texts(macvlan=[{"name": "mv0", "lower_device": "eth1", "mode": "passthru"}])
     assert "\nMACAddress=none\n" in found["05-patchbay-mv0.netdev"]
 
 
 def test_below_the_mtu_of_ipv6() -> None:
-    """Or the manager would raise the MTU."""
+    """networkd would raise the MTU for IPv6."""
     found = texts(macvlan=[{**MV0, "mtu": 1200}])
     assert found["05-patchbay-mv0.network"] == network("mv0", "MTUBytes=1200\n", state="up", ipv6=False)
 
@@ -82,8 +82,8 @@ def test_below_the_mtu_of_ipv6() -> None:
 SETTINGS = {"ipv6.accept_ra": 0, "ipv6.ndisc_notify": 1}
 
 
-def test_settings() -> None:
-    """Its words say nothing of them but whether it may accept what routers announce."""
+def test_sysctls() -> None:
+    """The .network file only says which router advertisements are accepted; udev sets the rest."""
     boot = replace(BOOT, udev=True)
     found = texts(boot, macvlan=[{**MV0, "sysctls": SETTINGS}], link=[{"name": "nobodys", "sysctls": {"ipv4.arp_ignore": 1}}])
     assert "IPv6AcceptRA=false" in found["05-patchbay-mv0.network"]
@@ -101,8 +101,8 @@ def test_settings() -> None:
         (True, "mv*", SETTINGS, "systemd-sysctl, which sets sysctls at each boot, does not support the name of the link"),
     ],
 )
-def test_settings_that_cannot_be(udev: bool, name: str, settings: dict[str, int], sentence: str) -> None:
-    """A sentence."""
+def test_unsupported_sysctls_are_refused(udev: bool, name: str, settings: dict[str, int], sentence: str) -> None:
+    """With the reason and the way out."""
     with pytest.raises(InvalidValue, match=re.escape(f"{name}: persist: networkd: {sentence}. Set persist: replay")):
         texts(replace(BOOT, udev=udev), macvlan=[{**MV0, "name": name, "sysctls": settings}])
 
@@ -120,7 +120,7 @@ def test_pair() -> None:
 
 
 def test_bridge_and_port() -> None:
-    """What the port has as a port stands in its own file; a card that others set up has a drop-in."""
+    """The settings of a port are in its own file; a card that others configure has a drop-in."""
     port = {"hairpin": True, "bpdu_guard": True, "cost": 7, "learning": True, "isolated": False}
     found = texts(
         bridge=[{"name": "br0", "forward_delay": 4.5, "priority": 4096}],
@@ -139,15 +139,15 @@ def test_bridge_and_port() -> None:
     )
 
 
-def test_vlan_on_a_link_of_ours() -> None:
-    """A drop-in for its file, as for others' files; the MAC address is that of the lower device."""
+def test_vlan_on_a_declared_link() -> None:
+    """A drop-in for its file, as for files of others; the MAC address is that of the lower device."""
     found = texts(macvlan=[MV0], vlan=[{"name": "v7", "lower_device": "mv0", "id": 7}])
     assert found["05-patchbay-v7.netdev"] == f"{HEADER}[NetDev]\nName=v7\nKind=vlan\n\n[VLAN]\nId=7\n"
     assert found["05-patchbay-mv0.network.d/05-patchbay-v7.conf"] == f"{HEADER}[Network]\nVLAN=v7\n"
 
 
 def test_vrf() -> None:
-    """What it controls has a key of its own."""
+    """A link is attached to it by a key of its own."""
     found = texts(vrf=[{"name": "red", "table": 7, "address": MAC}], macvlan=[{**MV0, "controller": "red"}])
     assert "\n\n[VRF]\nTable=7\n" in found["05-patchbay-red.netdev"]
     assert "\nVRF=red\n" in found["05-patchbay-mv0.network"]
@@ -183,14 +183,14 @@ RULE = {"priority": 107, "family": "ipv4"}
     ],
     ids=["by the link", "by the table of another route", "by iif", "by an address", "by a table"],
 )
-def test_routes_and_rules_are_with_their_link(lists: dict[str, Any], section: str) -> None:
-    """In its .network file."""
+def test_routes_and_rules_are_in_the_file_of_their_link(lists: dict[str, Any], section: str) -> None:
+    """A rule belongs to a link by name, by address or by table."""
     found = texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"]}], **lists)
     assert f"\n\n{section}\n" in found["05-patchbay-mv0.network"]
 
 
-def test_route_by_a_card_of_others() -> None:
-    """A drop-in."""
+def test_route_by_a_link_that_others_create() -> None:
+    """In a drop-in for the file that configures the link."""
     found = texts(routes=[{**ROUTE, "link": "eth1"}])
     assert found == {
         "20-eth1.network.d/05-patchbay-eth1.conf": f"{HEADER}[Route]\nDestination=203.0.113.0/24\nTable=107\n",
@@ -263,22 +263,22 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
         ),
     ],
 )
-def test_what_it_cannot_say(lists: dict[str, Any], sentence: str) -> None:
-    """A sentence, with the way out."""
+def test_unsupported_declarations_are_refused(lists: dict[str, Any], sentence: str) -> None:
+    """With the reason and the way out."""
     with pytest.raises(InvalidValue) as caught:
         texts(**lists)
     way_out = WAY_OUT.replace(". Set", " set") if sentence.endswith(", or") else WAY_OUT
     assert str(caught.value) == sentence + way_out
 
 
-def test_version() -> None:
-    """What only a later release has."""
+def test_setting_of_a_later_release_is_refused() -> None:
+    """With both versions."""
     with pytest.raises(InvalidValue, match="can set bc_cutoff from version 256 on, and this host has 252"):
         texts(BootState(versions=OLDER, governed=BOOT.governed), macvlan=[{**MV0, "bc_cutoff": 7}])
 
 
-def test_what_is_so_by_itself_needs_no_word() -> None:
-    """It is left out."""
+def test_defaults_need_no_setting() -> None:
+    """So they are supported everywhere."""
     plain = texts(macvlan=[MV0])
     assert (
         texts(macvlan=[{**MV0, "alias": "", "tx_queue_len": 1000, "altnames": [], "nodst": False, "bc_cutoff": 1}]).keys()
@@ -286,8 +286,8 @@ def test_what_is_so_by_itself_needs_no_word() -> None:
     )
 
 
-def test_every_row_has_its_place() -> None:
-    """Each key that the table names stands in some file, once for each link that has it."""
+def test_every_setting_is_a_line_of_a_file() -> None:
+    """Of all that each release supports."""
     for version in (252, 257):
         boot = BootState(versions={"networkd": version}, governed=BOOT.governed)
         for path, file in render(boot, declared("networkd", version)).items():
@@ -321,8 +321,8 @@ OWN = f"write {NETWORKD}/05-patchbay-mv0.netdev, write {NETWORKD}/05-patchbay-mv
 DROP_IN = f"{NETWORKD}/20-eth1.network.d/05-patchbay-mv0.conf"
 
 
-def test_what_udev_makes() -> None:
-    """Its files are there before the link is, so that nothing appears without; also for a link that nobody's file sets up."""
+def test_files_for_udev() -> None:
+    """They are written before the link is created; also for a link that no .network file configures."""
     disk = host()
     disk.boot = replace(disk.boot, udev=True)
     eth7 = {"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}
@@ -342,7 +342,7 @@ def test_what_udev_makes() -> None:
     assert disk.boot.files == {}
 
 
-def test_what_networkd_forgets_is_made_again_as_the_task_says() -> None:
+def test_released_link_is_reapplied_as_the_task_says() -> None:
     """Not as it was declared before."""
     disk = host()
     disk.boot = replace(disk.boot, udev=True)
@@ -360,8 +360,8 @@ def test_what_networkd_forgets_is_made_again_as_the_task_says() -> None:
     [{"link": [{"name": "v0", "controller": ""}]}, {"bridge": [{"name": "br0", "state": "absent"}]}],
     ids=["let go", "gone"],
 )
-def test_port_whose_bridge_goes(way: dict[str, Any]) -> None:
-    """What networkd forgets of it is made again without its bridge, and without what a port has."""
+def test_released_port_without_its_bridge(way: dict[str, Any]) -> None:
+    """It is applied again without its controller and the settings of a port."""
     disk = host()
     pair = {"name": "v0", "controller": "br0", "mtu": 1400, "peer": {"name": "v1"}}
     disk.run("networkd", bridge=[{"name": "br0"}], veth=[pair], bridge_port=[{"port": "v0", "hairpin": True}])
@@ -371,8 +371,8 @@ def test_port_whose_bridge_goes(way: dict[str, Any]) -> None:
     assert not {"controller", "hairpin"} & {name for one in ports for name in one}
 
 
-def test_its_own_files_are_read_first() -> None:
-    """Or networkd would try to make a link that is there; and no program of ours is needed."""
+def test_files_of_the_link_are_read_before_the_drop_in() -> None:
+    """Or networkd would try to create a link that exists; the boot program is not needed."""
     found = host().run("networkd", macvlan=[ON_ETH1])
     assert sentences(found) == [
         f"save declarations: write {FOLDER}/link-mv0.json",
@@ -384,8 +384,8 @@ def test_its_own_files_are_read_first() -> None:
 
 
 @pytest.mark.parametrize("lower", ["eth0", "eth1"])
-def test_older_release(lower: str) -> None:
-    """It takes the addresses of the lower device off for a moment: so it is not told, now or later, and the task says so."""
+def test_older_release_is_not_reloaded(lower: str) -> None:
+    """It would remove the addresses of the lower device for a moment; the task warns."""
     disk = host(252)
     found = disk.run("networkd", macvlan=[{**ON_ETH1, "lower_device": lower}])
     told = [getattr(step, "reloads", ()) for step in (*found.prepare, *found.settle)]
@@ -405,7 +405,7 @@ def test_older_release(lower: str) -> None:
 
 
 def test_to_another_backend_and_back() -> None:
-    """What networkd takes along is made again; the file that it had is the one that keeps its hands off."""
+    """A released link is applied again; its former .network file now keeps networkd off it."""
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1], rules=[{"priority": 105, "iif": "mv0", "table": "105"}])
     found = disk.run("replay", macvlan=[ON_ETH1])
@@ -422,8 +422,8 @@ def test_to_another_backend_and_back() -> None:
 
 
 @pytest.mark.parametrize("way", ["absent", "none"])
-def test_away(way: str) -> None:
-    """All files, before the kernel is asked: a crash in between leaves a link, and none that comes back."""
+def test_files_are_removed_before_the_link(way: str) -> None:
+    """A crash in between leaves a link, and none that is restored."""
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1])
     if way == "absent":
@@ -439,8 +439,8 @@ def test_away(way: str) -> None:
     assert [str(item.key) for item in found.reapply] == ([] if way == "absent" else ["mv0"])
 
 
-def test_drift_is_mended() -> None:
-    """By whatever task runs next; a task that says something else and not persist warns."""
+def test_drift_is_corrected() -> None:
+    """By any task; one without persist that contradicts the declaration warns."""
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1])
     path = f"{NETWORKD}/05-patchbay-mv0.network"
@@ -457,8 +457,8 @@ def test_drift_is_mended() -> None:
     )
 
 
-def test_manager_that_does_not_run() -> None:
-    """A sentence with both ways out."""
+def test_manager_that_does_not_run_is_refused() -> None:
+    """With both ways out."""
     with pytest.raises(InvalidValue) as caught:
         Disk().run("networkd", macvlan=[ON_ETH1])
     assert str(caught.value) == (
@@ -467,8 +467,8 @@ def test_manager_that_does_not_run() -> None:
     )
 
 
-def test_what_cannot_be_said_any_more() -> None:
-    """Of another object than the task's: its files stay, and a warning tells why. Of the task's own: an error."""
+def test_declaration_that_is_no_longer_supported() -> None:
+    """Of another object than the task's: its files stay, and a warning says why. Of the task's own: an error."""
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1, {**ON_ETH1, "name": "mv1"}])
     before = dict(disk.boot.files)
@@ -482,8 +482,8 @@ def test_what_cannot_be_said_any_more() -> None:
         disk.plan("networkd", macvlan=[ON_ETH1])
 
 
-def test_what_cannot_be_said_keeps_its_own_files_alone() -> None:
-    """Not those of a link whose name goes on behind a dot, which is deleted."""
+def test_only_the_files_of_an_unsupported_declaration_stay() -> None:
+    """Not those of a link whose name continues behind a dot, which is deleted."""
     disk = host()
     lan10 = {"name": "lan.10", "lower_device": "eth0", "mode": "bridge"}
     disk.run("networkd", macvlan=[{**ON_ETH1, "name": "lan"}, lan10])
@@ -494,16 +494,16 @@ def test_what_cannot_be_said_keeps_its_own_files_alone() -> None:
     assert f"{NETWORKD}/05-patchbay-lan.netdev" in disk.boot.files
 
 
-def test_other_manager_keeps_its_hands_off() -> None:
-    """Of what networkd makes."""
+def test_other_manager_does_not_manage_the_link() -> None:
+    """NetworkManager leaves the links of networkd alone."""
     disk = host()
     disk.boot = BootState(**{**vars(disk.boot), "managers": frozenset({"networkd", "networkmanager"})})
     disk.run("networkd", macvlan=[ON_ETH1])
     assert "/etc/NetworkManager/conf.d/90-patchbay-mv0.conf" in disk.boot.files
 
 
-def test_plan_is_of_the_same_files() -> None:
-    """In whatever order things were declared."""
+def test_files_do_not_depend_on_the_order_of_declarations() -> None:
+    """Or a run would write them again."""
     link = Link(LinkKey("", "mv0"), "macvlan", {"lower_device": LinkKey("", "eth1"), "mode": "bridge", "address": MAC}, index=3)
     routes = [{"destination": f"{ip}/32", "link": "mv0", "table": "107"} for ip in ("203.0.113.1", "198.51.100.1")]
 

@@ -45,7 +45,7 @@ def head(name: str, kind: str, more: str = "") -> str:
 
 
 def test_macvlan() -> None:
-    """One profile; routes to the networks of its addresses as the kernel has them."""
+    """One profile; its addresses bring their routes as the kernel does."""
     found = texts(macvlan=[{**MV0, "mtu": 1400, "addresses": ["192.0.2.1/24", "2001:db8::1/64"]}])
     assert found == {
         "patchbay-mv0.nmconnection": head("mv0", "macvlan")
@@ -56,8 +56,8 @@ def test_macvlan() -> None:
     }
 
 
-def test_identity_is_the_same_each_time() -> None:
-    """And is one."""
+def test_uuid_is_the_same_each_time() -> None:
+    """And valid."""
 
     def identity() -> str:
         file = render(BOOT, desired_objects({"macvlan": [MV0]}))[f"{FOLDER}/patchbay-mv0.nmconnection"]
@@ -67,7 +67,7 @@ def test_identity_is_the_same_each_time() -> None:
 
 
 def test_macvtap() -> None:
-    """Another kind of macvlan there; without addresses, IPv6 is the kernel's."""
+    """A kind of macvlan for NetworkManager; without addresses, IPv6 is left to the kernel."""
     found = texts(macvtap=[{**MV0, "name": "mt0"}])["patchbay-mt0.nmconnection"]
     assert found.startswith(head("mt0", "macvlan") + "\n[macvlan]\ntap=true\nparent=eth0\nmode=2\n")
     assert found.endswith("\n[ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=ignore\n")
@@ -77,7 +77,7 @@ def test_macvtap() -> None:
     ("version", "words"), [(142, "master=br0\nslave-type=bridge\n"), (152, "controller=br0\nport-type=bridge\n")]
 )
 def test_pair_bridge_and_port(version: int, words: str) -> None:
-    """A profile for each end, and a file that has NetworkManager manage it; STP is off where it is not written."""
+    """A profile for each end, and a file that has NetworkManager manage it; STP is off if it is omitted."""
     up = {"admin_state": "up"}
     found = texts(
         version,
@@ -137,7 +137,7 @@ BARE = {**MV0, "addresses": [{"ip": "192.0.2.1/24", "noprefixroute": True}]}
 
 
 def test_route_to_its_network_in_another_table() -> None:
-    """The manager makes it itself, where it is told to, and it is not made twice."""
+    """NetworkManager creates it itself in that table, so it is no route of the profile."""
     main = {"destination": "203.0.113.0/24", "family": "ipv4", "metric": 0, "link": "mv0", "gateway": "192.0.2.9", "table": "254"}
     found = texts(macvlan=[BARE], routes=[{**NETWORK, "table": "105"}, {**NETWORK, "table": "105", "metric": 9}, main])
     ipv4 = found["patchbay-mv0.nmconnection"].partition("[ipv4]\n")[2].partition("\n\n")[0].splitlines()
@@ -161,8 +161,8 @@ def test_route_to_its_network_in_another_table() -> None:
     ],
     ids=["none", "one of two", "two tables"],
 )
-def test_routes_to_its_networks_that_cannot_be(addresses: list[str], tables: list[str]) -> None:
-    """A sentence."""
+def test_unsupported_routes_to_its_networks_are_refused(addresses: list[str], tables: list[str]) -> None:
+    """With the reason."""
     link = {**MV0, "addresses": [{"ip": ip, "noprefixroute": True} for ip in addresses]}
     networks = ["192.0.2.0/24", "198.51.100.0/24"]
     routes = [{**NETWORK, "destination": network, "table": table} for network, table in zip(networks, tables)]
@@ -171,15 +171,15 @@ def test_routes_to_its_networks_that_cannot_be(addresses: list[str], tables: lis
 
 
 def test_generation_of_the_link_local_address() -> None:
-    """What the kernel does by itself, where the manager lets it."""
+    """It is left to the kernel where NetworkManager does no IPv6."""
     assert texts(macvlan=[{**MV0, "addresses": ["192.0.2.1/24"], "address_generation_mode": "eui64"}])
     for more in ({"addresses": ["2001:db8::1/64"], "address_generation_mode": "eui64"}, {"address_generation_mode": "none"}):
         with pytest.raises(InvalidValue, match="NetworkManager supports address_generation_mode eui64 only"):
             texts(macvlan=[{**MV0, **more}])
 
 
-def test_settings_of_a_link_of_others() -> None:
-    """Its profile stays theirs, for udev makes them; but what NetworkManager sets itself cannot be."""
+def test_sysctls_of_a_link_that_others_create() -> None:
+    """udev sets them, and no profile is changed; but the sysctls that NetworkManager sets cannot be changed."""
     boot = replace(BOOT, udev=True)
     assert render(boot, desired_objects({"link": [{"name": "eth7", "sysctls": {"ipv4.arp_ignore": 1}}]})) == {}
     with pytest.raises(InvalidValue, match=r"NetworkManager itself sets ipv6\.forwarding to 0"):
@@ -235,22 +235,22 @@ def test_settings_of_a_link_of_others() -> None:
         ({"macvlan": [{**MV0, "netns": "blue"}]}, f"mv0 in netns blue{SAYS[3:]} manages only the namespace of the host itself"),
     ],
 )
-def test_what_it_cannot_say(lists: dict[str, Any], sentence: str) -> None:
-    """A sentence, with the way out."""
+def test_unsupported_declarations_are_refused(lists: dict[str, Any], sentence: str) -> None:
+    """With the reason and the way out."""
     with pytest.raises(InvalidValue) as caught:
         texts(**lists)
     way_out = WAY_OUT.replace(". Set", " set") if sentence.endswith(", or") else WAY_OUT
     assert str(caught.value) == sentence + way_out
 
 
-def test_version() -> None:
-    """As it counts them."""
+def test_setting_of_a_later_release_is_refused() -> None:
+    """Its versions are written with a dot."""
     with pytest.raises(InvalidValue, match=r"can set tx_queue_len from version 1\.44 on, and this host has 1\.42"):
         texts(142, macvlan=[{**MV0, "tx_queue_len": 7}])
 
 
-def test_away_and_back() -> None:
-    """It lets go of a link before it is told to keep its hands off, which would take the addresses; none of ours is left."""
+def test_to_another_backend_and_back() -> None:
+    """It releases a link before a file keeps it off, which alone would remove the addresses; in the end no file is left."""
     disk = Disk(BOOT)
     found = disk.run("networkmanager", macvlan=[MV0])
     udev = "/etc/systemd/network/05-patchbay-mv0.link"

@@ -95,7 +95,7 @@ def sentences(found: BootPlan) -> list[str]:
 
 
 def test_first_declaration() -> None:
-    """The program is there and proved before the kernel is asked; the declaration comes when the link is there."""
+    """The boot program is written and tested before the kernel is changed, the declaration saved after it."""
     found = Disk().run(macvlan=[MV0])
     assert [str(step) for step in found.prepare] == [
         f"prepare the next boot: write {ENGINE}",
@@ -105,16 +105,16 @@ def test_first_declaration() -> None:
     assert found.warnings == (f"{COMMAND_WARNING}/usr/bin/python3 -I {ENGINE}",)
 
 
-def test_declaration_is_for_root_alone() -> None:
-    """What is in it, is complete."""
+def test_declaration_is_readable_by_root_only() -> None:
+    """It is complete, and may name more than other users are to see."""
     disk = Disk()
     disk.run(macvlan=[MV0])
     assert disk.boot.files[f"{FOLDER}/link-mv0.json"].mode == 0o600
     assert disk.saved("link-mv0") == {"macvlan": {**MV0, "address": MAC}}
 
 
-def test_second_declaration_leaves_the_program_alone() -> None:
-    """And so has nothing to prove."""
+def test_second_declaration_leaves_the_program_unchanged() -> None:
+    """So there is nothing to test again."""
     disk = Disk()
     disk.run(macvlan=[MV0])
     found = disk.run(macvtap=[{"name": "mt0", "lower_device": "eth0"}])
@@ -136,8 +136,8 @@ def test_change() -> None:
     assert disk.saved("link-mv0") == {"macvlan": {**MV0, "mtu": 1400, "address": MAC}}
 
 
-def test_edited_by_hand() -> None:
-    """What the task writes is put right; what it does not write is not its business."""
+def test_declaration_edited_by_hand() -> None:
+    """Options that the task sets are corrected, others stay."""
     disk = Disk()
     disk.run(macvlan=[{**MV0, "mtu": 1400}])
     disk.put("link-mv0", json.dumps({"format": FORMAT, "macvlan": {**MV0, "mtu": 1300, "alias": "mine"}}))
@@ -152,7 +152,7 @@ def systemd() -> Disk:
 
 
 def test_systemd_with_managers_and_udev() -> None:
-    """All that has to know of it is told: before the link is there, and after it is gone."""
+    """Managers, udev and systemd get their files before the link is created, and lose them after it is deleted."""
     disk = systemd()
     mt0 = {"name": "mt0", "lower_device": "eth0", "device_owner": "1000"}
     found = disk.run(macvtap=[mt0])
@@ -188,8 +188,8 @@ def test_systemd_with_managers_and_udev() -> None:
 
 
 @pytest.mark.parametrize("init", ["sysv", "openrc"])
-def test_script_is_registered_and_taken_out(init: str) -> None:
-    """By the program of that manager."""
+def test_init_script_is_registered_and_removed(init: str) -> None:
+    """With the command of that init system."""
     disk = Disk(BootState(init=init))
     found = disk.run(macvlan=[MV0])
     words = [str(request) for step in (*found.prepare, *found.settle) for request in step.requests()]
@@ -210,8 +210,8 @@ def test_script_is_registered_and_taken_out(init: str) -> None:
     ]
 
 
-def test_another_interpreter_is_proved_too() -> None:
-    """When the one in the unit is gone, the unit gets another one, which may not have the library."""
+def test_another_interpreter_is_tested_too() -> None:
+    """If the one in the unit is missing, the unit gets another one, which may not have the library."""
     disk = systemd()
     disk.run(macvlan=[MV0])
     disk.boot = replace(disk.boot, interpreter="/opt/python3")
@@ -219,8 +219,8 @@ def test_another_interpreter_is_proved_too() -> None:
     assert "test the boot program with /opt/python3" in sentences(found)
 
 
-def test_absent_one_of_two() -> None:
-    """The other one is brought back as before, and what both need stays."""
+def test_other_declaration_stays() -> None:
+    """It is restored as before, and what both need stays."""
     disk = systemd()
     disk.run(macvlan=[MV0], macvtap=[{"name": "mt0", "lower_device": "eth1", "device_mode": "0660"}])
     found = disk.run(None, macvtap=[{"name": "mt0", "state": "absent"}])
@@ -236,8 +236,8 @@ def test_absent_one_of_two() -> None:
 
 
 @pytest.mark.parametrize("how", [{"state": "absent"}, {"persist": "none"}])
-def test_the_last_takes_everything_along(how: dict[str, str]) -> None:
-    """Declaration first, so that a crash in between leaves no link that comes back for ever."""
+def test_last_declaration_takes_all_files_along(how: dict[str, str]) -> None:
+    """The declaration is deleted first, so that a crash in between leaves no link that is restored for ever."""
     disk = systemd()
     disk.run(macvlan=[MV0])
     found = disk.run(None, macvlan=[{**MV0, **how}])
@@ -254,8 +254,8 @@ def test_without_persist_nothing_is_written() -> None:
     assert disk.boot.files == before
 
 
-def test_contradiction_is_told() -> None:
-    """With both ways out."""
+def test_contradiction_is_a_warning() -> None:
+    """It names both ways out."""
     disk = Disk()
     disk.run(macvlan=[MV0])
     found = disk.run(None, macvlan=[{**MV0, "mode": "vepa"}])
@@ -279,7 +279,7 @@ def test_newer_program_stays() -> None:
 
 
 @pytest.mark.parametrize("version", [(1, 0, 0), (1, 0, 1)])
-def test_program_is_brought_up_to_date(version: tuple[int, ...]) -> None:
+def test_program_is_updated(version: tuple[int, ...]) -> None:
     """Also within a release, and also when it is damaged."""
     disk = Disk()
     disk.run(macvlan=[MV0])
@@ -292,8 +292,8 @@ def test_program_is_brought_up_to_date(version: tuple[int, ...]) -> None:
 # --- damaged declarations ---
 
 
-def test_damaged_declaration_of_another_is_kept() -> None:
-    """And told of: a user may want to read it."""
+def test_damaged_declaration_of_another_object_is_kept() -> None:
+    """With a warning: a user may want to repair it."""
     disk = Disk()
     disk.put("link-old", "{")
     found = disk.run(macvlan=[MV0])
@@ -304,8 +304,8 @@ def test_damaged_declaration_of_another_is_kept() -> None:
     )
 
 
-def test_what_a_damaged_declaration_needs_stays() -> None:
-    """Nobody can read which links and lower devices it speaks of, and its link may be there: no manager is let at it."""
+def test_files_around_a_damaged_declaration_stay() -> None:
+    """Nobody knows which links and lower devices it names, and its link may exist: no manager may configure that."""
     disk = Disk(BootState(init="systemd", managers=frozenset({"networkd"})))
     disk.run(macvlan=[MV0])
     around = {path: file for path, file in disk.boot.files.items() if not path.startswith(FOLDER)}
@@ -318,8 +318,8 @@ def test_what_a_damaged_declaration_needs_stays() -> None:
 
 
 @pytest.mark.parametrize(("persist", "left"), [("replay", ["link-mv0"]), ("none", []), (None, ["link-mv0"])])
-def test_damaged_declaration_of_the_same(persist: str | None, left: list[str]) -> None:
-    """Is written again, or deleted, as the task says; without a word it stays."""
+def test_damaged_declaration_of_the_same_object(persist: str | None, left: list[str]) -> None:
+    """It is written again, or deleted, as the task says; without persist it stays."""
     disk = Disk()
     disk.put("link-mv0", "{")
     disk.run(persist, macvlan=[MV0])
@@ -334,7 +334,7 @@ PORT = {"port": "mv0", "bridge": "br0", "hairpin": True}
 
 
 def test_port_joins_the_declaration_of_its_link() -> None:
-    """Which another module made."""
+    """Whichever module created the link."""
     disk = Disk()
     disk.run(macvlan=[MV0])
     disk.run(bridge_port=[PORT])
@@ -344,7 +344,7 @@ def test_port_joins_the_declaration_of_its_link() -> None:
 
 @pytest.mark.parametrize("persist", ["replay", None])
 def test_port_leaves_the_declaration(persist: str | None) -> None:
-    """And the link stays in it, with what was said of it."""
+    """The link stays declared, with what else was set on it."""
     disk = Disk()
     disk.run(macvlan=[MV0], bridge_port=[PORT], link=[{"name": "mv0", "mtu": 1400}])
     disk.run(persist, bridge_port=[{"port": "mv0", "state": "absent"}])
@@ -352,8 +352,8 @@ def test_port_leaves_the_declaration(persist: str | None) -> None:
 
 
 @pytest.mark.parametrize("persist", ["replay", None])
-def test_port_that_is_nothing_else(persist: str | None) -> None:
-    """Of a link that is not ours, nothing is left."""
+def test_port_of_a_link_that_others_create(persist: str | None) -> None:
+    """When it leaves its bridge, nothing of it is declared any more."""
     disk = Disk()
     disk.run(bridge_port=[{"port": "eth0", "bridge": "br0", "hairpin": True}])
     assert disk.saved("link-eth0") == {"link": {"name": "eth0", "controller": "br0", "hairpin": True}}
@@ -361,14 +361,14 @@ def test_port_that_is_nothing_else(persist: str | None) -> None:
     assert disk.boot.files == {}
 
 
-def test_port_that_never_was() -> None:
-    """Nothing is to be brought back of it."""
+def test_port_that_was_never_declared() -> None:
+    """There is nothing to restore."""
     disk = Disk()
     disk.run(bridge_port=[{"port": "eth0", "state": "absent"}])
     assert disk.boot.files == {}
 
 
-def test_port_leaves_and_more_is_said() -> None:
+def test_port_leaves_and_another_option_changes() -> None:
     """In the same task."""
     disk = Disk()
     disk.run(link=[{"name": "eth0", "mtu": 1400, "controller": "br0"}])
@@ -376,8 +376,8 @@ def test_port_leaves_and_more_is_said() -> None:
     assert disk.saved("link-eth0") == {"link": {"name": "eth0", "mtu": 1300}}
 
 
-def test_link_that_is_no_port_any_more() -> None:
-    """What it was as a port would be refused at boot."""
+def test_link_leaves_its_bridge() -> None:
+    """The settings of a port would be refused at boot."""
     disk = Disk()
     disk.run(macvlan=[MV0], bridge_port=[PORT])
     disk.run(macvlan=[{**MV0, "controller": ""}])
@@ -415,7 +415,7 @@ def test_end_whose_declaration_is_damaged_is_declared_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["v0", "v1"])
-def test_pair_goes_by_either_end(name: str) -> None:
+def test_pair_is_removed_by_either_end(name: str) -> None:
     """As in the kernel."""
     disk = Disk()
     disk.run(veth=[PAIR])
@@ -436,7 +436,7 @@ def test_ends_of_a_pair_are_changed_by_any_task() -> None:
 
 
 def test_both_ends_are_ports() -> None:
-    """Each with what it is as a port, in the task that makes the pair or in another one."""
+    """Each with its own settings, in the task that creates the pair or in another one."""
     ports = [{"port": "v0", "bridge": "br0", "hairpin": True}, {"port": "v1", "bridge": "br1", "isolated": True}]
     together, apart = Disk(), Disk()
     together.run(veth=[PAIR], bridge_port=ports)
@@ -470,8 +470,8 @@ WAITS = (
         ({"rules": [{"priority": 7, "table": "7", "netns": "blue"}]}, None),
     ],
 )
-def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named: str | None) -> None:
-    """What is in it, or leads into it, waits at boot; declared along with it, or before, all is well."""
+def test_undeclared_namespace_is_a_warning(lists: dict[str, Any], named: str | None) -> None:
+    """Objects in it, or leading into it, wait at boot; if it is declared in the same task or before, there is no warning."""
     found = Disk().run(**lists)
     (note,) = [note for note in found.warnings if not note.startswith(COMMAND_WARNING)]
     items = merge(desired_topology(lists), describe_attribute)
@@ -492,7 +492,7 @@ def test_namespace_that_does_not_come_back_is_told(lists: dict[str, Any], named:
     ],
 )
 def test_namespace_without_a_name_is_refused(lists: dict[str, Any]) -> None:
-    """The process that it is of may be another one then."""
+    """A path in /proc names a process, which is another one after a boot."""
     items = merge(desired_topology(lists), describe_attribute)
     (item,) = [item for item in items if not (isinstance(item, DesiredLink) and item.is_primary_end is False)]
     with pytest.raises(InvalidValue) as error:
@@ -504,8 +504,8 @@ def test_namespace_without_a_name_is_refused(lists: dict[str, Any]) -> None:
     assert Disk().plan(None, **lists).changes == ()
 
 
-def test_what_is_in_a_namespace_goes_with_it() -> None:
-    """It would wait for ever."""
+def test_declarations_in_a_namespace_go_with_it() -> None:
+    """Otherwise they would wait for ever."""
     disk = Disk()
     disk.run(
         **BLUE,
@@ -523,7 +523,7 @@ def test_what_is_in_a_namespace_goes_with_it() -> None:
 
 
 def test_route_is_completed() -> None:
-    """With where it leads, which a task that only changes it need not write."""
+    """With its next hop, which a task that only changes the route need not set."""
     disk = Disk()
     disk.run(routes=[{"destination": "192.0.2.0/24", "table": "254", "mtu": 1400}])
     assert disk.saved("route-192.0.2.0_24-table-254-metric-0") == {
@@ -540,8 +540,8 @@ def test_route_is_completed() -> None:
     }
 
 
-def test_rule_is_replaced_whole() -> None:
-    """What is not written, it does not have."""
+def test_rule_is_replaced_as_a_whole() -> None:
+    """An omitted option is no part of it."""
     disk = Disk()
     disk.run(rules=[{"priority": 7, "table": "7", "suppress_prefix_length": 0}])
     disk.run(rules=[{"priority": 7, "table": "8"}])
@@ -560,8 +560,8 @@ def test_rules_that_share_a_priority() -> None:
     assert disk.names() == ["rule-ipv4-8"]
 
 
-def test_networkd_is_told_of_routes_and_rules() -> None:
-    """Where it would delete them: not in another namespace."""
+def test_networkd_keeps_routes_and_rules() -> None:
+    """It would delete them at its start, but not in other namespaces."""
     path = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
     disk = Disk(BootState(managers=frozenset({"networkd"})))
     disk.run(**BLUE, rules=[{"priority": 7, "table": "7", "netns": "blue"}])
@@ -604,7 +604,7 @@ def test_renamed_end_keeps_what_was_declared_of_it(name: str, peer: str, words: 
     assert ends[("v1" if renamed_is_own else "v2")].keys() >= words.keys()
 
 
-def test_end_that_moves_keeps_what_was_said_of_it() -> None:
+def test_end_that_moves_keeps_what_was_declared_of_it() -> None:
     """To another namespace, and back."""
     disk = Disk()
     disk.run(**BLUE, veth=[{"name": "v0", "peer": {"name": "v1", "alias": "a"}}])
@@ -619,8 +619,8 @@ def test_end_that_moves_keeps_what_was_said_of_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["v0", "v1"])
-def test_pair_takes_in_what_was_said_of_an_end(name: str) -> None:
-    """Before the pair itself was declared: two declarations would contradict each other later."""
+def test_end_keeps_what_was_declared_before_the_pair(name: str) -> None:
+    """As of a link that others create."""
     disk = Disk()
     disk.run(link=[{"name": name, "mtu": 1400}], bridge_port=[{"port": name, "bridge": "br0", "hairpin": True}])
     disk.run(veth=[PAIR])
@@ -633,8 +633,8 @@ def test_pair_takes_in_what_was_said_of_an_end(name: str) -> None:
     assert not any("hairpin" in other for other in ends.values())
 
 
-def test_wish_to_keep_one_end_keeps_the_pair() -> None:
-    """They are one object, and one entry may say it."""
+def test_persist_of_one_end_declares_the_pair() -> None:
+    """They are one object in the kernel, and one entry may say it."""
     disk = Disk()
     disk.run(None, veth=[PAIR], link=[{"name": "v1", "mtu": 1400, "persist": "replay"}])
     assert disk.saved("link-v0") == {"veth": V0}
@@ -642,7 +642,7 @@ def test_wish_to_keep_one_end_keeps_the_pair() -> None:
 
 
 def test_another_link_with_the_name_of_an_end() -> None:
-    """Then the pair is no more."""
+    """Then the pair does not exist any more."""
     disk = Disk()
     disk.run(veth=[PAIR])
     disk.run(state=State(), bridge=[{"name": "v1"}])
@@ -650,12 +650,12 @@ def test_another_link_with_the_name_of_an_end() -> None:
     assert disk.saved("link-v1") == {"bridge": {"name": "v1"}}
 
 
-# --- what bringing it back needs ---
+# --- what restoring an object needs ---
 
 
 @pytest.mark.parametrize("name", ["eth0", "v0", "v1"])
 def test_port_is_saved_with_its_bridge(name: str) -> None:
-    """Which somebody else attached it to: of what is no port, nothing of a port can be set."""
+    """Somebody else attached it: the settings of a port need a port."""
     disk = Disk()
     if name != "eth0":
         disk.run(veth=[PAIR])
@@ -666,7 +666,7 @@ def test_port_is_saved_with_its_bridge(name: str) -> None:
 
 
 def test_port_of_a_pair_is_saved_with_its_bridge() -> None:
-    """Also where the task names the other end."""
+    """Also where the task names the pair by the other end."""
     ends = [link.with_attributes({"controller": "br0"} if link.key.name == "v1" else {}) for link in STATE]
     disk = Disk()
     disk.run(state=State(ends), veth=[PAIR], bridge_port=[{"port": "v1", "hairpin": True}])
@@ -674,7 +674,7 @@ def test_port_of_a_pair_is_saved_with_its_bridge() -> None:
 
 
 def test_route_is_completed_with_onlink() -> None:
-    """Without it, the kernel would refuse the gateway."""
+    """Without it the kernel would refuse the gateway."""
     key = RouteKey("", 254, 4, "192.0.2.0/24", 0)
     there = Route(key, {"type": "unicast", "gateway": "198.51.100.1", "link": "eth0", "onlink": True})
     disk = Disk()
@@ -683,7 +683,7 @@ def test_route_is_completed_with_onlink() -> None:
 
 
 def test_route_goes_with_its_link() -> None:
-    """As in the kernel: it would wait for ever. One that the task wants stays, and so does one by another link."""
+    """As in the kernel, or it would wait for ever. A route that the task sets stays, and so does one by another link."""
     disk = Disk()
     stays = {"destination": "10.2.0.0/16", "table": "254", "link": "mv0"}
     routes = [
@@ -696,16 +696,16 @@ def test_route_goes_with_its_link() -> None:
     assert disk.names() == ["route-10.2.0.0_16-table-254-metric-0", "route-10.3.0.0_16-table-254-metric-0"]
 
 
-def test_other_declarations_stay_as_they_are_written() -> None:
-    """By hand, or by another release: a run of one task is no reason to write them again."""
+def test_other_declarations_keep_their_text() -> None:
+    """Whether it was written by hand or by another release."""
     disk = Disk()
     disk.put("link-old", '{"bridge": {"name": "old"}, "format": 2}')
     found = disk.run(macvlan=[MV0])
     assert "link-old" not in " ".join(sentences(found))
 
 
-def test_units_for_what_others_make() -> None:
-    """A card whose settings are declared may come after the boot program, like a lower device."""
+def test_units_for_links_that_others_create() -> None:
+    """A card whose settings are declared may appear after the boot program ran, like a lower device."""
     disk = systemd()
     disk.run(
         link=[{"name": "eth1", "mtu": 1400, "controller": "br9"}],
@@ -728,8 +728,8 @@ def test_units_for_what_others_make() -> None:
         "[" * 100000,
     ],
 )
-def test_damaged_declaration_is_told_of_whatever_is_in_it(text: str) -> None:
-    """No task fails for it, and no file is written from it."""
+def test_damaged_declaration_is_a_warning_whatever_is_in_it(text: str) -> None:
+    """No task fails because of it, and no file is rendered from it."""
     disk = systemd()
     disk.put("link-x", text)
     found = disk.run(macvlan=[MV0])
@@ -744,7 +744,7 @@ OF_MV0 = "/run/patchbay/dhcp/mv0.json"
 
 
 def test_client_needs_the_program_and_its_hook() -> None:
-    """Before it is started; nothing is declared, so nothing has to be started at boot."""
+    """Before it is started; nothing is declared, so nothing is started at boot."""
     disk = Disk()
     found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
     assert [str(step) for step in found.prepare] == [
@@ -757,7 +757,7 @@ def test_client_needs_the_program_and_its_hook() -> None:
 
 
 def test_client_under_systemd() -> None:
-    """One unit for all, which systemd reads before the first of them is started."""
+    """One unit for all clients, which systemd reads before the first of them is started."""
     disk = Disk(BootState(init="systemd"))
     found = disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
     assert f"{UNITS}/patchbay-dhcp@.service" in disk.boot.files
@@ -767,7 +767,7 @@ def test_client_under_systemd() -> None:
 
 
 def test_client_beside_networkd() -> None:
-    """Which leaves the rule of a lease alone from its next start on, be the link declared or not."""
+    """networkd must not delete the rules of a lease when it starts, whether the link is declared or not."""
     for persist in (None, "replay"):
         disk = Disk(BootState(init="systemd", managers=frozenset({"networkd"})))
         disk.run(persist=persist, macvlan=[{**MV0, "dhcp4": {}}])
@@ -790,7 +790,7 @@ def test_last_client_takes_the_files_along(entry: dict[str, Any]) -> None:
 
 
 def test_files_stay_for_another_client() -> None:
-    """In another namespace, whose name begins alike; those of a namespace that goes need nothing any more."""
+    """In another namespace, whose name begins alike; clients of a namespace that is deleted need nothing any more."""
     disk = Disk()
     disk.run(persist=None, macvlan=[{**MV0, "dhcp4": {}}])
     disk.boot = replace(disk.boot, clients=frozenset({OF_MV0, "/run/patchbay/dhcp/blue2@mv0.json"}))
@@ -802,7 +802,7 @@ def test_files_stay_for_another_client() -> None:
 
 
 def test_declared_client() -> None:
-    """Is a part of the declaration of its link, as it was written."""
+    """It is a part of the declaration of its link, as it was set."""
     disk = Disk()
     disk.run(macvlan=[{**MV0, "dhcp4": {"hostname": "old", "use_main_table": True}}])
     kept = {"client_id": "none", "hostname": "old", "use_main_table": True}

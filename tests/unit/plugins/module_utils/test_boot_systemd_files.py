@@ -53,7 +53,7 @@ def unit(file: File) -> configparser.ConfigParser:
     ],
 )
 def test_names_of_units(name: str, escaped: str) -> None:
-    """As systemd calls the unit of the device of that name."""
+    """As systemd names the unit of the device."""
     assert unit_escape(name) == escaped
 
 
@@ -93,8 +93,8 @@ def test_boot_unit_comes_before_the_managers() -> None:
 
 
 @pytest.mark.parametrize("name", ["patchbay-replay.service", "patchbay-replay@.service"])
-def test_traps_of_units(name: str) -> None:
-    """No boot is held up for ever, and no namespace is made where nobody else sees it."""
+def test_units_avoid_known_traps(name: str) -> None:
+    """No boot hangs, and no namespace is created in a mount namespace of the unit."""
     found = unit(boot_program_files(SYSTEMD, b"")[f"{UNITS}/{name}"])
     service = found["Service"]
     assert found["Unit"]["DefaultDependencies"] == "no"
@@ -108,8 +108,8 @@ def test_traps_of_units(name: str) -> None:
 
 
 @pytest.mark.parametrize("init", ["sysv", "openrc"])
-def test_script_for_other_managers(init: str, tmp_path: Path) -> None:
-    """One that a shell can read, which runs the same program before the network."""
+def test_script_for_other_init_systems(init: str, tmp_path: Path) -> None:
+    """A shell can read it, and it runs the same program before the network."""
     found = boot_program_files(BootState(init=init, interpreter="/usr/bin/python3"), b"")
     assert found.keys() == {ENGINE, SCRIPT}
     assert found[SCRIPT].mode == 0o755
@@ -136,14 +136,14 @@ def test_script_for_other_managers(init: str, tmp_path: Path) -> None:
     assert hotplug_files(BootState(init=init), "eth0") == {}
 
 
-def test_without_a_manager_there_is_the_program_alone() -> None:
+def test_without_an_init_system_there_is_only_the_program() -> None:
     """Whoever starts such a host has to run it."""
     assert boot_program_files(BootState(), b"program") == {ENGINE: File(b"program")}
     assert hotplug_files(BootState(), "eth0") == {}
 
 
-def test_hands_off() -> None:
-    """Each manager is told of each link, in its own words; one that is not there gets no file."""
+def test_managers_do_not_manage_the_links() -> None:
+    """Each manager has its own file for each link; one that is not installed has none."""
     both = BootState(managers=frozenset({"networkd", "networkmanager"}))
     found = {path: file.content.decode().split("\n", 1)[1] for path, file in unmanaged_files(both, ["mv0"]).items()}
     assert found == {
@@ -156,7 +156,7 @@ def test_hands_off() -> None:
 
 
 def test_networkd_keeps_routes_and_rules() -> None:
-    """It deletes those of others when it starts, unless it is told not to; no other manager does."""
+    """It deletes those of others when it starts, unless a file forbids it; no other manager does."""
     [(path, file)] = list(foreign_routing_files(BootState(managers=frozenset({"networkd", "networkmanager"}))).items())
     assert path == "/etc/systemd/networkd.conf.d/90-patchbay.conf"
     assert file.content.decode().splitlines()[1:] == [
@@ -167,8 +167,8 @@ def test_networkd_keeps_routes_and_rules() -> None:
     assert foreign_routing_files(BootState(managers=frozenset({"networkmanager"}))) == {}
 
 
-def test_node_rule() -> None:
-    """By the link's name, for the number of its node is another one with each boot."""
+def test_rule_for_the_device_node() -> None:
+    """By the link's name, for the number of its node is another one at each boot."""
     udev = BootState(udev=True)
     options: dict[str, object] = {"device_owner": 1000, "device_group": 0, "device_mode": "0660"}
     [(path, file)] = list(device_node_files(udev, "mt0", options).items())
@@ -194,7 +194,7 @@ def test_node_rule() -> None:
         ("a;b,c", "a;b,c", r"a\\;b\\,c", "a;b,c"),
     ],
 )
-def test_names_that_are_patterns_elsewhere(name: str, networkd: str, networkmanager: str, udev: str) -> None:
+def test_names_are_escaped(name: str, networkd: str, networkmanager: str, udev: str) -> None:
     """A link named e* keeps its manager off itself, and not off the card."""
     boot = BootState(init="systemd", managers=frozenset({"networkd", "networkmanager"}), udev=True)
     texts = [file.content.decode() for file in unmanaged_files(boot, [name]).values()]

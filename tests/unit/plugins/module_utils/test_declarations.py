@@ -256,7 +256,7 @@ def test_both_ends_are_declared() -> None:
 
 
 def test_files_are_named_after_objects() -> None:
-    """One for each; where an object is, stands in front."""
+    """One for each object, with its namespace in front."""
     keys = [
         NetnsKey("blue"),
         LinkKey("", "mv0"),
@@ -315,7 +315,7 @@ def test_no_two_objects_share_a_file() -> None:
     ],
 )
 def test_damaged_file_is_named(text: str, why: str) -> None:
-    """With what is wrong, as far as that is known, and what to do."""
+    """With what is wrong, as far as it is known, and what to do."""
     with pytest.raises(InvalidValue) as error:
         from_text(text, "/f.json")
     assert str(error.value).partition(": the declaration is damaged (")[0] == "/f.json"
@@ -324,8 +324,8 @@ def test_damaged_file_is_named(text: str, why: str) -> None:
 
 
 @pytest.mark.parametrize("number", [FORMAT + 1, "new"])
-def test_later_format_is_not_guessed(number: Any) -> None:
-    """What is in it is for a later release to say."""
+def test_later_format_is_refused(number: Any) -> None:
+    """Only a later release knows what it means."""
     text = json.dumps({"format": number, "tunnel": {"name": "t0"}})
     with pytest.raises(InvalidValue) as error:
         from_text(text, "/f.json")
@@ -333,7 +333,7 @@ def test_later_format_is_not_guessed(number: Any) -> None:
 
 
 def test_former_format_is_refused() -> None:
-    """No release had it."""
+    """With the way out."""
     with pytest.raises(InvalidValue) as error:
         from_text('{"format": 1, "topology": {"macvlan": [{"name": "mv0"}]}}', "/f.json")
     assert str(error.value) == (
@@ -342,14 +342,14 @@ def test_former_format_is_refused() -> None:
     )
 
 
-def test_text_is_for_people() -> None:
-    """Sorted, a line each, and names as they are: a difference between two runs is a few lines."""
+def test_text_is_readable() -> None:
+    """Sorted, a line for each option, and names unescaped: a difference between two runs is a few lines."""
     (item,) = desired({"macvlan": [{"name": "ü", "alias": "☎", "mtu": 1400}]}).values()
     assert to_text(item) == '{\n "format": 2,\n "macvlan": {\n  "alias": "☎",\n  "mtu": 1400,\n  "name": "ü"\n }\n}\n'
 
 
-def test_awaited_in_the_host_itself() -> None:
-    """Those in other namespaces nobody announces."""
+def test_only_links_of_the_host_are_awaited() -> None:
+    """udev announces no link of another namespace."""
     items = desired(
         {
             "macvlan": [
@@ -363,7 +363,7 @@ def test_awaited_in_the_host_itself() -> None:
     assert awaited_links(items.values()) == {"eth0", "eth1"}
 
 
-# --- one run's words over another's ---
+# --- the options of one task over those of another ---
 
 Lists = dict[str, list[dict[str, Any]]]  # of a topology
 OVERLAYS: dict[str, tuple[Lists, Lists, Lists]] = {
@@ -464,13 +464,13 @@ def test_overlay(earlier: Lists, new: Lists, found: Lists) -> None:
     assert merge_task(expected, without_persist, State()).warnings == ()
 
 
-def test_nothing_saved_before() -> None:
-    """What the first task sets is all."""
+def test_first_declaration_is_what_the_task_sets() -> None:
+    """Nothing else is declared."""
     (item,) = desired({"macvlan": [{"name": "x", "mtu": 1300}]}).values()
     assert overlaid(None, item) == item
 
 
-# --- completed from what is there ---
+# --- completed from the current state ---
 
 
 def link(kind: Kind | str, name: str, netns: str = "", **attributes: Any) -> Link:
@@ -485,28 +485,28 @@ def check_completed(lists: Lists, links: list[Link], expected: Lists) -> None:
 
 
 def test_macvlan_is_completed() -> None:
-    """With its lower device, where that is, its mode, and the MAC that the kernel chose."""
+    """With its lower device, its mode, and the MAC address that the kernel chose."""
     there = link("macvlan", "x", lower_device=LinkKey("blue", "eth0"), mode="bridge", address=MAC, mtu=1500)
     needed = {"lower_device": "eth0", "lower_device_netns": "blue", "mode": "bridge", "address": MAC}
     check_completed({"macvlan": [{"name": "x", "alias": "a"}]}, [there], {"macvlan": [{"name": "x", "alias": "a", **needed}]})
 
 
-def test_what_is_written_wins() -> None:
-    """Also the MAC as it was first seen."""
+def test_options_of_the_task_win() -> None:
+    """Also over the MAC address that was observed."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="bridge", address=MAC)
     lists: Lists = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "vepa", "address": OTHER_MAC}]}
     check_completed(lists, [there], lists)
 
 
 def test_passthru_has_the_address_of_its_lower_device() -> None:
-    """Which another card has another time."""
+    """Another card has another one, so it is not declared."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="passthru", address=MAC)
     expected: Lists = {"macvlan": [{"name": "x", "lower_device": "eth0", "mode": "passthru"}]}
     check_completed({"macvlan": [{"name": "x"}]}, [there], expected)
 
 
 def test_ends_of_a_pair_are_completed() -> None:
-    """Each in its own declaration, also with its peer where the task does not name it."""
+    """Each in its own declaration, also with its peer if the task omits that."""
     there = link("veth", "x", address=MAC, peer=LinkKey("blue", "y"))
     end = link("veth", "y", "blue", address=OTHER_MAC, peer=LinkKey("", "x"))
     peer = {"name": "y", "netns": "blue"}
@@ -532,24 +532,24 @@ def test_ends_of_a_pair_are_completed() -> None:
         ("dummy", {}, {"address": MAC}),
     ],
 )
-def test_what_creation_needs_is_added(kind: str, has: dict[str, Any], added: dict[str, Any]) -> None:
-    """A task that found it there need not have written it."""
+def test_options_that_creation_needs_are_added(kind: str, has: dict[str, Any], added: dict[str, Any]) -> None:
+    """A task that only changes an existing link need not set them."""
     check_completed({kind: [{"name": "x"}]}, [link(kind, "x", address=MAC, **has)], {kind: [{"name": "x", **added}]})
 
 
 @pytest.mark.parametrize("lists", [{"link": [{"name": "x"}]}, {"bridge_port": [{"port": "x"}]}, {"netns": [{"name": "x"}]}])
-def test_what_others_make_is_not_completed(lists: Lists) -> None:
-    """Its MAC is no matter of ours."""
+def test_link_that_others_create_is_not_completed(lists: Lists) -> None:
+    """Its MAC address is not ours to restore."""
     check_completed(lists, [link("dummy", "x", address=MAC)], lists)
 
 
-def test_what_is_not_there_is_not_completed() -> None:
-    """In check mode a link may not be there yet."""
+def test_missing_link_is_not_completed() -> None:
+    """In check mode it may not exist yet."""
     check_completed({"macvlan": [{"name": "x"}]}, [], {"macvlan": [{"name": "x"}]})
 
 
-def test_what_is_not_known_is_not_saved() -> None:
-    """In check mode the kernel has not chosen yet."""
+def test_unknown_attribute_is_not_declared() -> None:
+    """In check mode the kernel has not chosen it yet."""
     there = link("macvlan", "x", lower_device=LinkKey("", "eth0"), mode="vepa")
     (item,) = desired({"macvlan": [{"name": "x"}]}).values()
     assert "address" not in completed(item, State([there])).attributes

@@ -93,20 +93,20 @@ def run(kernel: Kernel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 
 def test_nothing_is_declared(run: Any) -> None:
-    """Then there is nothing to do."""
+    """Then nothing is restored."""
     assert run() == (0, [])
     assert run("--check") == (0, [])
 
 
-def test_terminal(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody reads along, who has no use for priorities."""
+def test_terminal_gets_no_priorities(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the journal reads them."""
     declare(tmp_path, "a")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert run("--check") == (2, ["differs: to create a"])
 
 
-def test_all_together(kernel: Kernel, run: Any, tmp_path: Path) -> None:
-    """One look at the kernel; the second time nothing is to be done."""
+def test_all_objects_are_restored_together(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+    """With one observation of the kernel; a second run has nothing to do."""
     declare(tmp_path, "a", "b")
     assert run("--check") == (2, ["<6>differs: to create a", "<6>differs: to create b"])
     assert kernel.there == []
@@ -116,8 +116,8 @@ def test_all_together(kernel: Kernel, run: Any, tmp_path: Path) -> None:
     assert kernel.runs == [["a", "b"]] * 4
 
 
-def test_one_that_fails_keeps_no_other(kernel: Kernel, run: Any, tmp_path: Path) -> None:
-    """It is named, with its file, and the unit fails."""
+def test_failure_keeps_no_other_object_from_being_restored(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+    """The file is named, and the unit fails."""
     declare(tmp_path, "a", "b", "c")
     kernel.broken = {"b"}
     assert run() == (1, ["<6>create a", f"<3>failed: {tmp_path}/link-b.json: b is odd", "<6>create c"])
@@ -125,7 +125,7 @@ def test_one_that_fails_keeps_no_other(kernel: Kernel, run: Any, tmp_path: Path)
     assert run("--check") == (1, [f"<3>failed: {tmp_path}/link-b.json: b is odd"])
 
 
-def test_damaged_file_keeps_no_other(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+def test_damaged_file_keeps_no_other_object_from_being_restored(kernel: Kernel, run: Any, tmp_path: Path) -> None:
     """In check mode too."""
     declare(tmp_path, "a")
     (tmp_path / "link-b.json").write_text("{", encoding="utf-8")
@@ -138,15 +138,15 @@ def test_damaged_file_keeps_no_other(kernel: Kernel, run: Any, tmp_path: Path) -
 
 
 def test_bytes_that_are_no_text(run: Any, tmp_path: Path) -> None:
-    """Are damaged, and no reason to stop."""
+    """The file is damaged, and the others are restored."""
     (tmp_path / "link-b.json").write_bytes(b"\xff\xfe\x00")
     status, (line,) = run()
     assert status == 1
     assert "the declaration is damaged" in line
 
 
-def test_what_waits_is_no_failure(kernel: Kernel, run: Any, tmp_path: Path) -> None:
-    """At boot a lower device may come later; asked, it is a difference."""
+def test_waiting_is_no_failure(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+    """At boot a lower device may appear later; for --check it is a difference."""
     declare(tmp_path, "a", "b")
     kernel.needs = {"b": "eth9"}
     waiting = f"<4>waiting: {tmp_path}/link-b.json: b: eth9 is not there"
@@ -157,8 +157,8 @@ def test_what_waits_is_no_failure(kernel: Kernel, run: Any, tmp_path: Path) -> N
     assert run("--check") == (0, [])
 
 
-def test_again_while_something_waits_and_something_was_made(kernel: Kernel, run: Any, tmp_path: Path) -> None:
-    """Whatever the files are called: here each needs the one that comes after it."""
+def test_objects_are_tried_again(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+    """As long as others were restored, whatever the files are called: here each object needs the next one."""
     declare(tmp_path, "a", "b", "c", "odd")
     kernel.needs, kernel.broken = {"a": "b", "b": "c"}, {"odd"}
     status, lines = run()
@@ -167,7 +167,7 @@ def test_again_while_something_waits_and_something_was_made(kernel: Kernel, run:
     assert [line for line in lines if "waiting" in line] == []
 
 
-def test_lists_come_in_the_order_of_making(kernel: Kernel, run: Any, tmp_path: Path) -> None:
+def test_objects_are_restored_in_the_order_of_creation(kernel: Kernel, run: Any, tmp_path: Path) -> None:
     """A namespace before what is in it."""
     declare(tmp_path, "a", kind="macvtap")
     declare(tmp_path, "b", kind="bridge")
@@ -178,21 +178,21 @@ def test_lists_come_in_the_order_of_making(kernel: Kernel, run: Any, tmp_path: P
     assert kernel.there == ["z", "b", "a"]
 
 
-def test_library_is_missing(kernel: Kernel, run: Any) -> None:
-    """Also when nothing is declared yet: whoever tries the program wants to know."""
+def test_missing_library_is_an_error(kernel: Kernel, run: Any) -> None:
+    """Also when nothing is declared yet: the self-test of a task has to find it."""
     kernel.installed = False
     assert run("--check") == (1, ["<3>pyroute2 cannot be imported: no"])
 
 
-def test_unknown_words(run: Any) -> None:
+def test_unknown_arguments_show_the_usage(run: Any) -> None:
     """Show what there is."""
     status, lines = run("--chek")
     assert status == 1
     assert any("replay.pyz --check" in line for line in lines)
 
 
-def test_condition_of_the_task_is_none_at_boot(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the managers start, nobody has brought the lower device up that a task wanted to be up."""
+def test_lower_device_may_be_down_at_boot(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the managers start, nobody has brought the lower device up."""
     seen: list[DesiredLink] = []
 
     def converge(_gateway: Any, items: Sequence[DesiredLink], *_words: Any, **_more: Any) -> Any:
