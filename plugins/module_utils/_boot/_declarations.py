@@ -136,13 +136,13 @@ def with_both_ends(items: Iterable[Desired]) -> tuple[Desired, ...]:
 
     An end without a declaration of its own has nothing but its peer.
     """
-    found: dict[DesiredKey, Desired] = {item.key: item for item in items}
-    for item in [*found.values()]:
+    by_key: dict[DesiredKey, Desired] = {item.key: item for item in items}
+    for item in [*by_key.values()]:
         peer = peer_of(item)
         if isinstance(item, DesiredLink) and peer is not None:
-            found[item.key] = replace(item, is_primary_end=item.key < peer)
-            found.setdefault(peer, replace(bare_end(item, peer), is_primary_end=peer < item.key))
-    return tuple(found.values())
+            by_key[item.key] = replace(item, is_primary_end=item.key < peer)
+            by_key.setdefault(peer, replace(bare_end(item, peer), is_primary_end=peer < item.key))
+    return tuple(by_key.values())
 
 
 def peer_of(item: Desired | None) -> LinkKey | None:
@@ -185,28 +185,28 @@ def _options(item: Desired) -> dict[str, Any]:
 
 
 def _references(item: DesiredLink) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    references: dict[str, Any] = {}
     if item.lower_device is not None:
-        found["lower_device"] = item.lower_device.name
+        references["lower_device"] = item.lower_device.name
         if item.lower_device.netns:
-            found["lower_device_netns"] = item.lower_device.netns
+            references["lower_device_netns"] = item.lower_device.netns
     if item.peer is not None:
-        found["peer"] = {"name": item.peer.name, **({"netns": item.peer.netns} if item.peer.netns else {})}
-    return found
+        references["peer"] = {"name": item.peer.name, **({"netns": item.peer.netns} if item.peer.netns else {})}
+    return references
 
 
 def _link_options(item: DesiredLink) -> dict[str, Any]:
     """The options that are no attributes, as far as they have a meaning at boot."""
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     if item.policy.lower_device_state:
-        found["lower_device_state"] = item.policy.lower_device_state
+        options["lower_device_state"] = item.policy.lower_device_state
     if item.policy.allow_wireless:
-        found["allow_wireless"] = True
+        options["allow_wireless"] = True
     if item.source_routing is not None and item.source_routing.table is not None:
-        found["source_routing"] = saved_source_routing(item.source_routing)
+        options["source_routing"] = saved_source_routing(item.source_routing)
     if item.dhcp4 is not None:
-        found["dhcp4"] = _dhcp4.saved(item.dhcp4)
-    return found
+        options["dhcp4"] = _dhcp4.saved(item.dhcp4)
+    return options
 
 
 # --- reading ---
@@ -290,11 +290,11 @@ def _rule(options: dict[str, Any]) -> DesiredRule:
 
 
 def _attributes(kind: Kind, options: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    attributes = {}
     for row in kind.attributes:
         if row.name in options and not isinstance(row.type, Reference):
-            found[row.name] = _value(row, options.pop(row.name))
-    return found
+            attributes[row.name] = _value(row, options.pop(row.name))
+    return attributes
 
 
 def _value(row: Attribute, value: object) -> object:

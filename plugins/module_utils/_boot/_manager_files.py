@@ -123,15 +123,15 @@ class Renderer:
 
     def settings_of_routing(self, item: DesiredRoute | DesiredRule) -> list[tuple[str, str]]:
         """The attributes of a route or a rule but for its link, whose file they are in: keys and values."""
-        found = []
+        settings = []
         for row in kind_of(item.kind).rows(item.attributes):
             value = item.attributes[row.name]
             if row.name == "link" or (row.name, value) == ("action", "lookup"):
                 continue
             setting = self.setting_of(item.key, row, value)
             if setting is not None:
-                found.append((setting[0].key, setting[1]))
-        return found
+                settings.append((setting[0].key, setting[1]))
+        return settings
 
     def _check_udev(self, key: DesiredKey, row: Attribute, value: Any) -> None:
         if value and not self.udev:
@@ -193,7 +193,7 @@ class Renderer:
 
     def _link_of_rule(self, rule: DesiredRule, links: Mapping[str, ManagedLink], routes: list[DesiredRoute]) -> ManagedLink:
         """The link that a rule names, that has its address, or that has a route of its table."""
-        hosts = {f"{one.ip}/{BITS[one.family]}": link.name for link in links.values() for one in link.link.addresses}
+        hosts = {f"{address.ip}/{BITS[address.family]}": link.name for link in links.values() for address in link.link.addresses}
         named = [rule.text(option) or "" for option in ("iif", "oif")]
         by_address = [hosts.get(rule.text(option) or "", "") for option in ("from", "to")]
         by_table = self._link_of_table(rule.get("table"), links, routes)

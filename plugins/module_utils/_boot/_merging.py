@@ -63,33 +63,33 @@ def merge_task(declared: Mapping[DesiredKey, Desired], desired: Sequence[Desired
     """
     items = _with_common_persist(desired)
     removed = _removed(declared, items)
-    found = {key: item for key, item in declared.items() if key not in removed}
-    renamed = _renamed_ends(found, items)
+    merged = {key: item for key, item in declared.items() if key not in removed}
+    renamed = _renamed_ends(merged, items)
     for old, new in renamed.items():
-        found[new] = _with_key(found.pop(old), new)
-    other_ends = _other_ends(found.values())
+        merged[new] = _with_key(merged.pop(old), new)
+    other_ends = _other_ends(merged.values())
     warnings: list[str] = []
     for item in items:
         if not item.present or item.persist == NONE:
             continue
-        earlier = found.pop(item.key, None)
+        earlier = merged.pop(item.key, None)
         if _leaves_bridge(item):
             earlier, item = _detached(earlier), _without_controller(item)
             if earlier is None and _is_empty(item):
                 continue
         if item.persist is not None:
             _check_namespaces(item)
-            earlier = earlier or _undeclared_end(item.key, other_ends, found)
-            found[item.key] = completed(overlaid(earlier, item), after)
+            earlier = earlier or _undeclared_end(item.key, other_ends, merged)
+            merged[item.key] = completed(overlaid(earlier, item), after)
         elif earlier is not None:
             warnings += _differs(earlier, item)
-            found[item.key] = earlier
+            merged[item.key] = earlier
     persisted = [item.key for item in items if item.present and item.persist not in (None, NONE)]
     for key in persisted:
-        _pair_up(key, found, after)
-    other_ends = _other_ends(found.values())
+        _pair_up(key, merged, after)
+    other_ends = _other_ends(merged.values())
     names = {*removed, *persisted, *(other_ends[key] for key in persisted if key in other_ends)}
-    kept = {key: item for key, item in found.items() if not _is_stale(item, found, names)}
+    kept = {key: item for key, item in merged.items() if not _is_stale(item, merged, names)}
     return Merged(kept, frozenset(names), renamed, (*warnings, *_missing_namespaces(desired, kept)))
 
 
@@ -113,26 +113,26 @@ def _with_common_persist(desired: Sequence[Desired]) -> list[Desired]:
 
 def _other_ends(items: Iterable[Desired]) -> dict[DesiredKey, LinkKey]:
     """The other end of each declared pair, by either end."""
-    found: dict[DesiredKey, LinkKey] = {}
+    other_ends: dict[DesiredKey, LinkKey] = {}
     for item in items:
         peer = peer_of(item)
         if isinstance(item, DesiredLink) and peer is not None:
-            found[item.key] = peer
-            found.setdefault(peer, item.key)
-    return found
+            other_ends[item.key] = peer
+            other_ends.setdefault(peer, item.key)
+    return other_ends
 
 
 def _renamed_ends(declared: Mapping[DesiredKey, Desired], items: Iterable[Desired]) -> dict[DesiredKey, LinkKey]:
     """The ends of veth pairs that have another key now: in the task they are the peer of an end that is declared with another."""
-    found: dict[DesiredKey, LinkKey] = {}
+    renamed: dict[DesiredKey, LinkKey] = {}
     for item in items:
         peer = peer_of(item)
         if item.persist in (None, NONE) or peer is None or not isinstance(item, DesiredLink):
             continue
         former = peer_of(declared.get(peer))
         if former is not None and former != item.key and former in declared:
-            found[former] = item.key
-    return found
+            renamed[former] = item.key
+    return renamed
 
 
 def _with_key(item: Desired, key: LinkKey) -> Desired:
@@ -140,25 +140,25 @@ def _with_key(item: Desired, key: LinkKey) -> Desired:
 
 
 def _undeclared_end(
-    key: DesiredKey, other_ends: Mapping[DesiredKey, LinkKey], found: Mapping[DesiredKey, Desired]
+    key: DesiredKey, other_ends: Mapping[DesiredKey, LinkKey], declared: Mapping[DesiredKey, Desired]
 ) -> DesiredLink | None:
     """The end of a pair whose other end alone is declared, for its own file is damaged."""
-    other = found.get(other_ends[key]) if key in other_ends else None
+    other = declared.get(other_ends[key]) if key in other_ends else None
     return bare_end(other, key) if isinstance(other, DesiredLink) and isinstance(key, LinkKey) and peer_of(other) == key else None
 
 
-def _pair_up(key: DesiredKey, found: dict[DesiredKey, Desired], after: State) -> None:
+def _pair_up(key: DesiredKey, declared: dict[DesiredKey, Desired], after: State) -> None:
     """Declare the other end of a veth pair too: by the same boot backend, with what is declared of it already."""
-    item = found.get(key)
+    item = declared.get(key)
     peer = peer_of(item)
     if isinstance(item, DesiredLink) and peer is not None:
-        found[peer] = completed(overlaid(found.get(peer), bare_end(item, peer)), after)
+        declared[peer] = completed(overlaid(declared.get(peer), bare_end(item, peer)), after)
 
 
-def _is_stale(item: Desired, found: Mapping[DesiredKey, Desired], names: set[DesiredKey]) -> bool:
+def _is_stale(item: Desired, declared: Mapping[DesiredKey, Desired], names: set[DesiredKey]) -> bool:
     """Whether it is the end of a pair whose other end the task has made the end of another one, or another kind of link."""
     peer = peer_of(item)
-    return peer in names and peer in found and peer_of(found[peer]) != item.key
+    return peer in names and peer in declared and peer_of(declared[peer]) != item.key
 
 
 # --- which declarations go ---
@@ -179,7 +179,7 @@ def _removed(declared: Mapping[DesiredKey, Desired], items: Iterable[Desired]) -
         if _namespaces(item) & absent or (isinstance(item, DesiredRoute) and _link_of(item) in absent and key not in stay)
     }
     absent_rules = [item.key for item in items if isinstance(item, DesiredRule) and not item.present]
-    cascaded |= {key for key in declared if isinstance(key, RuleKey) and any(one.covers(key) for one in absent_rules)}
+    cascaded |= {key for key in declared if isinstance(key, RuleKey) and any(rule.covers(key) for rule in absent_rules)}
     return absent | cascaded | with_other_ends(item.key for item in items if item.persist == NONE)
 
 
@@ -216,7 +216,7 @@ def overlaid(earlier: Desired | None, item: Desired) -> Desired:
 
 
 def _sets_direction(item: Desired) -> bool:
-    """Whether it says where a route leads, which is one thing."""
+    """Whether the task sets where a route leads: next hop and type are one value, which is replaced as a whole."""
     return item.attributes.get("type") in REJECTS or any(name in item.attributes for name in NEXT_HOP)
 
 
@@ -238,10 +238,10 @@ def _direction(item: DesiredRoute, after: State) -> dict[str, object]:
     routes = after.at(item.key)
     if len(routes) != 1 or any(name in item.attributes for name in ("type", *NEXT_HOP)):
         return {}
-    found = {name: routes[0].get(name) for name in ("type", *NEXT_HOP) if routes[0].get(name) is not None}
+    direction = {name: routes[0].get(name) for name in ("type", *NEXT_HOP) if routes[0].get(name) is not None}
     if routes[0].get("onlink"):  # without it the kernel refuses the gateway
-        found["onlink"] = True
-    return found
+        direction["onlink"] = True
+    return direction
 
 
 def _needed(item: DesiredLink, link: Link) -> Iterator[tuple[str, object]]:

@@ -76,14 +76,14 @@ class _NetworkManagerRenderer(Renderer):
         super().__init__("networkmanager", boot, OWN_SYSCTLS, declared)
 
     def files(self) -> dict[str, File]:
-        found = {}
+        files = {}
         for link in self.links.values():
             if link.is_created or not self._is_left_to_udev(link):
-                found[f"{path_prefix(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
+                files[f"{path_prefix(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
         for name in (link.name for link in self.links.values() if link.kind is VETH):  # its rule for udev excludes pairs
             match = {"match-device": f"interface-name:={networkmanager_literal(name)}", "managed": "1"}
-            found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text({f"device-patchbay-{name}": match}).encode(), 0o644)
-        return found
+            files[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text({f"device-patchbay-{name}": match}).encode(), 0o644)
+        return files
 
     def _is_left_to_udev(self, link: ManagedLink) -> bool:
         """Whether a link that others create needs no change of its profile."""
@@ -189,7 +189,7 @@ class _NetworkManagerRenderer(Renderer):
         if not without_route:
             return MAIN_TABLE
         declared = {_network_of_route(route): route.key.table_number for route in routes}
-        tables = {declared.get(_network(one)) if one in without_route else MAIN_TABLE for one in addresses}
+        tables = {declared.get(_network(address)) if address in without_route else MAIN_TABLE for address in addresses}
         table: int | None = tables.pop()
         if tables or table is None:
             raise self.refuse(

@@ -106,8 +106,8 @@ def order(
     """The operations that prepare the next boot, and those that settle it; moved: declarations that only get another file."""
     is_postponed = bool(postponed) or networkd.POSTPONED in boot.files
 
-    def reloads(some: Iterable[Change]) -> tuple[str, ...]:
-        return tuple(sorted(_readers(some, rendered, boot) - ({"networkd"} if is_postponed else set())))
+    def reloads(group: Iterable[Change]) -> tuple[str, ...]:
+        return tuple(sorted(_readers(group, rendered, boot) - ({"networkd"} if is_postponed else set())))
 
     withdrawn = [change for change in changes if _is_withdrawn(change, rendered)]
     declarations = [change for change in changes if backend_of(change[0])]
@@ -122,8 +122,8 @@ def order(
     prepare: list[Operation] = []
     if postponed:
         prepare.append(ChangeFiles("postpone the reload of systemd-networkd to the next boot", tuple(postponed)))
-    for program, some in _by_program(withdrawn):
-        prepare.append(ChangeFiles(f"release links from {program}", some, reloads(some)))
+    for program, group in _by_program(withdrawn):
+        prepare.append(ChangeFiles(f"release links from {program}", group, reloads(group)))
     if prepared:
         prepare.append(ChangeFiles("prepare the next boot", tuple(prepared), reloads(prepared)))
         if any(path in _TESTED for path, _before, _after in prepared):
@@ -136,8 +136,8 @@ def order(
         settle.append(ChangeFiles("save declarations", tuple(saved)))
     # networkd has to know an existing link as one of its own before a lower device's file has it create the link, or it fails.
     for is_drop_in in (False, True):
-        for program, some in _by_program(change for change in of_managers if networkd.is_drop_in(change[0]) == is_drop_in):
-            settle.append(ChangeFiles(f"configure {program}", some, reloads(some)))
+        for program, group in _by_program(change for change in of_managers if networkd.is_drop_in(change[0]) == is_drop_in):
+            settle.append(ChangeFiles(f"configure {program}", group, reloads(group)))
     if unused:
         settle.append(ChangeFiles("remove files that are no longer needed", tuple(unused), reloads(unused)))
     return tuple(prepare), tuple(settle)
@@ -146,11 +146,11 @@ def order(
 def _moved(before: Declarations, merged: Merged) -> set[str]:
     """The files of declarations that are saved in another file now: under another name, or for another boot backend."""
     paths = {path_of(item.key, item.persist or REPLAY) for item in merged.items.values()}
-    found = set()
+    moved = set()
     for key, item in before.items.items():
         if merged.renamed.get(key, key) in merged.items and item.origin not in paths:
-            found.add(item.origin)
-    return found
+            moved.add(item.origin)
+    return moved
 
 
 # --- reloads ---
@@ -158,16 +158,16 @@ def _moved(before: Declarations, merged: Merged) -> set[str]:
 
 def _by_program(changes: Iterable[Change]) -> list[tuple[str, tuple[Change, ...]]]:
     """Changes by the manager whose files they are."""
-    found: dict[str, list[Change]] = {}
+    groups: dict[str, list[Change]] = {}
     for change in changes:
         backend = "networkd" if change[0].startswith(f"{systemd_files.NETWORKD}/") else "networkmanager"
-        found.setdefault(PROGRAMS[backend], []).append(change)
-    return [(program, tuple(some)) for program, some in found.items()]
+        groups.setdefault(PROGRAMS[backend], []).append(change)
+    return [(program, tuple(group)) for program, group in groups.items()]
 
 
 def _readers(changes: Iterable[Change], rendered: Rendered, boot: BootState) -> set[str]:
     """The programs that have to read these files again."""
-    found = set()
+    programs = set()
     for path, _before, _after in changes:
         readers = {program for folder, program in _READERS.items() if path.startswith(folder)}
         if path.endswith(systemd_files.LINK_FILE):
@@ -176,8 +176,8 @@ def _readers(changes: Iterable[Change], rendered: Rendered, boot: BootState) -> 
             readers -= {"networkmanager"}  # it would take over the existing link at once
         if path == systemd_files.SCRIPT:
             readers = {boot.init}
-        found |= readers
-    return found
+        programs |= readers
+    return programs
 
 
 def _is_withdrawn(change: Change, rendered: Rendered) -> bool:

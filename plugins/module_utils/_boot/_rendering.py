@@ -88,13 +88,13 @@ def render(before: Declarations, merged: Merged, desired: Sequence[Desired], boo
 
 def _declaration_files(before: Declarations, declared: Iterable[Desired], boot: BootState) -> dict[str, File]:
     """A declaration that says the same as before keeps the text of its file, whoever wrote it."""
-    found = {}
+    files = {}
     for item in declared:
         path = path_of(item.key, item.persist or REPLAY)
         earlier = before.items.get(item.key)
         is_same = earlier is not None and earlier.origin == path and (earlier is item or to_text(earlier) == to_text(item))
-        found[path] = File(boot.files[path].content if is_same else to_text(item).encode(), 0o600)
-    return found
+        files[path] = File(boot.files[path].content if is_same else to_text(item).encode(), 0o600)
+    return files
 
 
 def _unreadable_files(before: Declarations, merged: Merged, files: Mapping[str, File]) -> dict[str, File]:
@@ -108,16 +108,16 @@ def _unreadable_files(before: Declarations, merged: Merged, files: Mapping[str, 
 
 def _replay_files(replayed: Sequence[Desired], boot: BootState) -> dict[str, File]:
     """What lower devices, managers and udev need to know of the objects that the boot program restores."""
-    found: dict[str, File] = {}
+    files: dict[str, File] = {}
     for name in sorted(awaited_links(replayed)):
-        found.update(systemd_files.hotplug_files(boot, name))
-    found.update(systemd_files.unmanaged_files(boot, _created_links(replayed)))
+        files.update(systemd_files.hotplug_files(boot, name))
+    files.update(systemd_files.unmanaged_files(boot, _created_links(replayed)))
     if any(not isinstance(item, (DesiredLink, DesiredNetns)) and item.key.netns == HERE for item in replayed):
-        found.update(systemd_files.foreign_routing_files(boot))
+        files.update(systemd_files.foreign_routing_files(boot))
     for item in replayed:
         if isinstance(item, DesiredLink):
-            found.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
-    return found
+            files.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
+    return files
 
 
 def awaited_links(items: Iterable[Desired]) -> set[str]:
@@ -160,17 +160,17 @@ def _needs_dhcp_clients(desired: Iterable[Desired], replayed: Iterable[Desired],
 
 def _manager_files(merged: Merged, boot: BootState) -> tuple[dict[str, File], list[str]]:
     """The files of the managers, and a warning for each declaration that they can no longer express: its files stay."""
-    found: dict[str, File] = {}
+    files: dict[str, File] = {}
     warnings: list[str] = []
     for backend in MANAGERS:
         declared = [item for item in merged.items.values() if item.persist == backend]
         if declared and backend not in boot.versions:
             _check_runs(backend, declared, merged)
-            found.update({path: file for path, file in boot.files.items() if file.content.startswith(header(backend).encode())})
+            files.update({path: file for path, file in boot.files.items() if file.content.startswith(header(backend).encode())})
             continue
         while declared:
             try:
-                found.update(_RENDER[backend](boot, declared))
+                files.update(_RENDER[backend](boot, declared))
                 break
             except NotExpressible as error:
                 refused = [item for item in declared if _is_about(item, error.key)]
@@ -178,8 +178,8 @@ def _manager_files(merged: Merged, boot: BootState) -> tuple[dict[str, File], li
                     raise
                 warnings.append(str(error))
                 declared = [item for item in declared if item not in refused]
-                found.update(_present_files({error.key, *(item.key for item in refused)}, boot))
-    return found, warnings
+                files.update(_present_files({error.key, *(item.key for item in refused)}, boot))
+    return files, warnings
 
 
 def _check_runs(backend: str, declared: Iterable[Desired], merged: Merged) -> None:
@@ -211,16 +211,16 @@ def _present_files(keys: Iterable[DesiredKey], boot: BootState) -> dict[str, Fil
 
 def _files_beside_manager(backend: str, items: Sequence[Desired], boot: BootState) -> dict[str, File]:
     """What udev sets on the links of a manager, or must not set, and what keeps the other managers from configuring them."""
-    found: dict[str, File] = {}
+    files: dict[str, File] = {}
     for item in items:
         if isinstance(item, DesiredLink):
-            found.update(systemd_files.sysctl_files(item.key.name, item.sysctls))
+            files.update(systemd_files.sysctl_files(item.key.name, item.sysctls))
             if backend == "networkmanager" and item.address:
-                found.update(systemd_files.mac_address_files(item.key.name))
-            found.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
+                files.update(systemd_files.mac_address_files(item.key.name))
+            files.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
     others = replace(boot, managers=boot.managers - {backend})
-    found.update(systemd_files.unmanaged_files(others, _created_links(items)))
-    return found
+    files.update(systemd_files.unmanaged_files(others, _created_links(items)))
+    return files
 
 
 def _options_of_node(item: DesiredLink) -> dict[str, object]:

@@ -140,27 +140,27 @@ def boot_command(interpreter: str) -> str:
 
 def boot_program_files(boot: BootState, engine: bytes) -> dict[str, File]:
     """The boot program, and what starts it."""
-    found = {ENGINE: File(engine)}
+    files = {ENGINE: File(engine)}
     if boot.init == "systemd":
-        found[f"{UNITS}/{SERVICE}"] = File(_SERVICE.format(command=boot_command(boot.interpreter)).encode())
-        found[f"{UNITS}/{INSTANCE}"] = File(_INSTANCE.format(command=boot_command(boot.interpreter)).encode())
-        found[f"{UNITS}/multi-user.target.wants/{SERVICE}"] = File(link=f"../{SERVICE}")
+        files[f"{UNITS}/{SERVICE}"] = File(_SERVICE.format(command=boot_command(boot.interpreter)).encode())
+        files[f"{UNITS}/{INSTANCE}"] = File(_INSTANCE.format(command=boot_command(boot.interpreter)).encode())
+        files[f"{UNITS}/multi-user.target.wants/{SERVICE}"] = File(link=f"../{SERVICE}")
     elif boot.init:
-        found[SCRIPT] = File(_SCRIPT.format(command=boot_command(boot.interpreter)).encode(), 0o755)
-    return found
+        files[SCRIPT] = File(_SCRIPT.format(command=boot_command(boot.interpreter)).encode(), 0o755)
+    return files
 
 
 def dhcp_client_files(boot: BootState, engine: bytes) -> dict[str, File]:
     """What DHCP clients run when their lease changes, what runs them under systemd, and what keeps their routes and rules."""
-    found = {
+    files = {
         **foreign_routing_files(boot),
         ENGINE: File(engine),
         HOOK: File(_HOOK.format(command=boot_command(boot.interpreter)).encode(), 0o755),
     }
     if boot.init == "systemd":
-        found[f"{UNITS}/{CLIENT}"] = File(_CLIENT.format(command=boot_command(boot.interpreter)).encode())
-        found[f"{UNITS}/{LEASES}"] = File(_LEASES.format(command=boot_command(boot.interpreter)).encode())
-    return found
+        files[f"{UNITS}/{CLIENT}"] = File(_CLIENT.format(command=boot_command(boot.interpreter)).encode())
+        files[f"{UNITS}/{LEASES}"] = File(_LEASES.format(command=boot_command(boot.interpreter)).encode())
+    return files
 
 
 def hotplug_files(boot: BootState, name: str) -> dict[str, File]:
@@ -174,32 +174,32 @@ def hotplug_files(boot: BootState, name: str) -> dict[str, File]:
 
 def unmanaged_files(boot: BootState, links: Iterable[str]) -> dict[str, File]:
     """What keeps the managers of this host from configuring or flushing links that they do not create."""
-    found = {}
+    files = {}
     for name in links:
         if "networkd" in boot.managers:
             match = f"[Match]\nName={networkd_pattern(name)}\n"
             text = f"# Written by patchbay.netdev, which creates this link.\n{match}\n[Link]\nUnmanaged=yes\n"
-            found[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
+            files[f"{NETWORKD}/05-patchbay-{name}.network"] = File(text.encode(), 0o644)
         if "networkmanager" in boot.managers:
             match = f"interface-name:={networkmanager_literal(name)}"
             text = f"# Written by patchbay.netdev, which creates this link.\n[keyfile]\nunmanaged-devices+={match}\n"
-            found[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(text.encode(), 0o644)
-    return found
+            files[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(text.encode(), 0o644)
+    return files
 
 
 def networkd_pattern(name: str) -> str:
     """A pattern of networkd that matches this name alone; `!` would negate it, and each backslash is unescaped twice."""
-    return "".join(f"\\\\{one}" if one in "*?[]!" else one.replace("\\", "\\" * 4) for one in name)
+    return "".join(f"\\\\{character}" if character in "*?[]!" else character.replace("\\", "\\" * 4) for character in name)
 
 
 def networkmanager_literal(name: str) -> str:
     """A name in a list of NetworkManager, which unescapes each backslash twice."""
-    return "".join(f"\\\\{one}" if one in ",;" else one.replace("\\", "\\" * 4) for one in name)
+    return "".join(f"\\\\{character}" if character in ",;" else character.replace("\\", "\\" * 4) for character in name)
 
 
 def _udev_pattern(name: str) -> str:
     """A pattern of udev that matches a name; `?` stands for the characters that udev cannot escape."""
-    return "".join(f"[{one}]" if one in "*?[" else "?" if one in '"|\\' else one for one in name)
+    return "".join(f"[{character}]" if character in "*?[" else "?" if character in '"|\\' else character for character in name)
 
 
 def foreign_routing_files(boot: BootState) -> dict[str, File]:
@@ -246,12 +246,12 @@ def mac_address_files(name: str) -> dict[str, File]:
 def unit_escape(name: str) -> str:
     """A name as a part of the name of a unit (systemd.unit(5), "String Escaping for Inclusion in Unit Names")."""
     unescaped = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_."
-    found = ""
+    escaped = ""
     for character in name:
         if character == "/":
-            found += "-"
+            escaped += "-"
         elif character in unescaped:  # a leading dot too: the path of the device does not begin with the name
-            found += character
+            escaped += character
         else:
-            found += "".join(f"\\x{byte:02x}" for byte in character.encode())
-    return found
+            escaped += "".join(f"\\x{byte:02x}" for byte in character.encode())
+    return escaped

@@ -423,6 +423,39 @@ def test_pair_is_removed_by_either_end(name: str) -> None:
     assert disk.boot.files == {}
 
 
+@pytest.mark.parametrize("name", ["v0", "v1"])
+@pytest.mark.parametrize("kind", ["veth", "link"])
+def test_persist_none_of_either_end_removes_the_pair(kind: str, name: str) -> None:
+    """One end alone would bring the whole pair back."""
+    disk = Disk()
+    disk.run(veth=[PAIR])
+    disk.run("none", **{kind: [{"name": name}]})
+    assert disk.boot.files == {}
+
+
+@pytest.mark.parametrize("name", ["v0", "v1"])
+def test_routes_go_with_either_end(name: str) -> None:
+    """The kernel deletes both ends with their routes."""
+    disk = Disk()
+    route = {"table": "254", "destination": "10.1.0.0/16", "link": "v1"}
+    disk.run(veth=[PAIR], routes=[route])
+    disk.run(None, veth=[{"name": name, "state": "absent"}])
+    assert disk.boot.files == {}
+
+
+@pytest.mark.parametrize("name", ["v0", "v1"])
+def test_boot_backend_of_either_end_is_that_of_the_pair(name: str) -> None:
+    """No two of them create the same pair."""
+    disk = Disk(BootState(managers=frozenset({"networkd"}), versions={"networkd": 257}))
+    disk.run(veth=[PAIR])
+    disk.run("networkd", link=[{"name": name, "mtu": 1400}])
+    assert disk.names() == []
+    assert sorted(path for path in disk.boot.files if path.startswith("/etc/patchbay/")) == [
+        "/etc/patchbay/networkd.d/link-v0.json",
+        "/etc/patchbay/networkd.d/link-v1.json",
+    ]
+
+
 def test_ends_of_a_pair_are_changed_by_any_task() -> None:
     """By tasks that name them in another order, or one of them only."""
     disk = Disk()
