@@ -494,6 +494,35 @@ def test_only_the_files_of_an_unsupported_declaration_stay() -> None:
     assert f"{NETWORKD}/05-patchbay-lan.netdev" in disk.boot.files
 
 
+@pytest.mark.parametrize(
+    ("lists", "lost", "files"),
+    [
+        ({"veth": [{"name": "va", "controller": "br9", "peer": {"name": "vb"}}]}, {"netdevs": {}}, ["va", "vb"]),
+        ({"routes": [{**ROUTE, "link": "eth1"}]}, {"governed": {}}, ["eth1"]),
+    ],
+    ids=["both ends of a pair", "the drop-in with a route"],
+)
+def test_files_of_an_unsupported_declaration_stay_together(lists: dict[str, Any], lost: dict[str, Any], files: list[str]) -> None:
+    """One warning for all that depends on one link."""
+    disk = host()
+    disk.boot = replace(disk.boot, netdevs=BOOT.netdevs)
+    disk.run("networkd", **lists)
+    disk.boot = replace(disk.boot, **lost)
+    found = disk.plan(None, dummy=[{"name": "d0"}])
+    assert found.changes == ()
+    (note,) = found.warnings
+    assert note.partition(":")[0] == files[0]
+    assert all(any(f"patchbay-{name}." in path for path in disk.boot.files) for name in files)
+
+
+def test_released_link_of_another_kind_is_not_reapplied() -> None:
+    """The task has created another link in its place."""
+    disk = host()
+    disk.run("networkd", macvlan=[ON_ETH1])
+    dummy = State([Link(LinkKey("", "mv0"), "dummy", {"address": MAC}, index=7)])
+    assert disk.run("replay", state=dummy, dummy=[{"name": "mv0"}]).reapply == ()
+
+
 def test_other_manager_does_not_manage_the_link() -> None:
     """NetworkManager leaves the links of networkd alone."""
     disk = host()
