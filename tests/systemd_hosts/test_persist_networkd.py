@@ -213,7 +213,7 @@ def test_refusals(system: System) -> None:
     """No file is written, and no link is created."""
     before, listed = system.dump(), files(system)
     refused = {
-        "its lower device eth1 is not set up by systemd-networkd": ON_ETH1,
+        "its lower device eth1 is not configured by systemd-networkd": ON_ETH1,
         "itself sets ipv6.accept_ra to 0": {**OLD, "sysctls": {"ipv6.accept_ra": 2}},
         "bc_cutoff": {**OLD, "bc_cutoff": 5},
     }
