@@ -205,7 +205,7 @@ def test_refusals(system: System) -> None:
     before, listed = system.dump(), files(system)
     for sentence, options in {
         "itself sets ipv6.accept_ra to 0": {**OLD, "sysctls": {"ipv6.accept_ra": 2}},
-        "takes admin_state: up alone": {**OLD, "admin_state": "down"},
+        "so admin_state has to be up": {**OLD, "admin_state": "down"},
     }.items():
         for check in (True, False):
             failed = system.run("patchbay.netdev.macvlan", check=check, persist="networkmanager", **options)

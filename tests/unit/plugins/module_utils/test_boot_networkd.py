@@ -358,7 +358,7 @@ def test_released_link_is_reapplied_as_the_task_says() -> None:
 @pytest.mark.parametrize(
     "way",
     [{"link": [{"name": "v0", "controller": ""}]}, {"bridge": [{"name": "br0", "state": "absent"}]}],
-    ids=["let go", "gone"],
+    ids=["detached", "bridge absent"],
 )
 def test_released_port_without_its_bridge(way: dict[str, Any]) -> None:
     """It is applied again without its controller and the settings of a port."""
