@@ -155,6 +155,11 @@ def bare_end(item: DesiredLink, peer: LinkKey) -> DesiredLink:
     return DesiredLink(peer, item.kind, True, {"peer": item.key}, persist=item.persist, origin=item.origin)
 
 
+def has_source_routing(item: DesiredLink) -> bool:
+    """Whether the link has a routing table of its own; an empty option takes it away."""
+    return item.source_routing is not None and item.source_routing.table is not None
+
+
 def creation_order(item: Desired) -> int:
     """Where an object comes in the order in which objects can be created: what others refer to comes first."""
     return _CREATION_ORDER.index(item.kind or LINK.name)
@@ -202,7 +207,7 @@ def _link_options(item: DesiredLink) -> dict[str, Any]:
         options["lower_device_state"] = item.policy.lower_device_state
     if item.policy.allow_wireless:
         options["allow_wireless"] = True
-    if item.source_routing is not None and item.source_routing.table is not None:
+    if item.source_routing is not None and has_source_routing(item):
         options["source_routing"] = saved_source_routing(item.source_routing)
     if item.dhcp4 is not None:
         options["dhcp4"] = _dhcp4.saved(item.dhcp4)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import (
     REPLAY,
     bare_end,
+    has_source_routing,
     path_of,
     peer_of,
     to_text,
@@ -275,7 +276,9 @@ def _detached(earlier: Desired | None) -> DesiredLink | None:
 
 def _is_empty(item: Desired) -> bool:
     """Whether there is nothing to restore: a link that others create, of which nothing is set."""
-    return isinstance(item, DesiredLink) and item.kind is None and not item.attributes and item.dhcp4 is None
+    if not isinstance(item, DesiredLink) or item.kind is not None:
+        return False
+    return not item.attributes and item.dhcp4 is None and not has_source_routing(item)
 
 
 def without_port(item: DesiredLink) -> Attributes:

@@ -242,7 +242,8 @@ def _as_desired(item: Desired, now: Desired | None, absent: set[DesiredKey]) -> 
         return merged
     name = merged.controller
     is_detached = name == "" or (name is not None and LinkKey(merged.key.netns, name) in absent)
-    return replace(item, attributes=without_port(merged) if is_detached else merged.attributes, persist=None)
+    attributes = without_port(merged) if is_detached else merged.attributes
+    return replace(item, attributes=attributes, source_routing=merged.source_routing, persist=None)
 
 
 def _is_another_kind(item: Desired, now: Desired | None) -> bool:

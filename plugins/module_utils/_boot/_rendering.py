@@ -17,6 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
     REPLAY,
     Declarations,
     backend_of,
+    has_source_routing,
     path_of,
     peer_of,
     to_text,
@@ -112,12 +113,19 @@ def _replay_files(replayed: Sequence[Desired], boot: BootState) -> dict[str, Fil
     for name in sorted(awaited_links(replayed)):
         files.update(systemd_files.hotplug_files(boot, name))
     files.update(systemd_files.unmanaged_files(boot, _created_links(replayed)))
-    if any(not isinstance(item, (DesiredLink, DesiredNetns)) and item.key.netns == HERE for item in replayed):
+    if any(_routes_here(item) for item in replayed):
         files.update(systemd_files.foreign_routing_files(boot))
     for item in replayed:
         if isinstance(item, DesiredLink):
             files.update(systemd_files.device_node_files(boot, item.key.name, _options_of_node(item)))
     return files
+
+
+def _routes_here(item: Desired) -> bool:
+    """Whether it brings routes or rules in the namespace of the host."""
+    if isinstance(item, DesiredNetns):
+        return False
+    return item.key.netns == HERE and (not isinstance(item, DesiredLink) or has_source_routing(item))
 
 
 def awaited_links(items: Iterable[Desired]) -> set[str]:

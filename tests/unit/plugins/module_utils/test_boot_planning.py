@@ -605,6 +605,18 @@ def test_networkd_keeps_routes_and_rules() -> None:
     assert path not in disk.boot.files
 
 
+def test_networkd_keeps_the_routing_of_a_link() -> None:
+    """Routes and rules of source_routing are as foreign to it as others."""
+    path = "/etc/systemd/networkd.conf.d/90-patchbay.conf"
+    disk = Disk(BootState(managers=frozenset({"networkd"})))
+    disk.run(macvlan=[MV0])
+    assert path not in disk.boot.files
+    disk.run(macvlan=[{**MV0, "source_routing": {"table": "7", "rule_priority": 7}}])
+    assert path in disk.boot.files
+    disk.run(macvlan=[{**MV0, "source_routing": {}}])
+    assert path not in disk.boot.files
+
+
 # --- pairs that change ---
 
 
