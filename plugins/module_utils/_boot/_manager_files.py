@@ -95,12 +95,14 @@ class Renderer:
         self.own_sysctls = own_sysctls
         self.udev = boot.udev
         self.version = boot.versions.get(backend, 0)
+        self._declared_as: dict[DesiredKey, DesiredKey] = {}  # the link whose source_routing brings a route or a rule
         self.links = self._managed_links(declared)
 
     def refuse(self, key: DesiredKey, why: str, fix: str = "") -> NotExpressible:
         """The error for a declaration; fix: how else than by persist: replay."""
         way_out = f"{fix}, or set persist: replay" if fix else "Set persist: replay"
-        return NotExpressible(key, f"{key}: persist: {self.backend}: {why}. {way_out}, which restores everything")
+        sentence = f"{key}: persist: {self.backend}: {why}. {way_out}, which restores everything"
+        return NotExpressible(self._declared_as.get(key, key), sentence)
 
     def setting_of(self, key: DesiredKey, row: Attribute, value: Any) -> tuple[ManagerSetting, str] | None:
         """An attribute as it is written in the file; None for what a new link has by default, or udev sets."""
@@ -150,7 +152,9 @@ class Renderer:
     def _managed_links(self, declared: Iterable[Desired]) -> dict[str, ManagedLink]:
         """Links by name, each with its routes and rules; in an order of their own, so that the files do not depend on history."""
         links_first = sorted(with_both_ends(declared), key=lambda item: not isinstance(item, DesiredLink))
-        by_key = {one.key: one for item in links_first for one in with_derived_routing(item)}  # what is declared itself counts
+        derived = [(part, item) for item in links_first for part in with_derived_routing(item)]
+        by_key = {part.key: part for part, _item in derived}  # what is declared itself counts
+        self._declared_as = {part.key: item.key for part, item in derived}
         items = sorted(by_key.values(), key=lambda item: path_of(item.key))
         for item in items:
             self._check(item)

@@ -316,6 +316,7 @@ def host(version: int = 257) -> Host:
 
 
 ENGINE_FILES = "/usr/local/lib/patchbay/replay.pyz"
+SOURCE_ROUTING = {"table": "7", "rule_priority": 7}
 ON_ETH1 = {"name": "mv0", "lower_device": "eth1", "mode": "bridge"}
 OWN = f"write {NETWORKD}/05-patchbay-mv0.netdev, write {NETWORKD}/05-patchbay-mv0.network"
 DROP_IN = f"{NETWORKD}/20-eth1.network.d/05-patchbay-mv0.conf"
@@ -499,8 +500,9 @@ def test_only_the_files_of_an_unsupported_declaration_stay() -> None:
     [
         ({"veth": [{"name": "va", "controller": "br9", "peer": {"name": "vb"}}]}, {"netdevs": {}}, ["va", "vb"]),
         ({"routes": [{**ROUTE, "link": "eth1"}]}, {"governed": {}}, ["eth1"]),
+        ({"macvlan": [{**ON_ETH1, "source_routing": SOURCE_ROUTING}]}, {"governed": {}}, ["mv0"]),
     ],
-    ids=["both ends of a pair", "the drop-in with a route"],
+    ids=["both ends of a pair", "the drop-in with a route", "a link with source routing"],
 )
 def test_files_of_an_unsupported_declaration_stay_together(lists: dict[str, Any], lost: dict[str, Any], files: list[str]) -> None:
     """One warning for all that depends on one link."""
@@ -513,6 +515,18 @@ def test_files_of_an_unsupported_declaration_stay_together(lists: dict[str, Any]
     (note,) = found.warnings
     assert note.partition(":")[0] == files[0]
     assert all(any(f"patchbay-{name}." in path for path in disk.boot.files) for name in files)
+
+
+def test_source_routing_is_taken_away() -> None:
+    """Its rule goes from the file of the link, and its addresses get their routes in the main table back."""
+    disk = host()
+    disk.run("networkd", macvlan=[{**ON_ETH1, "addresses": ["192.0.2.1/24"], "source_routing": SOURCE_ROUTING}])
+    path = f"{NETWORKD}/05-patchbay-mv0.network"
+    assert b"[RoutingPolicyRule]" in disk.boot.files[path].content
+    disk.run("networkd", macvlan=[{"name": "mv0", "source_routing": {}}])
+    content = disk.boot.files[path].content
+    assert b"[RoutingPolicyRule]" not in content
+    assert b"AddPrefixRoute=false" not in content
 
 
 def test_released_link_of_another_kind_is_not_reapplied() -> None:
