@@ -2,11 +2,11 @@
  * GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later
  *
- * For linux.uml, loaded before the C library: a ptrace() that sets the whole register state of a process.
+ * A ptrace() that sets the whole register state of a process, preloaded into linux.uml.
  *
- * User-mode-linux 6.1 saves the first 2,688 bytes of that state (arch/x86/um/os-Linux/registers.c) and writes them back. A kernel
- * refuses to take less than the processor has (EFAULT, xstateregs_set in arch/x86/kernel/fpu/regset.c), which is 11,008 bytes with
- * AMX: user-mode-linux stops at "ptrace set fp regs failed". So the rest is filled in with what the process has.
+ * User-mode Linux 6.1 saves and restores the first 2,688 bytes of that state (arch/x86/um/os-Linux/registers.c). The kernel refuses to
+ * set less than the processor has (EFAULT, xstateregs_set in arch/x86/kernel/fpu/regset.c), which is 11,008 bytes with AMX, and user-mode
+ * Linux stops with "ptrace set fp regs failed". This function therefore adds the rest of the current state.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
