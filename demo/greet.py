@@ -1,4 +1,4 @@
-"""A service of the new host: tells whoever connects to port 7000 which host answers, and on which address."""
+"""A service of the new host: replies on port 7000 with the host name and the requested address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Greeting(socketserver.StreamRequestHandler):
     """One connection."""
 
     def handle(self) -> None:
-        """Say one line: the host's name and the address that was called."""
+        """Send one line: the host name and the requested address."""
         address = self.connection.getsockname()[0]
         self.wfile.write(f"{socket.gethostname()} {address}\n".encode())
 

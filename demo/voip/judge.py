@@ -1,10 +1,10 @@
-"""Says which MAC addresses and which DSCP marks the frames of a host had, as its port on the switch saw them.
+"""List the MAC addresses and DSCP marks of the frames of a host, as captured at its switch port.
 
 judge.py CAPTURE --voice MAC --nic MAC [--vlan ID] [--marked]
 
-A softphone that says "call established" says nothing about the sound: here each direction of each protocol is looked at. Fails
-where one of SIP, RTP and web is missing in one direction, where SIP or RTP has another MAC address than that for voice, or the
-web another one than the network card; with --marked, where what was sent has not the mark CS3 (SIP) or EF (RTP).
+"Call established" in the log of a softphone says nothing about the sound, so each direction of each protocol is verified. Fails
+if SIP, RTP or web is missing in one direction, if SIP or RTP does not use the MAC address for voice, or if web does not use that
+of the network card; with --marked, if sent frames do not have the mark CS3 (SIP) or EF (RTP).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NEEDED = {"SIP": ("voice", CS3), "RTP": ("voice", EF), "web": ("NIC", 0)}
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """Frames that are alike: what they carry, from and to whom, by which MAC address of the host, with which mark and VLAN."""
+    """Frames with the same contents, direction, MAC address of the host, IP addresses, mark and VLAN."""
 
     carries: str
     sent: bool
@@ -39,7 +39,7 @@ class Flow:
 
 
 def frames(capture: bytes) -> Iterator[bytes]:
-    """The frames of a file of tcpdump."""
+    """The frames of a capture file."""
     order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}[capture[:4]]
     place = 24
     while place < len(capture):
@@ -49,7 +49,7 @@ def frames(capture: bytes) -> Iterator[bytes]:
 
 
 def carried(protocol: int, segment: bytes) -> str:
-    """What a TCP or UDP segment is about."""
+    """The application protocol of a TCP or UDP segment."""
     ports = struct.unpack_from("!HH", segment)
     if protocol == TCP:
         return "web" if WEB_PORT in ports else f"TCP {min(ports)}"
@@ -62,7 +62,7 @@ def carried(protocol: int, segment: bytes) -> str:
 
 
 def flow_of(frame: bytes, macs: dict[str, str]) -> Flow | None:
-    """What a frame belongs to; None for what is no IPv4 to or from the host."""
+    """The flow of a frame; None for frames other than IPv4 from or to the host."""
     target, source = frame[:6].hex(":"), frame[6:12].hex(":")
     (ethertype,) = struct.unpack_from("!H", frame, 12)
     packet, vlan = frame[14:], 0
@@ -84,13 +84,13 @@ def flow_of(frame: bytes, macs: dict[str, str]) -> Flow | None:
 
 
 def flows(capture: bytes, macs: dict[str, str]) -> Counter[Flow]:
-    """How many frames of each flow were seen; macs: what each MAC address of the host is called."""
+    """The number of frames per flow; macs: names of the MAC addresses of the host."""
     found = (flow_of(frame, macs) for frame in frames(capture))
     return Counter(flow for flow in found if flow is not None)
 
 
 def faults(seen: Sequence[Flow], marked: bool, vlan: int = 0) -> list[str]:
-    """What is not as it should be, in sentences."""
+    """Faults, as sentences."""
     found = []
     for carries, (mac, mark) in NEEDED.items():
         for sent in (True, False):
@@ -109,12 +109,12 @@ def faults(seen: Sequence[Flow], marked: bool, vlan: int = 0) -> list[str]:
 
 
 def mark_name(dscp: int) -> str:
-    """As people call it."""
+    """The name of a mark."""
     return NAMES.get(dscp, str(dscp))
 
 
 def print_table(seen: Counter[Flow]) -> None:
-    """A line for each flow."""
+    """Print one line per flow."""
     rows = [("", "direction", "by MAC", "from", "to", "DSCP", "VLAN", "frames")]
     rows += [
         (
@@ -135,13 +135,13 @@ def print_table(seen: Counter[Flow]) -> None:
 
 
 def main() -> int:
-    """Exit status: 0 when all is as it should be."""
+    """The exit status: 0 without faults."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("capture", type=Path, help="a file of tcpdump")
+    parser.add_argument("capture", type=Path, help="capture file of tcpdump")
     parser.add_argument("--voice", required=True, help="MAC address of the voice link")
     parser.add_argument("--nic", required=True, help="MAC address of the network card")
-    parser.add_argument("--vlan", type=int, default=0, help="number of the voice VLAN, where it is tagged")
-    parser.add_argument("--marked", action="store_true", help="what is sent has to be marked")
+    parser.add_argument("--vlan", type=int, default=0, help="ID of the voice VLAN, if it is tagged")
+    parser.add_argument("--marked", action="store_true", help="sent frames must be marked")
     options = parser.parse_args()
     seen = flows(options.capture.read_bytes(), {options.voice.lower(): "voice", options.nic.lower(): "NIC"})
     print_table(seen)

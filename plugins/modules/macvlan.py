@@ -37,6 +37,32 @@ EXAMPLES = r"""
       ipv4.arp_announce: 2
     admin_state: up
 
+- name: Create a macvlan with the addresses of an old host, from which packets leave with its MAC address
+  patchbay.netdev.macvlan:
+    name: old-print
+    lower_device: eth0
+    mode: bridge
+    address: "00:16:3e:11:11:03"
+    addresses: [192.0.2.103/24]
+    admin_state: up
+    source_routing:
+      table: 103
+      rule_priority: 1100
+      gateway: 192.0.2.1
+
+- name: Create a macvlan with the DHCP lease of an old host, from which packets leave with its MAC address
+  patchbay.netdev.macvlan:
+    name: old-files
+    lower_device: eth0
+    mode: bridge
+    address: "00:16:3e:11:11:02"
+    admin_state: up
+    source_routing:
+      table: 102
+      rule_priority: 1100
+    dhcp4:
+      hostname: files
+
 - name: Create a macvlan in a network namespace on a lower device outside of it
   patchbay.netdev.macvlan:
     name: mv0

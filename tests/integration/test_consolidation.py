@@ -173,7 +173,7 @@ def test_two_old_hosts(new: NewHost) -> None:
     assert_replies({f"{NETWORK6}:3": mac(3)}, "2001:db8:6::9")
     (line,) = [line for line in done.said.splitlines() if ip(3) in line and "ever" in line]
     assert line.endswith(f'tcp {PORT} python3, udp 5353 python3 (!)",'), "a service on all addresses by UDP is not marked"
-    assert "(!) udp 5353 python3: on all addresses, by UDP" in done.said
+    assert "(!) udp 5353 python3: UDP on all addresses." in done.said
     main = sh("newhost", "ip route show; ip -6 route show default")
     assert "dev link" not in main
     (line,) = [line for line in done.said.splitlines() if ip(1) in line and "s (dhcp)" in line]
@@ -183,7 +183,7 @@ def test_two_old_hosts(new: NewHost) -> None:
     sh("newhost", f"ip address del {ip(3)}/24 dev link3")
     assert (
         new.play(entries, "--tags", "host_consolidation_proof").why
-        == f"link3 (old3): the link has lost {ip(3)}. Run the role again."
+        == f"link3 (old3): {ip(3)} is missing on the link. Run the role again."
     )
     gone = new.go(entries, "--check", state="absent")
     assert len(gone.changed) == 1
@@ -259,8 +259,9 @@ def test_namespaces(new: NewHost) -> None:
     assert again.recap["changed"] == 0
     assert f"tcp {PORT} python3" in next(line for line in again.said.splitlines() if ip(5) in line)
     assert new.play(entries[:1]).why == (
-        "In another network namespace of this host there is already old4 (link4). Take it away first, by "
-        "host_consolidation_state: absent with the host_consolidation_isolation that it was made with. Nothing was changed."
+        "host_consolidation_isolation: another network namespace of this host already has old4 (link4). Remove it first: set "
+        "host_consolidation_state=absent together with the host_consolidation_isolation that it was created with. Nothing was "
+        "changed."
     )
     assert "processes run in it" in new.play(entries, state="absent", **more).why
     sh(
@@ -285,8 +286,8 @@ def test_old_host_online(new: NewHost, lives: Any) -> None:
         played = new.play(entries, *words)
         assert played.status != 0
         assert played.why == (
-            f"old6 is not off: {mac(6)} answers for {ip(6)} on eth0. Switch it off first. Nothing was changed. "
-            "To take over all the same, write host_consolidation_probe: false."
+            f"old6 is online: {mac(6)} replied for {ip(6)} on eth0. Switch it off first. Nothing was changed. "
+            "To take over without this check, set host_consolidation_probe=false."
         )
         new.untouched(before)
     hosts("stop", "alive6")
@@ -299,10 +300,10 @@ def test_address_in_use(new: NewHost, lives: Any) -> None:
     """If another host uses the address, the message names its MAC address. Afterwards the other host detects the duplicate."""
     lives(9, ip(8))
     played = new.play([old(8, addresses=[f"{ip(8)}/24"])])
-    assert f"{ip(8)}, the address of old8, is answered by {mac(9)} on eth0. Who is that?" in played.why
+    assert f"old8: {ip(8)} is in use: unexpected reply from {mac(9)} on eth0. Take the address off" in played.why
     played = new.play([old(8, addresses=[f"{ip(8)}/24"])], probe_from="localhost", **UNASKED)
     assert played.why == (
-        f"As localhost hears it: {ip(8)} (old8) is to be answered by {mac(8)} alone, and {mac(8)} and {mac(9)} did."
+        f"Probe from localhost: {ip(8)} (old8): expected a reply from {mac(8)} only, got replies from {mac(8)} and {mac(9)}."
     )
 
 
@@ -312,8 +313,8 @@ def test_duplicates(new: NewHost) -> None:
     before = new.everything()
     played = new.play([old(1, expected_address=ip(1))], others=others)
     assert played.why == (
-        f"The MAC address {mac(1)} is that of old1 (link1 on newhost) and of web (web on newer). "
-        "Take one of them out of the inventory, or write state: absent."
+        f"MAC address {mac(1)}: assigned to old1 (link1 on newhost) and web (web on newer). "
+        "Remove one of the entries from host_consolidation_hosts, or set its state to absent."
     )
     new.untouched(before)
     assert new.play([old(1)], "--check", others=others, compared_with=["newhost"]).status == 0
@@ -323,7 +324,7 @@ def test_unknown_probing_host(new: NewHost) -> None:
     """An unknown probing host is reported before any change."""
     before = new.everything()
     played = new.play([old(1)], probe_from="clint")
-    assert played.why == "host_consolidation_probe_from: clint is not in the inventory. Write the name of a host that is."
+    assert played.why == "host_consolidation_probe_from: clint is not in the inventory. Set the name of a host of the inventory."
     new.untouched(before)
 
 
@@ -331,14 +332,14 @@ def test_another_lease(new: NewHost) -> None:
     """If the server leases another address, the run fails and names the address."""
     played = new.play([old(1, expected_address=ip(2))], **UNASKED)
     assert played.why == (
-        f"link1 (old1): the DHCP server was to lease {ip(2)}, and leased {ip(1)}. Give {mac(1)} its reservation there, "
-        "and run the role once with state: absent for it, for the client keeps the lease that it has. "
-        "Or write in dhcp4 the client_id that the old host had."
+        f"link1 (old1): the DHCP server leased {ip(1)} instead of {ip(2)}. Reserve {ip(2)} for {mac(1)} on the server, then "
+        "run the role once with state: absent for this entry (the client keeps its lease) and once more with state: present. Or "
+        "set dhcp4.client_id to the client identifier of the old host."
     )
 
 
 def test_no_expected_address(new: NewHost) -> None:
     """Without an expected address no host can be probed, which is reported once."""
-    said = "so nobody could be asked whether they are off: old1. Write expected_address."
+    said = "so the role cannot verify that they are offline: old1. Set expected_address in host_consolidation_hosts."
     assert said in new.go([old(1)]).said
     assert said not in new.go([old(1)]).said

@@ -91,8 +91,8 @@ class Served(Machine):
         return [{name: one[name] for name in names if name in one} for one in shown]
 
     def rules(self, priority: int = RULE, netns: str = "") -> list[str]:
-        """Return the sources of the rules with a priority."""
-        return [one["src"] for one in self.ip("-4 rule show", netns) if one["priority"] == priority]
+        """Return the sources of the rules with a priority, without the rule for the link."""
+        return [one["src"] for one in self.ip("-4 rule show", netns) if one["priority"] == priority and "oif" not in one]
 
     def clients(self, name: str = "udhcpc") -> list[int]:
         """Return the processes of DHCP clients, without helper processes."""
@@ -168,7 +168,15 @@ def leased(address: str, link: str = "old", router: str = ROUTER) -> list[dict[s
     ]
 
 
-FULL = {"hostname": "oldhost", "table": str(TABLE), "rule_priority": RULE, "wait": 20}
+FULL: dict[str, Any] = {
+    "source_routing": {"table": str(TABLE), "rule_priority": RULE},
+    "dhcp4": {"hostname": "oldhost", "wait": 20},
+}
+
+
+def full(**suboptions: Any) -> dict[str, Any]:
+    """Return FULL with other suboptions of dhcp4."""
+    return {**FULL, "dhcp4": {**FULL["dhcp4"], **suboptions}}
 
 
 # --- the ladder ---
@@ -178,16 +186,18 @@ def test_ladder(machine: Served) -> None:
     """Check mode predicts without changes, the second run has no changes, and removal restores the state before."""
     machine.apply("macvlan", **OLD)
     disk, kernel = machine.disk(), machine.settled()
-    told = machine.run("macvlan", check=True, **OLD, dhcp4=FULL)
+    told = machine.run("macvlan", check=True, **OLD, **FULL)
     assert told.get("changed"), told
     assert_equal(machine.disk(), disk, "check mode wrote something")
     assert_equal(machine.kernel(), kernel, "check mode changed something")
     assert machine.clients() == []
-    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    done = machine.apply("macvlan", **OLD, **FULL)
     assert done["operations"] == told["operations"]
     assert done["operations"] == [
         "prepare the next boot: write /usr/local/lib/patchbay/replay.pyz, write /usr/local/lib/patchbay/dhcp-hook",
         "test the boot program with /usr/bin/python3",
+        f"create route to 0.0.0.0/0 table {TABLE} metric 4278198272: type unreachable",
+        f"create IPv4 rule {RULE}: oif old, action lookup, table {TABLE}",
         f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc",
         "wait for the lease of old",
     ]
@@ -200,7 +210,7 @@ def test_ladder(machine: Served) -> None:
     (client,) = machine.clients()
     after = machine.disk()
     for check in (True, False):
-        again = machine.run("macvlan", check=check, **OLD, dhcp4=FULL)
+        again = machine.run("macvlan", check=check, **OLD, **FULL)
         assert (again["changed"], again["operations"]) == (False, []), again
         assert again["link"]["dhcp4"]["lease"] == lease
     assert machine.clients() == [client]
@@ -224,7 +234,7 @@ def test_absent(machine: Served) -> None:
     """The client is removed with its link in one task, also if another program deleted the link."""
     disk, kernel = machine.disk(), machine.settled()
     for by_hand in (False, True):
-        machine.apply("macvlan", **OLD, dhcp4=FULL)
+        machine.apply("macvlan", **OLD, **FULL)
         if by_hand:
             machine.sh("ip link delete old")
         machine.apply("macvlan", name="old", state="absent")
@@ -309,7 +319,7 @@ def options_of(text: str) -> Iterator[tuple[int, str]]:
 
 def test_renewal_updates_only_the_lifetime(machine: Served) -> None:
     """A renewal changes only the lifetime, and therefore works without pyroute2."""
-    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    done = machine.apply("macvlan", **OLD, **FULL)
     before = machine.settled()
     time.sleep(2)
     machine.sh("mount -t tmpfs none /usr/lib/python3/dist-packages/pyroute2")
@@ -319,14 +329,14 @@ def test_renewal_updates_only_the_lifetime(machine: Served) -> None:
     (shown,) = machine.ip("-4 address show dev old")[0]["addr_info"]
     assert shown["valid_life_time"] > 118
     assert_equal(machine.settled(), before)
-    again = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    again = machine.apply("macvlan", **OLD, **FULL)
     assert not again["changed"]
     assert again["link"]["dhcp4"]["lease"] == done["link"]["dhcp4"]["lease"]
 
 
 def test_planned_renewal_updates_the_lifetime(machine: Served) -> None:
     """After a change of routers, lost routes or a missing way to the router, the address still gets its new lifetime."""
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     machine.apply("macvlan", **{**OLD, "name": "alone"}, dhcp4={"wait": 20})
     lasts, apart = (partial(_seconds_left, machine, link) for link in ("old", "alone"))
     client, other = (json.loads(machine.sh(f"cat /run/patchbay/dhcp/{link}.pid").stdout.split()[0]) for link in ("old", "alone"))
@@ -351,7 +361,7 @@ def _seconds_left(machine: Served, link: str) -> int:
 
 def test_renewal_leaves_by_its_own_link(machine: Served) -> None:
     """Renewals leave with the MAC address and the IP address of the old host, as a switch sees them."""
-    lease = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    lease = machine.apply("macvlan", **OLD, address=mac(9), **FULL)["link"]["dhcp4"]["lease"]
     capture = "tcpdump -Z root --immediate-mode -l -e -n -i br0 'udp dst port 67' >/run/seen 2>/run/tcpdump"
     hosts("enter", SERVER, "sh", "-c", f"{capture} & echo $! >/run/tcpdump.pid; sleep 0.5")
     machine.renew()
@@ -364,7 +374,7 @@ def test_renewal_leaves_by_its_own_link(machine: Served) -> None:
 
 def test_another_address_within_one_renewal(machine: Served) -> None:
     """Address, routes and rule change with the lease. Static addresses stay."""
-    old = machine.apply("macvlan", **OLD, address=mac(9), addresses=["198.51.100.5/24"], dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    old = machine.apply("macvlan", **OLD, address=mac(9), addresses=["198.51.100.5/24"], **FULL)["link"]["dhcp4"]["lease"]
     serve(f"dhcp-host={mac(9)},192.0.2.77", f"dhcp-option=3,{OTHER_ROUTER}")
     machine.renew()
     machine.until(lambda: "192.0.2.77/24" in machine.addresses("old"))
@@ -373,7 +383,7 @@ def test_another_address_within_one_renewal(machine: Served) -> None:
     assert machine.addresses("old") == ["198.51.100.5/24", "192.0.2.77/24"]
     assert old["address"] not in machine.addresses("old")
     assert machine.routes() == leased("192.0.2.77/24", router=OTHER_ROUTER)
-    again = machine.apply("macvlan", **OLD, addresses=["198.51.100.5/24"], dhcp4=FULL)
+    again = machine.apply("macvlan", **OLD, addresses=["198.51.100.5/24"], **FULL)
     assert not again["changed"], again["operations"]
     assert again["link"]["dhcp4"]["lease"]["address"] == "192.0.2.77/24"
 
@@ -381,7 +391,7 @@ def test_another_address_within_one_renewal(machine: Served) -> None:
 def test_classless_routes(machine: Served) -> None:
     """The routes of option 121 replace the router, and one of them has no gateway."""
     serve(f"dhcp-option=121,0.0.0.0/0,{OTHER_ROUTER},203.0.113.0/25,0.0.0.0,198.51.100.0/24,192.0.2.9")
-    lease = machine.apply("macvlan", **OLD, dhcp4={**FULL, "metric": 7})["link"]["dhcp4"]["lease"]
+    lease = machine.apply("macvlan", **OLD, **full(metric=7))["link"]["dhcp4"]["lease"]
     source = {"dev": "old", "prefsrc": lease["address"].partition("/")[0], "metric": 7}
     assert machine.routes() == [
         {"type": "unicast", "dst": "default", "gateway": OTHER_ROUTER, **source},
@@ -394,9 +404,9 @@ def test_classless_routes(machine: Served) -> None:
 
 def test_link_that_was_down(machine: Served) -> None:
     """The routes that the kernel deletes with a link that is set down are restored by the next run and by the next renewal."""
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     before = machine.settled()
-    for mend in (lambda: machine.apply("macvlan", **OLD, dhcp4=FULL), machine.renew):
+    for mend in (lambda: machine.apply("macvlan", **OLD, **FULL), machine.renew):
         machine.sh("ip link set old down; ip link set old up")
         assert machine.routes() == [LAST]
         mend()
@@ -408,12 +418,12 @@ def test_link_that_was_down(machine: Served) -> None:
 
 def test_client_that_died(machine: Served) -> None:
     """The next run starts a new client, and the address stays."""
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     before = machine.settled()
     (client,) = machine.clients()
     machine.sh(f"kill -KILL {client}")
     machine.until(lambda: machine.clients() == [])
-    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    done = machine.apply("macvlan", **OLD, **FULL)
     assert done["operations"] == [
         f"start a DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc"
     ]
@@ -425,21 +435,21 @@ def test_client_that_died(machine: Served) -> None:
 
 def test_client_of_another_release(machine: Served) -> None:
     """A client of another release whose files are unreadable is replaced."""
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     (client,) = machine.clients()
     machine.sh("echo '{}' >/run/patchbay/dhcp/old.json")
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     assert len(machine.clients()) == 1
     assert client not in machine.clients()
 
 
 def test_link_recreated_manually(machine: Served) -> None:
     """The client of the deleted link is replaced by the next run, which restores everything."""
-    machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)
+    machine.apply("macvlan", **OLD, address=mac(9), **FULL)
     before = machine.settled()
     (client,) = machine.clients()
     machine.sh(f"ip link delete old; ip link add old link eth0 address {mac(9)} type macvlan mode bridge; ip link set old up")
-    done = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    done = machine.apply("macvlan", **OLD, **FULL)
     assert done["operations"][-2:] == [
         f"restart the DHCP client of old: client_id none, hostname oldhost, table {TABLE}, rule_priority {RULE}, client udhcpc",
         "wait for the lease of old",
@@ -451,13 +461,13 @@ def test_link_recreated_manually(machine: Served) -> None:
 def test_link_recreated_by_a_task(machine: Served) -> None:
     """If the task omits the client, the client is restored with its link."""
     machine.plug("eth1")
-    before = machine.apply("macvlan", **OLD, dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    before = machine.apply("macvlan", **OLD, **FULL)["link"]["dhcp4"]["lease"]
     done = machine.apply("macvlan", name="old", lower_device="eth1", recreate="when_required")
     assert done["operations"][0] == "stop the DHCP client of old"
     assert done["operations"][-1].startswith("start a DHCP client of old: ")
     machine.until(lambda: server_log().count("DHCPACK") == 2)
     machine.until(lambda: not machine.hooks())
-    again = machine.apply("macvlan", name="old", dhcp4=FULL)
+    again = machine.apply("macvlan", name="old", **FULL)
     assert not again["changed"], again["operations"]
     assert again["link"]["dhcp4"]["lease"] == before
     assert machine.routes() == leased(before["address"])
@@ -465,8 +475,8 @@ def test_link_recreated_by_a_task(machine: Served) -> None:
 
 def test_other_mac(machine: Served) -> None:
     """Another MAC address is another host for the server. One task requests the new lease."""
-    one = machine.apply("macvlan", **OLD, address=mac(8), dhcp4=FULL)["link"]["dhcp4"]["lease"]
-    other = machine.apply("macvlan", **OLD, address=mac(9), dhcp4=FULL)["link"]["dhcp4"]["lease"]
+    one = machine.apply("macvlan", **OLD, address=mac(8), **FULL)["link"]["dhcp4"]["lease"]
+    other = machine.apply("macvlan", **OLD, address=mac(9), **FULL)["link"]["dhcp4"]["lease"]
     assert one["address"] != other["address"]
     assert machine.addresses("old") == [other["address"]]
     assert machine.rules() == [other["address"].partition("/")[0]]
@@ -493,7 +503,7 @@ def test_no_server(machine: Served) -> None:
     """The task fails after the given time, and its changes are rolled back."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
     disk, kernel = machine.disk(), machine.settled()
-    result = machine.run("macvlan", **OLD, dhcp4={**FULL, "wait": 2})
+    result = machine.run("macvlan", **OLD, **full(wait=2))
     assert result["failed"]
     assert "old got no lease within 2 s" in result["msg"]
     assert result["not_undone"] == []
@@ -505,10 +515,10 @@ def test_no_server(machine: Served) -> None:
 def test_no_server_for_an_ended_client(machine: Served) -> None:
     """An ended client that gets no lease with new options keeps its earlier files."""
     hosts("enter", SERVER, "sh", "-c", "kill $(cat /run/dnsmasq.pid)")
-    machine.apply("macvlan", **OLD, dhcp4={**FULL, "wait": None})
+    machine.apply("macvlan", **OLD, **full(wait=None))
     machine.sh(f"kill -KILL {machine.clients()[0]}")
     before = machine.run("link_info", name="old")["links"][0]["dhcp4"]
-    result = machine.run("macvlan", **OLD, dhcp4={**FULL, "hostname": "another", "client_id": "ff:01", "wait": 2})
+    result = machine.run("macvlan", **OLD, **full(hostname="another", client_id="ff:01", wait=2))
     assert "old got no lease within 2 s" in result["msg"]
     assert result["not_undone"] == []
     assert machine.run("link_info", name="old")["links"][0]["dhcp4"] == before
@@ -519,7 +529,7 @@ def test_failure_after_the_lease(machine: Served) -> None:
     """If a later operation fails, the unplanned addresses and routes of the lease are removed too."""
     machine.sh("mkdir /etc/patchbay; mount -t tmpfs -o ro none /etc/patchbay")
     disk, kernel = machine.disk(), machine.settled()
-    result = machine.run("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    result = machine.run("macvlan", **OLD, **FULL, persist="replay")
     assert "Read-only file system" in result["msg"]
     assert result["not_undone"] == []
     assert machine.clients() == []
@@ -594,7 +604,7 @@ def test_info(machine: Served) -> None:
 
     assert told("eth0") == (unserved, "none")
     assert told("eth0", inside=as_nobody) == (unserved, "none")
-    done = machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    done = machine.apply("macvlan", **OLD, **FULL, persist="replay")
     served = {"enabled": True, "client": "udhcpc", "lease": done["link"]["dhcp4"]["lease"], "running": True}
     assert told("old") == (served, "replay")
     assert told("eth0") == (unserved, "none")
@@ -613,7 +623,7 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     """The namespace has its own resolv.conf for the lifetime of the lease. A file of others is not changed."""
     topology: dict[str, Any] = {
         "netns": [{"name": "blue"}],
-        "macvlan": [{**OLD, "netns": "blue", "dhcp4": {**FULL, "use_dns": True}}],
+        "macvlan": [{**OLD, "netns": "blue", **full(use_dns=True)}],
     }
     machine.sh("mkdir -p /etc/netns/blue; echo 'nameserver 192.0.2.9' >/etc/netns/blue/resolv.conf")
     refused = machine.run("topology", **topology)
@@ -636,10 +646,10 @@ def test_resolver_of_a_namespace(machine: Served) -> None:
     machine.until(lambda: machine.sh(shown).stdout == f"{mark}search old.example\nnameserver 192.0.2.53\n")
     machine.until(lambda: not machine.hooks())
     machine.sh("umount /usr/sbin/udhcpc")
-    topology["macvlan"][0]["dhcp4"] = FULL
+    topology["macvlan"][0].update(FULL)
     assert machine.apply("topology", **topology)["changed"]
     assert machine.sh(shown).stdout == own
-    topology["macvlan"][0]["dhcp4"] = {**FULL, "use_dns": True}
+    topology["macvlan"][0].update(full(use_dns=True))
     machine.apply("topology", **topology)  # with the current lease
     assert "192.0.2.53" in machine.sh(shown).stdout
     machine.apply("topology", netns=[{"name": "blue", "state": "absent", "force": True}])
@@ -652,7 +662,7 @@ def test_resolver_of_the_host(machine: Served) -> None:
     machine.sh("rm -f /etc/resolv.conf; echo nameserver 192.0.2.2 | resolvconf -a eth0.static")
     before = machine.sh("cat /etc/resolv.conf").stdout
     assert "192.0.2.2" in before
-    machine.apply("macvlan", **OLD, dhcp4={**FULL, "use_dns": True})
+    machine.apply("macvlan", **OLD, **full(use_dns=True))
     during = machine.sh("cat /etc/resolv.conf").stdout
     assert "192.0.2.53" in during
     assert "192.0.2.2" in during
@@ -673,7 +683,7 @@ def test_in_a_namespace(machine: Served) -> None:
     """Client and hook run in the namespace of the link."""
     topology = {
         "netns": [{"name": "blue"}],
-        "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}],
+        "macvlan": [{**OLD, "netns": "blue", **FULL}],
     }
     disk, kernel = machine.disk(), machine.settled()
     lease = machine.apply("topology", **topology)["links"][0]["dhcp4"]["lease"]
@@ -698,7 +708,7 @@ def test_in_a_namespace(machine: Served) -> None:
 def test_namespace_that_others_deleted(machine: Served) -> None:
     """The client keeps a deleted namespace until a task with state absent."""
     disk = machine.disk()
-    machine.apply("topology", netns=[{"name": "blue"}], macvlan=[{**OLD, "netns": "blue", "dhcp4": FULL}])
+    machine.apply("topology", netns=[{"name": "blue"}], macvlan=[{**OLD, "netns": "blue", **FULL}])
     machine.sh("ip netns del blue")
     assert len(machine.clients()) == 1
     told = machine.run("topology", check=True, netns=[{"name": "blue", "state": "absent"}])
@@ -713,7 +723,7 @@ def test_one_name_in_two_namespaces(machine: Served) -> None:
     """Two links with one name have independent clients and hooks, although each hook sees only its own namespace."""
     topology = {
         "netns": [{"name": "blue"}],
-        "macvlan": [{**OLD, "netns": "blue", "dhcp4": FULL}, {**OLD, "dhcp4": {**FULL, "hostname": "other"}}],
+        "macvlan": [{**OLD, "netns": "blue", **FULL}, {**OLD, **full(hostname="other")}],
     }
     there, here = machine.apply("topology", **topology)["links"]
     assert there["dhcp4"]["lease"]["address"] != here["dhcp4"]["lease"]["address"]
@@ -734,7 +744,12 @@ def test_one_name_in_two_namespaces(machine: Served) -> None:
 def test_twenty_clients(machine: Served) -> None:
     """One task creates twenty links on one lower device, each with its own lease, table and rule."""
     links = [
-        {**OLD, "name": f"old{number}", "dhcp4": {"table": str(200 + number), "rule_priority": 1200 + number, "wait": 30}}
+        {
+            **OLD,
+            "name": f"old{number}",
+            "source_routing": {"table": str(200 + number), "rule_priority": 1200 + number},
+            "dhcp4": {"wait": 30},
+        }
         for number in range(20)
     ]
     done = machine.apply("topology", macvlan=links)
@@ -755,15 +770,11 @@ def test_twenty_clients(machine: Served) -> None:
 def test_restored_at_boot(machine: Served) -> None:
     """A saved client gets the same lease after a reboot. A removed one is not restored."""
     disk = machine.disk()
-    machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")
+    machine.apply("macvlan", **OLD, **FULL, persist="replay")
     before = machine.settled()
-    assert json.loads(Path(machine.path(f"{FOLDER}/link-old.json")).read_text())["macvlan"]["dhcp4"] == {
-        "client_id": "none",
-        "hostname": "oldhost",
-        "table": str(TABLE),
-        "rule_priority": RULE,
-        "use_routes": True,
-    }
+    saved = json.loads(Path(machine.path(f"{FOLDER}/link-old.json")).read_text())["macvlan"]
+    assert saved["dhcp4"] == {"client_id": "none", "hostname": "oldhost"}
+    assert saved["source_routing"] == FULL["source_routing"]
     assert machine.check() == (0, [])
     machine.reboot("eth0")
     assert machine.clients() == []
@@ -772,7 +783,7 @@ def test_restored_at_boot(machine: Served) -> None:
     machine.until(lambda: bool(machine.rules()) and not machine.hooks())
     assert_equal(machine.settled(), before)
     assert machine.check() == (0, [])
-    assert not machine.apply("macvlan", **OLD, dhcp4=FULL, persist="replay")["changed"]
+    assert not machine.apply("macvlan", **OLD, **FULL, persist="replay")["changed"]
     machine.apply("macvlan", name="old", state="absent")
     assert machine.disk() == disk
     machine.reboot("eth0")
@@ -782,7 +793,7 @@ def test_restored_at_boot(machine: Served) -> None:
 def test_without_persist(machine: Served) -> None:
     """No client runs after a reboot. The next task starts it."""
     disk = machine.disk()
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     machine.reboot("eth0")
     assert machine.clients() == []
     assert machine.replay()[0] == 0
@@ -794,5 +805,5 @@ def test_without_persist(machine: Served) -> None:
         "delete /usr/local/lib/patchbay/dhcp-hook"
     ]
     assert machine.disk() == disk
-    machine.apply("macvlan", **OLD, dhcp4=FULL)
+    machine.apply("macvlan", **OLD, **FULL)
     assert machine.rules() != []

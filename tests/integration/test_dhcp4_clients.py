@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.patchbay.netdev.tests.integration.dhcp_servers import ROUTER, SERVERS, DhcpServer
 from ansible_collections.patchbay.netdev.tests.integration.host import assert_equal, hosts
 from ansible_collections.patchbay.netdev.tests.integration.machine import mac, numbers
-from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4 import FULL, LAST, OLD, RULE, Served, leased
+from ansible_collections.patchbay.netdev.tests.integration.test_dhcp4 import FULL, LAST, OLD, RULE, Served, full, leased
 
 CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
 # udhcpc assumes that each lease lasts at least 122 seconds. Kea sends its replies to dhclient's renewals to their
@@ -86,7 +86,8 @@ def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -
             **OLD,
             "name": f"old{number}",
             "address": mac(30 + number),
-            "dhcp4": {**one, "client": client, "table": str(200 + number), "rule_priority": 1200 + number, "wait": 30},
+            "source_routing": {"table": str(200 + number), "rule_priority": 1200 + number},
+            "dhcp4": {**one, "client": client, "wait": 30},
         }
         for number, one in enumerate(said)
     ]
@@ -122,8 +123,8 @@ def test_what_is_on_the_wire(machine: Served, server: DhcpServer, client: str) -
 def test_renewals_in_a_namespace_of_its_own(machine: Served, server: DhcpServer, client: str) -> None:
     """Renewals of every client leave with the right addresses, so there is no warning."""
     server.listen()
-    suboptions = {**FULL, "client": client}
-    topology = {"netns": [{"name": "blue"}], "macvlan": [{**OLD, "netns": "blue", "address": mac(30), "dhcp4": suboptions}]}
+    options = full(client=client)
+    topology = {"netns": [{"name": "blue"}], "macvlan": [{**OLD, "netns": "blue", "address": mac(30), **options}]}
     done = machine.apply("topology", **topology)
     assert done.get("warnings", []) == []
     first = len(server.heard())
@@ -141,7 +142,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     """The ladder, another client that takes over the lease, and removal without a trace."""
     machine.apply("macvlan", **OLD)
     disk, kernel = machine.disk(), machine.settled()
-    task = {**OLD, "dhcp4": {**FULL, "client": client}}
+    task = {**OLD, **full(client=client)}
     told = machine.run("macvlan", check=True, **task)
     done = machine.apply("macvlan", **task)
     assert (told["operations"], told["link"]["dhcp4"]["client"]) == (done["operations"], client)
@@ -150,7 +151,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     for check in (True, False):
         again = machine.run("macvlan", check=check, **task)
         assert not again["changed"], again["operations"]
-    unsaid = machine.apply("macvlan", **OLD, dhcp4=FULL)
+    unsaid = machine.apply("macvlan", **OLD, **FULL)
     assert (unsaid["changed"], unsaid["link"]["dhcp4"]["client"]) == (False, client)
     (process,) = machine.clients(client)
     machine.sh(f"kill -KILL {process}")
@@ -159,7 +160,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     machine.until(lambda: len(machine.clients(client)) == 1)
     other = CLIENTS[(CLIENTS.index(client) + 1) % len(CLIENTS)]
     addresses = machine.watch_addresses()
-    changed = machine.apply("macvlan", **OLD, dhcp4={**FULL, "client": other})
+    changed = machine.apply("macvlan", **OLD, **full(client=other))
     assert changed["operations"] == [
         f"restart the DHCP client of old: client_id none, hostname oldhost, table 101, rule_priority {RULE}, client {other}"
     ]
@@ -169,7 +170,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
     assert_equal(machine.settled(), before)
     assert "Deleted" not in addresses(), addresses()
     assert "failed" not in machine.logs()
-    assert not machine.apply("macvlan", **OLD, dhcp4={**FULL, "client": other})["changed"]
+    assert not machine.apply("macvlan", **OLD, **full(client=other))["changed"]
     machine.apply("macvlan", **OLD, dhcp4={"enabled": False})
     assert [*machine.clients(client), *machine.clients(other)] == []
     assert machine.disk() == disk
@@ -180,7 +181,7 @@ def test_life(machine: Served, server: DhcpServer, client: str) -> None:
 @only_kea
 def test_another_address_within_one_renewal(machine: Served, server: DhcpServer, client: str) -> None:
     """Address, routes and rule change with the lease."""
-    machine.apply("macvlan", **OLD, address=mac(9), dhcp4={**FULL, "client": client})
+    machine.apply("macvlan", **OLD, address=mac(9), **full(client=client))
     server.stop()
     server.known[mac(9)] = "192.0.2.77"
     server.start()
@@ -188,14 +189,14 @@ def test_another_address_within_one_renewal(machine: Served, server: DhcpServer,
     machine.until(lambda: machine.addresses("old") == ["192.0.2.77/24"] and machine.rules() == ["192.0.2.77"])
     machine.until(lambda: not machine.hooks())
     assert machine.routes() == leased("192.0.2.77/24")
-    assert not machine.apply("macvlan", **OLD, address=mac(9), dhcp4={**FULL, "client": client})["changed"]
+    assert not machine.apply("macvlan", **OLD, address=mac(9), **full(client=client))["changed"]
 
 
 @pytest.mark.minutes
 @only_kea
 def test_server_that_goes_away(machine: Served, server: DhcpServer, client: str) -> None:
     """When the lease expires, only the unreachable default route stays. When the server is back, the lease is too."""
-    task = {**OLD, "dhcp4": {**FULL, "client": client}}
+    task = {**OLD, **full(client=client)}
     machine.apply("macvlan", **task)
     before = machine.settled()
     server.stop()
@@ -212,10 +213,10 @@ def test_server_that_goes_away(machine: Served, server: DhcpServer, client: str)
 @only_kea
 def test_one_name_in_two_namespaces(machine: Served, server: DhcpServer, client: str) -> None:
     """Two links with one name have separate files."""
-    suboptions = {**FULL, "client": client}
+    options = full(client=client)
     topology = {
         "netns": [{"name": "blue"}],
-        "macvlan": [{**OLD, "netns": "blue", "dhcp4": suboptions}, {**OLD, "dhcp4": suboptions}],
+        "macvlan": [{**OLD, "netns": "blue", **options}, {**OLD, **options}],
     }
     there, here = machine.apply("topology", **topology)["links"]
     renewed(machine, server, client)

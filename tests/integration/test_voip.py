@@ -303,24 +303,24 @@ def _sipp_calls() -> None:
 REFUSED = {
     "two hosts with one MAC address": (
         {"voip_macvlan_address": "00:04:F2:00:00:09"},
-        "desk1 and desk2 and desk3 and desk4 would have the MAC address 00:04:f2:00:00:09. "
-        "Give each of them another as voip_macvlan_address.",
+        "desk1 and desk2 and desk3 and desk4 share the MAC address 00:04:f2:00:00:09. "
+        "Set voip_macvlan_address to another address for one of them.",
     ),
     "nobody to bind": (
         {"voip_macvlan_bind": "user", "voip_macvlan_user": ""},
-        "voip_macvlan_bind is user: write voip_macvlan_user as well, the user that the softphone runs as.",
+        "voip_macvlan_user is required with voip_macvlan_bind=user. Set it to the user that the softphone runs as.",
     ),
     "a user who is not there": (
         {"voip_macvlan_bind": "user", "voip_macvlan_user": "nobody-knows"},
-        "There is no user nobody-knows on this host. Make it first: the rule goes by its number.",
+        "voip_macvlan_user: the user nobody-knows does not exist on this host. Create it first.",
     ),
     "a name that is too long": (
         {"voip_macvlan_vlan": 4000, "voip_macvlan_vlan_name": "the-voice-of-4000"},
-        "The name of the sub-interface has more than 15 characters: write a shorter one as voip_macvlan_vlan_name.",
+        "voip_macvlan_vlan_name: the name of the VLAN link has more than 15 characters. Set a shorter one.",
     ),
     "no folder": (
         {"voip_macvlan_lists": ["kea"], "voip_macvlan_lists_folder": ""},
-        "Write voip_macvlan_lists_folder as well, the folder on the controller that the lists go to.",
+        "voip_macvlan_lists_folder is required with voip_macvlan_lists. Set it to a folder on the controller.",
     ),
 }
 

@@ -26,7 +26,8 @@ OLD: dict[str, Any] = {
     "address": "00:16:3e:11:11:01",
     "admin_state": "up",
     "persist": "replay",
-    "dhcp4": {"hostname": "oldhost", "table": "105", "rule_priority": 1105, "wait": 30},
+    "source_routing": {"table": "105", "rule_priority": 1105},
+    "dhcp4": {"hostname": "oldhost", "wait": 30},
 }
 SAID: list[dict[str, Any]] = [
     {},
@@ -67,7 +68,7 @@ def state_of(system: System, what: str) -> str:
 
 def is_complete(system: System) -> bool:
     """Return whether the lease has its rule, which is added last, but is kept while the link is recreated."""
-    has_rule = any(rule["priority"] == 1105 for rule in system.ip("-4", "rule"))
+    has_rule = any(rule["priority"] == 1105 and "oif" not in rule for rule in system.ip("-4", "rule"))
     return has_rule and "old-1" in system.links() and system.addresses("old-1") != [] and check(system) == ("", 0)
 
 
@@ -206,7 +207,8 @@ def test_each_client_and_each_server(served: System, server: DhcpServer, client:
             **OLD,
             "name": f"old{number}",
             "address": macs[number],
-            "dhcp4": {**one, "client": client, "table": str(200 + number), "rule_priority": 1200 + number, "wait": 30},
+            "source_routing": {"table": str(200 + number), "rule_priority": 1200 + number},
+            "dhcp4": {**one, "client": client, "wait": 30},
         }
         for number, one in enumerate(said)
     ]
@@ -218,7 +220,11 @@ def test_each_client_and_each_server(served: System, server: DhcpServer, client:
     wait_until(lambda: [served.addresses(link["name"]) for link in links] == [[one] for one in leases], "other leases")
     wait_until(lambda: check(served) == ("", 0), f"something is amiss: {check(served)}")
     for number, lease in enumerate(leases):
-        rules = [(rule["src"], rule["table"]) for rule in served.ip("-4", "rule") if rule["priority"] == 1200 + number]
+        rules = [
+            (rule["src"], rule["table"])
+            for rule in served.ip("-4", "rule")
+            if rule["priority"] == 1200 + number and "oif" not in rule
+        ]
         assert rules == [(lease.partition("/")[0], str(200 + number))]
         routes = served.ip("-4", "route", "show", "table", str(200 + number))
         assert {"192.0.2.0/24", "default"} <= {route["dst"] for route in routes if route.get("dev") == f"old{number}"}

@@ -39,7 +39,8 @@ OLD: dict[str, Any] = {
     "address": MAC,
     "admin_state": "up",
     "persist": "replay",
-    "dhcp4": {"client": "networkd", "client_id": "mac", "table": "105", "rule_priority": 1105, "wait": 30},
+    "source_routing": {"table": "105", "rule_priority": 1105},
+    "dhcp4": {"client": "networkd", "client_id": "mac", "wait": 30},
 }
 MACVLAN = "patchbay.netdev.macvlan"
 UNREACHABLE = {"type": "unreachable", "dst": "default", "metric": 4278198272}
@@ -71,8 +72,9 @@ def stop_serving() -> None:
 
 
 def rules(system: System) -> list[str]:
-    """Return the source addresses of the rules with the priority."""
-    return [f"{rule['src']} {rule['table']}" for rule in system.ip("-4", "rule") if rule["priority"] == 1105]
+    """Return the source addresses of the rules with the priority, without the rule for the link."""
+    shown = system.ip("-4", "rule")
+    return [f"{rule['src']} {rule['table']}" for rule in shown if rule["priority"] == 1105 and "oif" not in rule]
 
 
 def table(system: System) -> list[str]:
@@ -261,8 +263,10 @@ def test_what_others_made_stays(system: System) -> None:
 def test_lower_device_never_falls_silent(system: System) -> None:
     """The lower device, which networkd manages too, replies 20 times per second."""
     with pinged(system) as answers:
-        for options in ({}, {"hostname": "other", "client_id": "duid"}, {"enabled": False}, {"table": "106"}):
+        for options in ({}, {"hostname": "other", "client_id": "duid"}, {"enabled": False}):
             assert system.apply(MACVLAN, **{**asked(**options), "lower_device": "eth0"})["changed"]
+        other_table = {**OLD, "lower_device": "eth0", "source_routing": {"table": "106", "rule_priority": 1105}}
+        assert system.apply(MACVLAN, **other_table)["changed"]
         system.apply(MACVLAN, name="old-1", state="absent")
     sent, received = answers
     assert sent > 50
@@ -319,7 +323,10 @@ def test_which_client(system: System) -> None:
     again = system.apply(MACVLAN, **{**OLD, "dhcp4": plain})
     assert not again["changed"], again["operations"]
     refused = system.run(
-        "patchbay.netdev.link", name="eth0", dhcp4={**plain, "table": "106", "rule_priority": 1106, "client": "networkd"}
+        "patchbay.netdev.link",
+        name="eth0",
+        source_routing={"table": "106", "rule_priority": 1106},
+        dhcp4={**plain, "client": "networkd"},
     )
     assert refused["msg"] == (
         "eth0: dhcp4: systemd-networkd manages the link already, as /etc/systemd/network/20-eth0.network configures. "
@@ -334,7 +341,8 @@ def test_many_clients(system: System) -> None:
             **{name: value for name, value in OLD.items() if name not in ("persist", "name")},
             "name": f"old-{number}",
             "address": f"00:16:3e:11:12:{number:02x}",
-            "dhcp4": {**OLD["dhcp4"], "table": str(200 + number), "rule_priority": 2000 + number},
+            "source_routing": {"table": str(200 + number), "rule_priority": 2000 + number},
+            "dhcp4": OLD["dhcp4"],
         }
         for number in range(22)
     ]

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.patchbay.netdev.plugins.filter.consolidation import FilterModule
+from ansible_collections.patchbay.netdev.plugins.filter import consolidation, consolidation_report
 
-FILTERS = FilterModule().filters()
+FILTERS = {**consolidation.FilterModule().filters(), **consolidation_report.FilterModule().filters()}
 ROLE = Path(__file__).parents[4] / "roles/host_consolidation"
 MAIL = {"host": "mail", "name": "old-mail", "lower_device": "eth0", "address": "00:16:3E:11:11:01"}
 PRINT = {
@@ -26,7 +26,6 @@ PRINT = {
     "gateway": ["192.0.2.1", "fe80::1"],
 }
 ARP = {"ipv4.arp_ignore": 1}
-LAST = 4278198272
 
 
 def made(*hosts: Any, **more: Any) -> dict[str, Any]:
@@ -42,83 +41,66 @@ def wrong(*hosts: Any, **more: Any) -> list[str]:
 
 
 def test_lease() -> None:
-    """All that is known beforehand: the client brings the address, its routes and its rule."""
+    """The lease provides the address and the gateway, so only the table and the priority are set."""
     lists = made(MAIL)
     (link,) = lists["macvlan"]
-    assert link["dhcp4"] == {
-        "hostname": "mail",
-        "use_routes": True,
-        "wait": 30,
-        "table": str(16777216 + 0x111101),
-        "rule_priority": 2000 + 4 * (0x111101 % 7000) + 1,
-    }
+    assert link["dhcp4"] == {"hostname": "mail", "wait": 30}
+    assert link["source_routing"] == {"table": str(16777216 + 0x111101), "rule_priority": 2000}
     assert (link["mode"], link["addresses"], link["sysctls"]["ipv4.arp_ignore"]) == ("bridge", [], 1)
     assert {"host", "expected_address", "gateway"} & link.keys() == set()
-    assert lists["routes"] == []
-    (rule,) = lists["rules"]
-    assert rule == {"family": "ipv4", "table": "17895681", "oif": "old-mail", "priority": 23860}
+    assert lists["routes"] == lists["rules"] == lists["netns"] == lists["vrf"] == []
     assert lists["link"] == [{"name": "eth0", "sysctls": ARP}]
-    assert lists["netns"] == lists["vrf"] == []
 
 
 def test_static() -> None:
-    """A table of both families with its networks, its ways out and its end; nothing in the main table."""
-    lists = made(
-        {**PRINT, "table": 103, "priority": 1030, "routes": [{"destination": "198.51.100.0/24", "gateway": "192.0.2.7"}]}
-    )
+    """Source routing with a gateway of each family and the further routes."""
+    further = {"destination": "198.51.100.0/24", "gateway": "192.0.2.7"}
+    lists = made({**PRINT, "table": 103, "priority": 1030, "routes": [further]})
     (link,) = lists["macvlan"]
     assert link["dhcp4"] == {"enabled": False}
-    assert link["addresses"] == [{"noprefixroute": True, "ip": "192.0.2.103/24"}, {"noprefixroute": True, "ip": "2001:db8::3/64"}]
+    assert link["addresses"] == PRINT["addresses"]
     assert link["wait_dad"] == 30
-    four, six = ({"table": "103", "family": family} for family in ("ipv4", "ipv6"))
-    assert lists["routes"] == [
-        {**four, "destination": "192.0.2.0/24", "link": "old-print"},
-        {**four, "destination": "default", "gateway": "192.0.2.1", "link": "old-print"},
-        {**four, "destination": "198.51.100.0/24", "gateway": "192.0.2.7", "link": "old-print"},
-        {**four, "destination": "default", "type": "unreachable", "metric": LAST},
-        {**six, "destination": "2001:db8::/64", "link": "old-print"},
-        {**six, "destination": "default", "gateway": "fe80::1", "link": "old-print"},
-        {**six, "destination": "default", "type": "unreachable", "metric": LAST},
-    ]
-    assert [(rule["family"], rule["priority"], rule.get("oif") or rule["from"]) for rule in lists["rules"]] == [
-        ("ipv4", 1030, "old-print"),
-        ("ipv4", 1031, "192.0.2.103"),
-        ("ipv6", 1030, "old-print"),
-        ("ipv6", 1031, "2001:db8::3"),
-    ]
+    assert link["source_routing"] == {
+        "table": "103",
+        "rule_priority": 1030,
+        "gateway": ["192.0.2.1", "fe80::1"],
+        "routes": [further],
+    }
+    assert lists["routes"] == lists["rules"] == []
 
 
-def test_lease_and_its_router_written() -> None:
-    """What is written wins over what the server says; the route is there before the address."""
+def test_lease_with_gateway() -> None:
+    """The gateway of the entry overrides that of the lease, and options of dhcp4 those of the role."""
     lists = made({**MAIL, "gateway": "192.0.2.7", "table": 7, "dhcp4": {"client_id": "01:02", "hostname": ""}})
-    assert lists["routes"] == [
-        {"table": "7", "family": "ipv4", "destination": "default", "gateway": "192.0.2.7", "link": "old-mail", "onlink": True}
-    ]
+    assert lists["macvlan"][0]["source_routing"] == {"table": "7", "rule_priority": 2000, "gateway": ["192.0.2.7"]}
     client = lists["macvlan"][0]["dhcp4"]
-    assert (client["use_routes"], client["client_id"], "hostname" in client) == (False, "01:02", False)
+    assert (client["client_id"], "hostname" in client) == ("01:02", False)
 
 
 def test_announced_address() -> None:
-    """The kernel makes it; its way back is made here."""
+    """The kernel adds the address, so its network and its rule are set explicitly."""
     lists = made({**MAIL, "expected_address": ["192.0.2.101", "2001:db8::216:3eff:fe11:1101"], "gateway": "fe80::1"})
-    assert lists["macvlan"][0]["addresses"] == []
-    assert [route["destination"] for route in lists["routes"]] == ["2001:db8::/64", "default", "default"]
-    assert [rule.get("from") for rule in lists["rules"]] == [None, None, "2001:db8::216:3eff:fe11:1101"]
+    (link,) = lists["macvlan"]
+    assert link["addresses"] == []
+    assert link["source_routing"]["routes"] == [{"destination": "2001:db8::/64"}]
+    assert link["source_routing"]["gateway"] == ["fe80::1"]
+    assert lists["rules"] == [{"from": "2001:db8::216:3eff:fe11:1101", "table": "17895681", "priority": 2000}]
 
 
 def test_namespaces() -> None:
-    """No table, no rule, no setting of ARP; each family's router in the main table."""
+    """Neither source routing nor ARP sysctls; the routers are those of the main table."""
     lists = made(MAIL, {**PRINT, "netns": "cellar", "name": "eth0"}, isolation="netns")
     assert lists["netns"] == [{"name": "mail", "state": "present"}, {"name": "cellar", "state": "present"}]
     assert lists["link"] == [
         {"name": name, "netns": netns, "admin_state": "up"} for name, netns in (("lo", "mail"), ("lo", "cellar"))
     ]
     assert lists["rules"] == lists["vrf"] == []
-    assert lists["macvlan"][0]["dhcp4"]["table"] == "main"
+    assert (lists["macvlan"][0]["dhcp4"]["use_main_table"], lists["macvlan"][0]["dhcp4"]["use_routes"]) == (True, True)
     assert lists["macvlan"][0]["netns"] == "mail"
+    assert "source_routing" not in lists["macvlan"][0]
     assert "ipv4.arp_ignore" not in lists["macvlan"][0]["sysctls"]
     assert "ipv6.accept_ra_defrtr" not in lists["macvlan"][0]["sysctls"]
-    assert lists["macvlan"][1]["addresses"] == [{"ip": "192.0.2.103/24"}, {"ip": "2001:db8::3/64"}]
+    assert lists["macvlan"][1]["addresses"] == PRINT["addresses"]
     assert lists["routes"] == [
         {"netns": "cellar", "family": "ipv4", "destination": "default", "gateway": "192.0.2.1", "link": "eth0"},
         {"netns": "cellar", "family": "ipv6", "destination": "default", "gateway": "fe80::1", "link": "eth0"},
@@ -126,17 +108,17 @@ def test_namespaces() -> None:
 
 
 def test_vrf() -> None:
-    """The VRF has the table and the link; the kernel has the rule."""
+    """The VRF has the table of source routing, and the link is its port."""
     lists = made({**PRINT, "table": 103}, isolation="vrf")
     assert lists["vrf"] == [{"name": "vrf-old-print", "table": 103, "admin_state": "up"}]
     assert lists["macvlan"][0]["controller"] == "vrf-old-print"
-    assert lists["rules"] == []
-    assert {route["table"] for route in lists["routes"]} == {"103"}
+    assert lists["macvlan"][0]["source_routing"]["table"] == "103"
+    assert lists["rules"] == lists["routes"] == []
 
 
 @pytest.mark.parametrize("isolation", ["routes", "vrf", "netns"])
 def test_absent(isolation: str) -> None:
-    """Everything by its name; the lower device as it was, once nobody is left on it."""
+    """Everything by its name; the lower device as it was, once no old host is left on it."""
     some = made(MAIL, {**PRINT, "state": "absent"}, isolation=isolation)
     assert some["macvlan"][1]["state"] == "absent"
     assert isolation == "netns" or some["link"] == [{"name": "eth0", "sysctls": ARP}]
@@ -144,9 +126,10 @@ def test_absent(isolation: str) -> None:
     assert isolation == "netns" or none["link"] == [{"name": "eth0", "sysctls": {"ipv4.arp_ignore": 0}, "persist": "none"}]
     for entries in (none["macvlan"], none["routes"], none["rules"], none["netns"], none["vrf"]):
         assert {entry["state"] for entry in entries} <= {"absent"}
-    assert len(none["routes"]) == len(
-        [entry for entry in made(MAIL, PRINT, isolation=isolation)["routes"] if isolation != "netns"]
-    )
+    assert {name: none[name] for name in ("routes", "rules")} == {"routes": [], "rules": []}
+    announced = {**MAIL, "expected_address": "2001:db8::1"}
+    (rule,) = made(announced, state="absent")["rules"]
+    assert rule == {**made(announced)["rules"][0], "state": "absent"}
 
 
 @pytest.mark.parametrize(
@@ -155,97 +138,112 @@ def test_absent(isolation: str) -> None:
         (
             [{**MAIL, "address": 41135085296}],
             {},
-            "old-mail: address 41135085296 is no MAC address such as '00:16:3e:11:11:01'. Write it in quotes",
+            "[0] (old-mail): address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so; quote it",
+        ),
+        (
+            [{**MAIL, "address": "01:00:5e:00:00:01"}],
+            {},
+            "[0] (old-mail): address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); a "
+            "link needs a unicast one",
+        ),
+        (
+            [{**MAIL, "address": "00:16-3e.111101"}],
+            {},
+            "[0] (old-mail): address: '00:16-3e.111101' is not a MAC address such as 00:16:3e:11:11:01",
         ),
         (
             [{**PRINT, "expected_address": "192.0.2.7"}],
             {},
-            "old-print: expected_address is what a DHCP server leases, and there is no DHCP client. Write it in addresses",
+            "[0] (old-print): expected_address: the link has no DHCP client. Move the address to addresses",
         ),
         (
             [{**PRINT, "addresses": ["192.0.2.300/24"]}],
             {},
-            "old-print: addresses: '192.0.2.300/24' does not appear to be an IPv4 or IPv6 interface. "
-            "Write an address such as 192.0.2.101/24",
+            "[0] (old-print): addresses: '192.0.2.300' is not an IP address",
         ),
         (
             [{**PRINT, "addresses": ["192.0.2.103", "2001:db8::3"]}],
             {},
-            "old-print: addresses: 192.0.2.103 has no prefix length. "
-            "Write that of the old host's network, such as 192.0.2.103/24",
+            "[0] (old-print): addresses: '192.0.2.103' has no prefix length, such as the 24 of 192.0.2.1/24",
         ),
         (
             [{**PRINT, "gateway": "198.51.100.1"}],
             {},
-            "old-print: gateway 198.51.100.1 is not in the network of its addresses (192.0.2.0/24). "
-            "Correct one of them, or write the router into routes, with onlink: true",
+            "[0] (old-print): gateway: 198.51.100.1 is not in the network of the addresses (192.0.2.0/24). "
+            "Correct one of them, or set the default route in routes, with onlink: true",
         ),
         (
             [{**PRINT, "gateway": "2001:db8:1::1"}],
             {},
-            "old-print: gateway 2001:db8:1::1 is not in the network of its addresses (2001:db8::/64). "
-            "Correct one of them, or write the router into routes, with onlink: true",
+            "[0] (old-print): gateway: 2001:db8:1::1 is not in the network of the addresses (2001:db8::/64). "
+            "Correct one of them, or set the default route in routes, with onlink: true",
         ),
         (
             [{**MAIL, "name": "eth0"}],
             {},
-            "eth0: its lower device has the same name. Write another name: it is that of the new link",
+            "[0] (eth0): name: the lower device has the same name. Set the name of the new link",
         ),
         (
             [MAIL, {**PRINT, "address": "0016.3e11.1101"}],
             {},
-            "old-mail and old-print have the same MAC address 00:16:3e:11:11:01. "
-            "Correct one of them, or take one away in a run before this one",
+            "[1] (old-print): address 00:16:3e:11:11:01 is also that of host_consolidation_hosts[0] (old-mail). Correct one, or "
+            "remove one with state: absent in an earlier run",
         ),
         (
             [{**MAIL, "gateway": ["192.0.2.1", "192.0.2.2"]}],
             {},
-            "old-mail: gateway: 192.0.2.1 and 192.0.2.2 are of one family. Write one of each",
+            "[0] (old-mail): gateway: 192.0.2.1 and 192.0.2.2 belong to the same family. Set one per family",
         ),
         (
             [{**MAIL, "gateway": "fe80::1"}],
             {},
-            "old-mail: gateway fe80::1 is the way for packets from which address? Write addresses or expected_address",
+            "[0] (old-mail): gateway: fe80::1 is set, but the link has no address of that family. Set addresses or "
+            "expected_address",
         ),
-        ([{**MAIL, "table": 254}], {}, "old-mail: table 254 is not the old host's alone. Write another number, or leave it out"),
         (
-            [{**MAIL, "dhcp4": {"rule_priority": 7}}],
+            [{**MAIL, "table": 254}],
             {},
-            "old-mail: dhcp4: rule_priority is made by the role. Write priority beside dhcp4",
+            "[0] (old-mail): table: 254 is reserved by the kernel. Set another number, or omit table",
+        ),
+        (
+            [{**MAIL, "source_routing": {}}],
+            {},
+            "[0] (old-mail): source_routing: the role sets this option. Set table, priority, gateway and routes instead",
+        ),
+        (
+            [{**MAIL, "controller": "br0"}],
+            {},
+            "[0] (old-mail): controller: the link of an old host cannot be a bridge port. Omit controller",
         ),
         (
             [{**MAIL, "table": 7}, {**PRINT, "table": 7}],
             {},
-            "old-mail and old-print would both have the table 7. Write table, another one for each",
+            "[1] (old-print): table 7 is also that of host_consolidation_hosts[0] (old-mail). Set table to another number for "
+            "one of them",
         ),
-        (
-            [{**MAIL, "priority": 1000}, {**PRINT, "priority": 1001}],
-            {},
-            "old-mail and old-print would both have a rule of the priority 1001. "
-            "Write priority, and leave numbers behind it free",
-        ),
-        ([MAIL, MAIL], {}, "old-mail is there twice in host_consolidation_hosts. Give each link a name of its own"),
+        ([MAIL, MAIL], {}, "[1] (old-mail): the name is listed twice. Set another name"),
         (
             [{**MAIL, "services": ["web"]}],
             {},
-            "old-mail: netns and services are for host_consolidation_isolation: netns. Write that, or leave them out",
+            "[0] (old-mail): services: requires host_consolidation_isolation=netns. Set it, or omit services",
         ),
         (
             [{**MAIL, "services": ["web"]}, {**PRINT, "services": ["web.service"]}],
             {"isolation": "netns"},
-            "web.service can run for one old host only, and old-mail and old-print both have it in services",
+            "[1] (old-print): services: web.service is also listed for host_consolidation_hosts[0] (old-mail). A service runs "
+            "for one old host: remove it from one of them",
         ),
         (
             [{**MAIL, "name": "old-mail-host"}],
             {"isolation": "vrf"},
-            "old-mail-host: the VRF would be called vrf-old-mail-host, and a link has at most 15 bytes. "
-            "Write a name of at most 11",
+            "[0] (old-mail-host): name: the VRF would be named vrf-old-mail-host, which exceeds 15 bytes. Use a name of at most "
+            "11 bytes",
         ),
     ],
 )
 def test_problems(hosts: Any, more: Any, sentence: str) -> None:
     """A sentence for each, and no other."""
-    assert wrong(*hosts, **more) == [sentence]
+    assert wrong(*hosts, **more) == [f"host_consolidation_hosts{sentence}"]
 
 
 def test_all_problems_at_once() -> None:
@@ -264,8 +262,8 @@ def test_duplicates() -> None:
     other = {**MAIL, "host": "web", "name": "old-web", "address": "0016.3e11.1101", "addresses": [{"ip": "192.0.2.103/25"}]}
     found = FILTERS["consolidation_duplicates"]({"one": [MAIL, PRINT], "two": [other, {**PRINT, "state": "absent"}]})
     assert found == [
-        "The MAC address 00:16:3e:11:11:01 is that of mail (old-mail on one) and of web (old-web on two)",
-        "The address 192.0.2.103 is that of print (old-print on one) and of web (old-web on two)",
+        "MAC address 00:16:3e:11:11:01: assigned to mail (old-mail on one) and web (old-web on two)",
+        "IP address 192.0.2.103: assigned to print (old-print on one) and web (old-web on two)",
     ]
     assert FILTERS["consolidation_duplicates"]({"one": [MAIL, PRINT], "two": []}) == []
 
@@ -336,24 +334,25 @@ def test_who_listens(isolation: str, netns: str | None, four: str, six: str) -> 
 @pytest.mark.parametrize(
     ("host", "links", "sentence"),
     [
-        (MAIL, [], "old-mail: there is no such link. Run the role again"),
+        (MAIL, [], "old-mail: the link does not exist. Run the role again"),
         (
             {**MAIL, "expected_address": "192.0.2.101"},
             [seen("old-mail", ("192.0.2.150/24", "dhcp", 600, True))],
-            "old-mail (mail): the DHCP server was to lease 192.0.2.101, and leased 192.0.2.150. Give 00:16:3e:11:11:01 its "
-            "reservation there, and run the role once with state: absent for it, for the client keeps the lease that it has. "
-            "Or write in dhcp4 the client_id that the old host had",
+            "old-mail (mail): the DHCP server leased 192.0.2.150 instead of 192.0.2.101. Reserve 192.0.2.101 for "
+            "00:16:3e:11:11:01 on the server, then run the role once with state: absent for this entry (the client keeps its "
+            "lease) and once more with state: present. Or set dhcp4.client_id to the client identifier of the old host",
         ),
         (
             {**MAIL, "expected_address": "2001:db8::1"},
             [seen("old-mail")],
-            "old-mail (mail): no router has announced 2001:db8::1, or the MAC address 00:16:3e:11:11:01 makes another one. "
-            "Write it in addresses",
+            "old-mail (mail): 2001:db8::1 was not made from a router advertisement: either no router announced the network, or "
+            "the MAC address 00:16:3e:11:11:01 results in another address. Set it in addresses",
         ),
         (
             {**MAIL, "expected_address": "2001:db8::1"},
             [seen("old-mail", ("2001:db8::1/64", "ra", 600, False))],
-            "old-mail (mail): another host on the network has 2001:db8::1 (duplicate address detection). Is the old host off?",
+            "old-mail (mail): duplicate address detection found 2001:db8::1 on another host. Switch the old host off, then run "
+            "the role again",
         ),
     ],
 )
