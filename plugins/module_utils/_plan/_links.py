@@ -115,7 +115,8 @@ def _with_lower_device(item: DesiredLink, current: Link | None, state: State) ->
     if state.get(lower) is None:
         raise lower_missing(item.key, lower, state)
     siblings = kind_of(item.kind or "").siblings
-    return replace(item, attributes={**item.attributes, "lower_device": state.effective_lower_device(lower, siblings)})
+    effective = state.effective_lower_device(lower, siblings)
+    return item if effective == lower else replace(item, attributes={**item.attributes, "lower_device": effective})
 
 
 def _lower_device(item: DesiredLink, current: Link | None, state: State) -> Link | None:

@@ -196,7 +196,7 @@ def with_derived_routing(item: Desired) -> Iterator[Desired]:
 
 def with_source_routing(item: DesiredLink, state: State) -> DesiredLink:
     """The link with what source routing changes of its addresses and its DHCP client."""
-    if not item.present:
+    if not item.present or (item.source_routing is None and item.dhcp4 is None):
         return item
     routing, dhcp4, client = item.source_routing, item.dhcp4, state.clients.get(ClientKey(item.key))
     if dhcp4 is None and routing is not None and client is not None:
