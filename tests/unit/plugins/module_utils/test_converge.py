@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._boot._planning import Engine
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, LinkPolicy
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink, DesiredRoute, LinkPolicy
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     InvalidValue,
@@ -30,12 +31,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddRoute,
+    DeleteFile,
     NewLink,
     RemoveLink,
     RemoveLinks,
     Request,
     SetLink,
     StartClient,
+    WriteFile,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DADFAILED,
@@ -117,12 +120,10 @@ def changed(before: tuple[State, dict[Any, Any]], gateway: FakeGateway) -> list[
     return lines + [f"{key}: {living.get(key)}, not {was.get(key)}" for key in keys if living.get(key) != was.get(key)]
 
 
-def want(*entries: Any, **attributes: Any) -> Sequence[DesiredLink]:
+def want(*entries: Any, persist: str | None = None, **attributes: Any) -> Sequence[DesiredLink]:
     """Macvlans as a task has them, by name, all with these attributes."""
-    return [
-        DesiredLink(LinkKey(HERE, name), MACVLAN.name, True, {"lower_device": LinkKey(HERE, "eth0"), **attributes})
-        for name in entries
-    ]
+    lower = {"lower_device": LinkKey(HERE, "eth0")}
+    return [DesiredLink(LinkKey(HERE, name), MACVLAN.name, True, {**lower, **attributes}, persist=persist) for name in entries]
 
 
 def holding(kind: type[FakeGateway], case: Case) -> Any:
@@ -724,3 +725,80 @@ def test_lease_of_a_link_is_observed() -> None:
     for name, known in (("eth0", ()), ("lo", None)):
         result = converge(gateway, [DesiredLink(LinkKey(HERE, name), None, True, {"alias": ""})], apply=False)
         assert result.after.get(LinkKey(HERE, name)).get("addresses") == known
+
+
+# --- the next boot ---
+
+
+def engine() -> Engine:
+    """In place of the program of the next boot."""
+    return Engine(b"program", (1, 0, 0))
+
+
+def test_kernel_and_files_are_rolled_back_together() -> None:
+    """Whichever request fails, of the files before the kernel, of the kernel, or of the files after it."""
+    failed = []
+    for place in itertools.count():
+        gateway = eth0(Failing)
+        first = converge(gateway, want("mv0", mode="bridge", persist="replay"), apply=True, engine=engine)
+        assert first.operations
+        before, files = everything(gateway), dict(gateway.files)
+        gateway.executed.clear()
+        gateway.fails_at = place
+        items = [
+            *want("mv0", mode="vepa", persist="none"),
+            *want("mv1", address=ONE, persist="replay"),
+            DesiredRoute(RouteKey(HERE, MAIN_TABLE, 4, "198.51.100.0/24", 0), True, {"type": "blackhole"}, persist="replay"),
+        ]
+        try:
+            converge(gateway, items, apply=True, engine=engine)
+        except ApplyFailed as error:
+            check_rolled_back(error)
+            assert changed(before, gateway) == [], place
+            assert gateway.files == files, place
+            failed.append(type(gateway.executed[place]))
+        else:
+            break
+    assert {WriteFile, DeleteFile, SetLink, NewLink, AddRoute} <= set(failed)
+    assert failed.index(NewLink) > failed.index(DeleteFile), "the declaration of an old link goes before the kernel changes"
+
+
+def check_rolled_back(error: ApplyFailed) -> None:
+    """The error says that nothing is left."""
+    assert str(error).endswith(". All changes were rolled back")
+    assert error.not_undone == []
+
+
+def test_rollback_is_newest_first() -> None:
+    """The files that were written last, the kernel, and the files that were written first."""
+    gateway = eth0(Failing)
+    converge(gateway, want("mv0", mode="bridge", persist="replay"), apply=True, engine=engine)
+    gateway.executed.clear()
+    items = [*want("mv0", mode="vepa", persist="none"), *want("mv1", persist="replay")]
+    rehearsal = copy.deepcopy(gateway)
+    converge(rehearsal, items, apply=True, engine=engine)
+    gateway.fails_at = len(rehearsal.executed) - 1
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, items, apply=True, engine=engine)
+    subjects = [sentence.partition(":")[0] for sentence in caught.value.undone]
+    assert subjects == ["save declarations", "delete mv1", "set mv0", "save declarations"]
+
+
+def test_files_that_do_not_stay_as_written() -> None:
+    """Another program changes one of them."""
+
+    class Other(FakeGateway):
+        """Adds a line to each unit of systemd."""
+
+        def execute(self, request: Request) -> None:
+            """As all gateways, and then that."""
+            super().execute(request)
+            if isinstance(request, WriteFile) and request.path.endswith(".service"):
+                self.files[request.path] = replace(request.file, content=request.file.content + b"# mine")
+
+    gateway = eth0(Other)
+    with pytest.raises(ApplyFailed) as caught:
+        converge(gateway, want("mv0", persist="replay"), apply=True, engine=engine)
+    assert str(caught.value).startswith("the files of the next boot differ from what was written: ")
+    assert str(caught.value).endswith(". All changes were rolled back")
+    assert (gateway.files, LinkKey(HERE, "mv0") in gateway.devices) == ({}, False)
