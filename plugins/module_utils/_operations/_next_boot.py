@@ -50,7 +50,7 @@ class ChangeFiles(Operation):
     def inverse(self) -> tuple[Operation, ...]:
         """The files as they were."""
         changes = tuple((path, after, before) for path, before, after in reversed(self.changes))
-        return (replace(self, changes=changes),)
+        return (replace(self, purpose="restore former files", changes=changes),)
 
     def requests(self) -> list[Request]:
         """One for each file, then one for each program that reads them."""

@@ -781,7 +781,7 @@ def test_rollback_is_newest_first() -> None:
     with pytest.raises(ApplyFailed) as caught:
         converge(gateway, items, apply=True, engine=engine)
     subjects = [sentence.partition(":")[0] for sentence in caught.value.undone]
-    assert subjects == ["save declarations", "delete mv1", "set mv0", "save declarations"]
+    assert subjects == ["restore former files", "delete mv1", "set mv0", "restore former files"]
 
 
 def test_files_that_do_not_stay_as_written() -> None:
