@@ -55,7 +55,7 @@ PROBE_ARGUMENTS: ArgumentSpec = {
     "count": {"type": "int", "default": 3},
 }
 _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
-_ABOUT_ADDRESSES: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
+_ADDRESS_POLICY: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _NOT_OF_SOURCE_ROUTES = ("table", "link", "netns", "state", "persist")
 _SHARED_TABLES = (0, 253, 254, 255, "unspec", "default", "main", "local")
@@ -65,12 +65,12 @@ _PERSIST = {"type": "str", "choices": ["none", "replay", "networkd", "networkman
 
 
 def guarded(spec: ArgumentSpec) -> ArgumentSpec:
-    """The argument specification of a module that changes something: with the option that overrides the guard."""
+    """The argument specification of a module that makes changes, with the option that overrides the lockout guard."""
     return {**spec, **_GUARD}
 
 
 def argument_spec(kind: Kind) -> ArgumentSpec:
-    """The argument specification of the module for one link of this kind (LINK: of any kind that is there)."""
+    """The argument specification of the module for one link of this kind (LINK: an existing link of any kind)."""
     spec: ArgumentSpec = {"name": {"type": "str", "required": True}, "netns": {"type": "str"}, "persist": dict(_PERSIST)}
     if kind is not LINK:
         spec["state"] = dict(_STATE)
@@ -82,7 +82,7 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
         spec["allow_wireless"] = {"type": "bool", "default": False}
     own = {
         **_arguments(row for row in kind.options if row.store is not Store.PEER),
-        **_ABOUT_ADDRESSES,
+        **_ADDRESS_POLICY,
         "source_routing": _source_routing_argument(),
         "dhcp4": _dhcp4.ARGUMENT,
     }
@@ -183,12 +183,12 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
     read = _Reader(params, origin)
     attributes = read.attributes(row for row in kind.options if row.store is not Store.PEER)
     if params.get("lower_device_netns") and "lower_device" not in attributes:
-        raise read.wrong("lower_device_netns says where to look for lower_device: write both")
+        raise read.error("lower_device_netns is set without lower_device. Set both")
     if attributes.get("lower_device"):
         attributes["lower_device"] = LinkKey(read.namespace("lower_device_netns"), attributes["lower_device"])
     wait = params.get("wait_dad")
     if wait is not None and not 0 <= wait <= 3600:
-        raise read.wrong(f"wait_dad: {wait:g} is not between 0 and 3600 seconds")
+        raise read.error(f"wait_dad: {wait:g} is not between 0 and 3600 seconds")
     if wait and "addresses" in attributes:  # one that was found to be a duplicate is tried again
         attributes["addresses"] = tuple(replace(one, unset=one.unset | DADFAILED) for one in attributes["addresses"])
     present = params.get("state") != "absent"
@@ -204,7 +204,7 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
     ends: tuple[DesiredLink, ...] = ()
     if present and params.get("peer"):
         if params["peer"].get("name") is None:
-            raise read.wrong("peer: its name is missing, so there is no telling which link it is")
+            raise read.error("peer: name is missing. Set peer.name")
         (end,) = desired_link(
             kind, {**params["peer"], "recreate": params.get("recreate")}, f"{origin}: peer" if origin else "peer"
         )
@@ -264,7 +264,7 @@ def desired_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Desire
 
 @dataclass(frozen=True)
 class Probe:
-    """Whom to ask for, and how."""
+    """Which addresses to probe, and how."""
 
     link: LinkKey
     ips: tuple[str, ...]
@@ -273,11 +273,11 @@ class Probe:
 
 
 def read_probe(params: Mapping[str, Any]) -> Probe:
-    """What the options of a probe say. Of an address that is written as links have it, the prefix length does not matter."""
+    """The probe that the options describe. The prefix length of an address is ignored."""
     read = _Reader(params, "")
     for name, high in (("timeout", 60), ("count", 100)):
         if not 0 < params[name] <= high:
-            raise read.wrong(f"{name}: {params[name]:g} is not above 0 and up to {high}")
+            raise read.error(f"{name}: {params[name]:g} is not greater than 0 and at most {high}")
     ips = [read.parsed("addresses", _without_prefix_length, one) for one in params["addresses"]]
     key = LinkKey(read.namespace("netns"), read.option("link", LinkName()))
     return Probe(key, tuple(dict.fromkeys(ips)), params["timeout"], params["count"])
@@ -297,7 +297,7 @@ def desired_route(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredR
     metric = 0 if params.get("metric") is None else read.option("metric", bounds)
     table = read.option("table", TABLE)
     if table in (0, 255, "local", "unspec"):
-        raise read.wrong(f"table: {params['table']} is the kernel's own. Write main, or another table")
+        raise read.error(f"table: {params['table']} is reserved for the kernel. Set main, or another table")
     key = RouteKey(
         read.namespace("netns"),
         table,
@@ -316,13 +316,13 @@ def parsed_source_routing(params: Mapping[str, Any], origin: str = "source_routi
     read = _Reader(params, origin)
     for name in ("table", "rule_priority"):
         if params.get(name) is None:
-            raise read.wrong(f"{name} is required. Set table and rule_priority, or {{}} to remove the table")
+            raise read.error(f"{name} is required. Set table and rule_priority, or {{}} to remove the table")
     table = read.option("table", TABLE)
     if table in _SHARED_TABLES:
-        raise read.wrong(f"table: {params['table']} is used by all links. Set the number of a table for this link only")
+        raise read.error(f"table: {params['table']} is used by all links. Set the number of a table for this link only")
     gateways = [read.parsed("gateway", Ip().parse, value) for value in params.get("gateway") or ()]
     if len({family_of(gateway) for gateway in gateways}) < len(gateways):
-        raise read.wrong(f"gateway: {' and '.join(gateways)} belong to the same family. Set one per family")
+        raise read.error(f"gateway: {' and '.join(gateways)} belong to the same family. Set one per family")
     return SourceRouting(
         table,
         read.option("rule_priority", Integer(1, 0xFFFFFFFE)),
@@ -374,7 +374,7 @@ def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRu
 
 
 def topology_lists() -> tuple[str, ...]:
-    """The lists of a `topology`, in the order in which what they name can be made."""
+    """The lists of a `topology`, in the order in which their objects can be created."""
     return tuple(name for name, option in topology_argument_spec().items() if option["type"] == "list")
 
 
@@ -393,23 +393,23 @@ def desired_topology(params: Mapping[str, Any]) -> tuple[Desired, ...]:
         for name, read in readers.items()
         for position, entry in enumerate(params.get(name) or ())
         for item in read(
-            {**entry, "persist": entry.get("persist") or params.get("persist")}, f"{name}[{position}] ({_called(entry)})"
+            {**entry, "persist": entry.get("persist") or params.get("persist")}, f"{name}[{position}] ({_label(entry)})"
         )
     )
 
 
-def _called(entry: Mapping[str, Any]) -> Any:
+def _label(entry: Mapping[str, Any]) -> Any:
     return next(entry[name] for name in ("name", "port", "destination", "priority") if entry.get(name) is not None)
 
 
 class _Reader:
-    """Options of one entry, with its place in the input in every complaint."""
+    """Reads the options of one entry; every error names the entry."""
 
     def __init__(self, params: Mapping[str, Any], origin: str) -> None:
         self.params = params
         self.where = f"{origin}: " if origin else ""
 
-    def wrong(self, sentence: str) -> InvalidValue:
+    def error(self, sentence: str) -> InvalidValue:
         return InvalidValue(f"{self.where}{sentence}")
 
     def option(self, name: str, type_: Type) -> Any:
@@ -419,33 +419,33 @@ class _Reader:
         return str(self.parsed(name, partial(namespace, path=path), self.params.get(name)))
 
     def family(self, *written: str | None) -> int:
-        """4 or 6: as it is written, or as the addresses say, or 4."""
+        """4 or 6: the option, or else the family of the addresses, or else 4."""
         found = {family_of(one) for one in written if one not in (None, "default")}
         asked = _FAMILIES.get(self.params.get("family") or "")
         if len(found) > 1 or (asked and found - {asked}):
-            raise self.wrong("the addresses are of different families. Write those of one, and family, if at all, the same")
+            raise self.error("the addresses belong to different families. Use one family, and omit family or set it to that one")
         return asked or next(iter(found), 4)
 
     def dhcp4(self, key: LinkKey, source_routing: SourceRouting | None) -> tuple[Dhcp4 | None, float | None]:
-        """What a DHCP client is to do, and how long to wait for its lease."""
+        """What the DHCP client does, and how many seconds to wait for its lease."""
         if self.params.get("dhcp4") is None:
             return None, None
         if key.netns.startswith("/"):
-            raise self.wrong(
-                f"dhcp4: the namespace {key.netns} has no name, by which a client finds it again when it starts anew. "
+            raise self.error(
+                f"dhcp4: namespace {key.netns} has no name, so a restarted DHCP client cannot find it. "
                 "Give it a name in /run/netns"
             )
         options, wait = self.parsed("dhcp4", _dhcp4.parsed, self.params["dhcp4"])
         if source_routing is not None and source_routing.table is not None and options.enabled:
             if options.use_main_table:
-                raise self.wrong("dhcp4: use_main_table and source_routing are mutually exclusive. Omit one of them")
+                raise self.error("dhcp4: use_main_table and source_routing are mutually exclusive. Omit one of them")
             options = replace(options, source_routing=source_routing)
         elif source_routing is None and options.metric is not None and not options.use_main_table:
-            raise self.wrong("dhcp4: metric applies to the routes of a lease. Set source_routing or use_main_table as well")
+            raise self.error("dhcp4: metric applies to the routes of a lease. Set source_routing or use_main_table as well")
         return options, wait
 
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
-        """Those that were written. A link that is referred to is a name here."""
+        """The attributes that are set. A link that one refers to is a name here."""
         written = [row for row in rows if self.params.get(row.name) is not None]
         return {row.name: self.option(row.name, LinkName() if isinstance(row.type, Reference) else row.type) for row in written}
 
@@ -453,11 +453,11 @@ class _Reader:
         try:
             return parse(value)
         except InvalidValue as error:
-            raise self.wrong(f"{name}: {error}") from error
+            raise self.error(f"{name}: {error}") from error
 
 
 def namespace(value: str | None, path: bool = True) -> str:
-    """A network namespace as it is named everywhere below: a name in /run/netns, HERE, or an absolute path if that may be."""
+    """A network namespace in normal form: a name in /run/netns, HERE, or an absolute path where one is allowed."""
     if value is None:
         return HERE
     for folder in ("/run/netns/", "/var/run/netns/"):
@@ -466,10 +466,7 @@ def namespace(value: str | None, path: bool = True) -> str:
     if path and value.startswith("/"):
         return value
     if not value or value in (".", "..") or "/" in value or "\0" in value or len(value.encode()) > 255:
-        wrong = (
-            "neither the name of a network namespace nor an absolute path to one"
-            if path
-            else "not the name of a network namespace"
-        )
-        raise InvalidValue(f"{value!r} is {wrong}")
+        if path:
+            raise InvalidValue(f"{value!r} is neither the name of a network namespace nor an absolute path to one")
+        raise InvalidValue(f"{value!r} is not the name of a network namespace")
     return value

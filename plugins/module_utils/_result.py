@@ -19,7 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey, Netns, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RuleKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Key, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, DeleteRule
@@ -221,7 +221,7 @@ def _keys_touched(operation: Operation, state: State) -> list[Any]:
     ]
 
 
-def _is_listed(key: Any, items: Iterable[Any]) -> bool:
+def _is_listed(key: Key, items: Iterable[Key]) -> bool:
     """Whether an item names this object; a rule that is to be absent may be named by its priority alone."""
     return any(item == key or (isinstance(item, RuleKey) and isinstance(key, RuleKey) and item.covers(key)) for item in items)
 

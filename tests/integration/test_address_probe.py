@@ -148,8 +148,8 @@ REFUSALS = {
     "no Ethernet": ({"link": "lo"}, "lo: it is not an Ethernet link, so it cannot be probed. Choose another link"),
     "no address": ({"addresses": ["192.0.2"]}, "addresses: '192.0.2' is not an IP address"),
     "of no host": ({"addresses": ["224.0.0.1"]}, "addresses: 224.0.0.1 cannot be the address of a link"),
-    "no time": ({"timeout": 0}, "timeout: 0 is not above 0 and up to 60"),
-    "no question": ({"count": 0}, "count: 0 is not above 0 and up to 100"),
+    "no time": ({"timeout": 0}, "timeout: 0 is not greater than 0 and at most 60"),
+    "no question": ({"count": 0}, "count: 0 is not greater than 0 and at most 100"),
 }
 
 

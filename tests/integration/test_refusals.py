@@ -286,7 +286,7 @@ CASES = {
         "The network namespace /etc/hostname cannot be entered: Invalid argument (/etc/hostname)",
     ),
     "place of a lower device that is not written": Case(
-        {"name": "mv0", "lower_device_netns": "guest"}, "lower_device_netns says where to look for lower_device: write both"
+        {"name": "mv0", "lower_device_netns": "guest"}, "lower_device_netns is set without lower_device. Set both"
     ),
 }
 

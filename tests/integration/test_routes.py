@@ -492,7 +492,7 @@ _LINKLESS = (
     "route to {}: gateway {} is in no network of any link in the namespace. "
     "Add an address of that network to a link that is up, or set link and onlink: true"
 )
-_FAMILIES_DIFFER = "the addresses are of different families. Write those of one, and family, if at all, the same"
+_FAMILIES_DIFFER = "the addresses belong to different families. Use one family, and omit family or set it to that one"
 _EMPTY = "route to {}: the route has no next hop. Set gateway or link, or a type without next hop, such as unreachable"
 _ONLINK = "route to 198.51.100.0/24: onlink requires gateway and link. Set both"
 _DOWN = "route to {}: eth1 is down, and the kernel accepts no route through it. Set admin_state: up for eth1"
@@ -583,9 +583,9 @@ CASES: dict[str, Case] = {
         _to(6, state="absent", table="nowhere"),
         "route to 2001:db8:7::/48: table: /etc/iproute2/rt_tables and rt_tables.d have no routing table nowhere. Set its number",
     ),
-    "table local": Case(_to(link="eth0", table="local"), "table: local is the kernel's own. Write main, or another table"),
-    "table 255": Case(_to(state="absent", table=255), "table: 255 is the kernel's own. Write main, or another table"),
-    "table 0": Case(_to(link="eth0", table=0), "table: 0 is the kernel's own. Write main, or another table"),
+    "table local": Case(_to(link="eth0", table="local"), "table: local is reserved for the kernel. Set main, or another table"),
+    "table 255": Case(_to(state="absent", table=255), "table: 255 is reserved for the kernel. Set main, or another table"),
+    "table 0": Case(_to(link="eth0", table=0), "table: 0 is reserved for the kernel. Set main, or another table"),
     "no such namespace": Case(
         _to(link="eth0", netns="nowhere"),
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first: "

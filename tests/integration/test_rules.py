@@ -315,11 +315,11 @@ CASES: dict[str, Case] = {
     ),
     "two families": Case(
         {"priority": 1000, "from": "192.0.2.0/24", "to": "2001:db8::/48", "table": 100},
-        "the addresses are of different families. Write those of one, and family, if at all, the same",
+        "the addresses belong to different families. Use one family, and omit family or set it to that one",
     ),
     "another family": Case(
         {"priority": 1000, "from": "192.0.2.0/24", "family": "ipv6", "table": 100},
-        "the addresses are of different families. Write those of one, and family, if at all, the same",
+        "the addresses belong to different families. Use one family, and omit family or set it to that one",
     ),
 }
 _BOUNDS: dict[str, tuple[dict[str, Any], str]] = {

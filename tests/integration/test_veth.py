@@ -340,14 +340,12 @@ _PAIR = ("link add va type veth peer name vb",)
 _STRANGER = (*_PAIR, "link add vc type veth peer name vd")
 CASES: dict[str, Case] = {
     "no peer": Case({"name": "va"}, "va: the link does not exist, and peer.name is required to create it. Set peer.name"),
-    "peer without a name": Case(
-        {"name": "va", "peer": {"mtu": 1400}}, "peer: its name is missing, so there is no telling which link it is"
-    ),
+    "peer without a name": Case({"name": "va", "peer": {"mtu": 1400}}, "peer: name is missing. Set peer.name"),
     "peer's attribute without its name": Case(
-        {"name": "va", "peer": {"mtu": 1400}}, "peer: its name is missing, so there is no telling which link it is", ip=_PAIR
+        {"name": "va", "peer": {"mtu": 1400}}, "peer: name is missing. Set peer.name", ip=_PAIR
     ),
     "peer's namespace without its name": Case(
-        {"name": "va", "peer": {"netns": "guest"}}, "peer: its name is missing, so there is no telling which link it is", ip=_PAIR
+        {"name": "va", "peer": {"netns": "guest"}}, "peer: name is missing. Set peer.name", ip=_PAIR
     ),
     "both ends the same": Case(
         {"name": "va", "peer": {"name": "va"}},

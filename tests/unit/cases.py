@@ -27,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -163,7 +163,10 @@ def _lease(text: str) -> Lease:
     return Lease(ip, int(length), (router,), ways, seconds=600)
 
 
-def _resolved(key: Any) -> Any:
+_Keyed = TypeVar("_Keyed")
+
+
+def _resolved(key: _Keyed) -> _Keyed:
     """The key with the number of the table main, whose name is the same on every host."""
     return replace(key, table=MAIN_TABLE) if getattr(key, "table", None) == "main" else key
 

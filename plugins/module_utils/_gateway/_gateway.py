@@ -42,7 +42,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, AttributeView, Link, LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import selectors_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
@@ -191,12 +191,17 @@ class KernelGateway:
     def _resolved(self, item: Desired) -> Desired:
         if isinstance(item, DesiredNetns):
             return item
-        key, attributes = self._canonical_key(item.key), self._resolved_attributes(item)
+        attributes = self._resolved_attributes(item)
         if isinstance(item, DesiredRule):
             selectors = None if item.key.selectors is None else selectors_of(attributes)
-            return replace(item, key=replace(key, selectors=selectors), attributes=attributes)
+            at = replace(item.key.at, netns=self._canonical_netns(item.key.netns))
+            return replace(item, key=replace(item.key, at=at, selectors=selectors), attributes=attributes)
         if isinstance(item, DesiredRoute):
-            return replace(item, key=key, attributes=attributes)
+            table, netns = item.key.table, self._canonical_netns(item.key.netns)
+            if isinstance(table, str):
+                table = number_of_name(TABLE, table, f"route to {item.key.destination}: table")
+            return replace(item, key=replace(item.key, netns=netns, table=table), attributes=attributes)
+        key = self._canonical_link(item.key)
         client = item.client or choose(key, item.dhcp4)
         source_routing = _with_table_number(item.source_routing, key)
         dhcp4 = item.dhcp4
@@ -204,25 +209,24 @@ class KernelGateway:
             dhcp4 = replace(dhcp4, source_routing=_with_table_number(dhcp4.source_routing, key))
         return replace(item, key=key, attributes=attributes, source_routing=source_routing, dhcp4=dhcp4, client=client)
 
-    def _resolved_attributes(self, item: Desired) -> dict[str, Any]:
+    def _resolved_attributes(self, item: Desired) -> dict[str, object]:
         attributes = dict(item.attributes)
         for name in ("lower_device", "peer"):
-            if attributes.get(name):
-                attributes[name] = self._canonical_key(attributes[name])
+            link = attributes.get(name)
+            if isinstance(link, LinkKey):
+                attributes[name] = self._canonical_link(link)
         for row in kind_of(item.kind or "").rows(attributes):
             value = attributes[row.name]
             if isinstance(row.type, NameOrNumber) and isinstance(value, str):
                 attributes[row.name] = number_of_name(row.type, value, f"{item.key}: {row.name}")
         return attributes
 
-    def _canonical_key(self, key: Any) -> Any:
-        """The key with the one name of its namespace, and with the number of its table."""
-        if isinstance(key, RouteKey) and isinstance(key.table, str):
-            key = replace(key, table=number_of_name(TABLE, key.table, f"route to {key.destination}: table"))
-        if key.netns in self._created and not exists(key.netns):
-            return key
-        netns = self.canonical(key.netns)
-        return replace(key, at=replace(key.at, netns=netns)) if isinstance(key, RuleKey) else replace(key, netns=netns)
+    def _canonical_link(self, key: LinkKey) -> LinkKey:
+        return replace(key, netns=self._canonical_netns(key.netns))
+
+    def _canonical_netns(self, name: str) -> str:
+        """The one name of a namespace; one that the task creates has that name already."""
+        return name if name in self._created and not exists(name) else self.canonical(name)
 
     def canonical(self, name: str) -> str:
         """The one name of a namespace; Missing if it does not exist."""

@@ -145,8 +145,7 @@ def test_namespace_without_a_name() -> None:
     with pytest.raises(InvalidValue) as caught:
         desired_link(MACVLAN, validated(argument_spec(MACVLAN), {"name": "mv0", "netns": "/proc/7/ns/net", "dhcp4": {}}))
     assert str(caught.value) == (
-        "dhcp4: the namespace /proc/7/ns/net has no name, by which a client finds it again when it starts anew. "
-        "Give it a name in /run/netns"
+        "dhcp4: namespace /proc/7/ns/net has no name, so a restarted DHCP client cannot find it. Give it a name in /run/netns"
     )
 
 
