@@ -32,6 +32,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
     LinkPolicy,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._file_names import escaped, netns_prefix
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
     LOOKUP,
@@ -77,22 +78,17 @@ def path_of(key: DesiredKey, backend: str = REPLAY) -> str:
 
 def _stem(key: DesiredKey) -> str:
     if isinstance(key, NetnsKey):
-        return f"netns-{_quoted(key.name)}"
-    netns = f"{_quoted(key.netns)}@" if key.netns else ""
+        return f"netns-{escaped(key.name)}"
+    netns = netns_prefix(key.netns)
     if isinstance(key, LinkKey):
-        return f"link-{netns}{_quoted(key.name)}"
+        return f"link-{netns}{escaped(key.name)}"
     if isinstance(key, RuleKey):
         selectors = {name: kind_of(RULE.name)[name].type.describe(value) for name, value in key.selectors or ()}
         words = [key.action] if key.action not in (None, LOOKUP) else []
-        words += [f"{name}={_quoted(text).replace('/', '_').replace(',', '%2c')}" for name, text in selectors.items()]
+        words += [f"{name}={escaped(text).replace('/', '_').replace(',', '%2c')}" for name, text in selectors.items()]
         return f"rule-{netns}ipv{key.family}-{key.priority}{'-' if words else ''}{','.join(words)}"
     destination = key.destination.replace("/", "_")
     return f"route-{netns}{destination}-table-{key.table}-metric-{key.metric}"
-
-
-def _quoted(name: str) -> str:
-    """A name without the character that separates it from its namespace."""
-    return name.replace("%", "%25").replace("@", "%40")
 
 
 @dataclass(frozen=True)

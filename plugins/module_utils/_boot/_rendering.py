@@ -155,7 +155,7 @@ def _needs_dhcp_clients(desired: Iterable[Desired], replayed: Iterable[Desired],
     running = set(boot.clients)
     for item in desired:
         if isinstance(item, DesiredLink):
-            path = leases.path_of(item.key.netns, item.key.name)
+            path = leases.record_path(item.key.netns, item.key.name)
             is_served = item.dhcp4.enabled if item.dhcp4 is not None else path in running
             running = running | {path} if item.present and is_served else running - {path}
         elif isinstance(item, DesiredNetns) and not item.present:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._file_names import escaped, netns_prefix
+
 FOLDER = "/run/patchbay/dhcp"  # the records of the clients, which last until the next boot
 FOREVER = 0xFFFFFFFF  # RFC 2131: infinity, and for the kernel an address without a lifetime
 ON_LINK = "0.0.0.0"  # RFC 3442: the gateway of a route to a network that is on the link itself
@@ -42,17 +44,6 @@ class Lease:
         return f"{self.ip}/{self.prefix_length}"
 
 
-def path_of(netns: str, link: str) -> str:
+def record_path(netns: str, link: str) -> str:
     """The path of the record of a link's client."""
-    return f"{FOLDER}/{stem(netns, link)}.json"
-
-
-def stem(netns: str, link: str) -> str:
-    """The name of a link's client, unambiguous although the name of a link may contain an @."""
-    place = f"{_quoted(netns)}@" if netns else ""
-    return place + _quoted(link)
-
-
-def _quoted(name: str) -> str:
-    """Escape what has a meaning in a file name here, or in the command of a systemd unit."""
-    return name.replace("%", "%25").replace("@", "%40").replace("$", "%24")
+    return f"{FOLDER}/{netns_prefix(netns)}{escaped(link)}.json"

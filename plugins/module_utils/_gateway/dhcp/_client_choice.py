@@ -15,7 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._cli
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import record_path
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import CLIENTS, NETWORKD
 
@@ -42,7 +42,7 @@ def choose(key: LinkKey, options: Dhcp4 | None) -> str | None:
         if refusal:
             raise Refused(f"{key}: dhcp4: {refusal}, or omit client")
         return options.client
-    record = client_records.read(path_of(key.netns, key.name))
+    record = client_records.read(record_path(key.netns, key.name))
     current = [record["options"].get("client")] if record is not None else []
     for name in (*current, *CLIENTS):
         if not _refusal(name, key, options):

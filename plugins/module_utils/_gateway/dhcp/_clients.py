@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._pol
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._programs import PROGRAMS, Job
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import record_path
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import NETWORKD, from_record, recorded
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
@@ -54,7 +54,7 @@ def client_of(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | 
     if record["networkd"] is not None:
         is_running = networkd_client.is_served(record["link"], record["networkd"])
     else:
-        is_running = client_processes.runs_in(path_of(record["netns"], record["link"]), tuple(record["namespace"]))
+        is_running = client_processes.runs_in(record_path(record["netns"], record["link"]), tuple(record["namespace"]))
     return Client(
         key,
         from_record(record["options"]),
@@ -69,7 +69,7 @@ def client_of(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | 
 
 def is_served_by_networkd(key: LinkKey) -> bool:
     """Whether systemd-networkd is the client of a link."""
-    record = client_records.read(path_of(key.netns, key.name))
+    record = client_records.read(record_path(key.netns, key.name))
     return record is not None and record["networkd"] is not None
 
 
@@ -80,7 +80,7 @@ def is_in(record: Mapping[str, Any], namespace: tuple[int, int]) -> bool:
 
 def start(client: Client, link: ServedLink) -> None:
     """Start a client, in place of the one that serves the link; RequestFailed with its last log line if it does not run."""
-    path = path_of(link.netns, link.name)
+    path = record_path(link.netns, link.name)
     earlier = client_records.read(path)
     program = PROGRAMS.get(client.options.client or "")
     by_networkd = client.options.client == NETWORKD
@@ -136,7 +136,7 @@ def start(client: Client, link: ServedLink) -> None:
 
 def stop(key: LinkKey, remaining: Client | None) -> None:
     """End the client of a link. remaining: what its record keeps, if it is started again later; None deletes the record."""
-    path = path_of(key.netns, key.name)
+    path = record_path(key.netns, key.name)
     _end(path, key.name)
     record = client_records.read(path)
     if remaining is not None:
@@ -160,7 +160,7 @@ def _end(path: str, link: str) -> None:
 
 def wait_for_lease(key: LinkKey, seconds: float) -> None:
     """Wait until the hook has applied a lease; RequestFailed if that takes longer."""
-    path = path_of(key.netns, key.name)
+    path = record_path(key.netns, key.name)
     for _poll in polls(seconds):
         record = client_records.read(path)
         if record is not None and record["lease"] is not None and record["settled"]:

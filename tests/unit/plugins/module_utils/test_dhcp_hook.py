@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel im
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program import _dhcp_hook, _lease_plan
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, path_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease import Lease, record_path
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 import recorded
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._lease import lease_from_json, lease_to_json
@@ -282,7 +282,7 @@ def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
 def test_files_are_named_after_links() -> None:
     """Each has its own."""
-    names = [path_of(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"), ("", "${a}"))]
+    names = [record_path(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"), ("", "${a}"))]
     assert names == [f"/run/patchbay/dhcp/{name}.json" for name in ("a%40b", "a@b", "a%2540b", "a%40b@c", "%24{a}")]
 
 
@@ -300,6 +300,7 @@ def test_renewal_loads_next_to_nothing() -> None:
         "_gateway.kernel._netlink",
         "_host_program._dhcp_hook",
         "_model._errors",
+        "_model._file_names",
         "_model._ip",
         "_model._lease",
         "_values._lease",

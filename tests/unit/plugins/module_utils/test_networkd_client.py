@@ -162,7 +162,7 @@ TEXT = "ADDRESS=192.0.2.7\nNETMASK=255.255.255.0\nROUTER=192.0.2.1\nSERVER_ADDRE
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lease_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the lease of link 7."""
     monkeypatch.setattr(_networkd_client, "_LEASES", str(tmp_path))
     monkeypatch.setattr(_networkd_client, "_index", lambda _link: 7)
@@ -176,39 +176,39 @@ def known(**changes: Any) -> dict[str, Any]:
     return {**found, "former": [], **changes}
 
 
-def test_news(told: Path) -> None:
+def test_news(lease_file: Path) -> None:
     """Only what is not known yet."""
     assert new_lease(known()) is None
     assert new_lease(known(settled=False)) == LEASE
     assert new_lease(known(lease=None, settled=False)) == LEASE
-    told.write_text(TEXT.replace("192.0.2.7", "192.0.2.8"))
+    lease_file.write_text(TEXT.replace("192.0.2.7", "192.0.2.8"))
     assert str(new_lease(known())) == "192.0.2.8/24"
-    told.write_text("ADDRESS=\n")
+    lease_file.write_text("ADDRESS=\n")
     with pytest.raises(InvalidValue):
         new_lease(known())
-    told.unlink()
+    lease_file.unlink()
     assert new_lease(known(settled=False)) is None
 
 
-def test_lease_of_before_is_no_new_lease(told: Path) -> None:
+def test_lease_of_before_is_no_new_lease(lease_file: Path) -> None:
     """Until networkd has written another file, be it with the same lease."""
-    place = os.stat(told)
+    place = os.stat(lease_file)
     record = known(settled=False, networkd={"stale": [place.st_ino, place.st_mtime_ns]})
     assert new_lease(record) is None
-    new = told.with_name("new")
+    new = lease_file.with_name("new")
     new.write_text(TEXT)
-    new.replace(told)
+    new.replace(lease_file)
     assert new_lease(record) == LEASE
 
 
 def test_hook_goes_on_after_a_failure(
-    told: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    lease_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """One lease that cannot be planned keeps no other from it; its time is none of ours."""
     heard = []
 
-    def heard_of(path: str, record: dict[str, Any], told: Any) -> None:
-        heard.append((path, told.lease))
+    def heard_of(path: str, record: dict[str, Any], event: Any) -> None:
+        heard.append((path, event.lease))
         if record["link"] == "old-1":
             raise InvalidValue("it is so")
 
