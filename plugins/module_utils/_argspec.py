@@ -29,6 +29,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
     ACTION,
     LOOKUP,
+    RESERVED_TABLES,
+    SHARED_TABLES,
     RouteKey,
     RuleKey,
     RulePriority,
@@ -58,7 +60,6 @@ _GUARD: ArgumentSpec = {"allow_lockout": {"type": "bool", "default": False}}
 _ADDRESS_POLICY: ArgumentSpec = {"wait_dad": {"type": "float"}, "announce": {"type": "bool"}}
 _FAMILIES = {"ipv4": 4, "ipv6": 6}
 _NOT_OF_SOURCE_ROUTES = ("table", "link", "netns", "state", "persist")
-_SHARED_TABLES = (0, 253, 254, 255, "unspec", "default", "main", "local")
 _HAIRPIN_OPTIONS = ("port", "netns", "bridge", "hairpin", "persist")
 _STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 _PERSIST = {"type": "str", "choices": ["none", "replay", "networkd", "networkmanager"]}
@@ -296,7 +297,7 @@ def desired_route(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredR
     bounds = Integer(0, 0xFFFFFFFF)
     metric = 0 if params.get("metric") is None else read.option("metric", bounds)
     table = read.option("table", TABLE)
-    if table in (0, 255, "local", "unspec"):
+    if table in RESERVED_TABLES:
         raise read.error(f"table: {params['table']} is reserved for the kernel. Set main, or another table")
     key = RouteKey(
         read.namespace("netns"),
@@ -318,7 +319,7 @@ def parsed_source_routing(params: Mapping[str, Any], origin: str = "source_routi
         if params.get(name) is None:
             raise read.error(f"{name} is required. Set table and rule_priority, or {{}} to remove the table")
     table = read.option("table", TABLE)
-    if table in _SHARED_TABLES:
+    if table in SHARED_TABLES:
         raise read.error(f"table: {params['table']} is used by all links. Set the number of a table for this link only")
     gateways = [read.parsed("gateway", Ip().parse, value) for value in params.get("gateway") or ()]
     if len({family_of(gateway) for gateway in gateways}) < len(gateways):

@@ -18,6 +18,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 
 DEFAULT_TABLE, MAIN_TABLE, LOCAL_TABLE = 253, 254, 255  # linux/rtnetlink.h
 KERNEL_TABLES = {"default": DEFAULT_TABLE, "main": MAIN_TABLE, "local": LOCAL_TABLE}
+RESERVED_TABLES = (0, "unspec", LOCAL_TABLE, "local")  # all tables together, and the one that the kernel writes
+SHARED_TABLES = (0, "unspec", *KERNEL_TABLES.values(), *KERNEL_TABLES)  # those that no link has for itself
 
 RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9  # who made a route or a rule, there too
 
