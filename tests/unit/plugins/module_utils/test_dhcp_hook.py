@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hook of DHCP clients: which news are planned, what is known before and after, and that a renewal loads next to nothing."""
+"""The hook of DHCP clients: which events are planned, what the record holds before and after, and what a renewal imports."""
 
 from __future__ import annotations
 
@@ -52,37 +52,37 @@ NOW = 1000.0
 
 @dataclass
 class Host:
-    """Where the hook runs: a file, a clock, and in place of the engine a list of what it was asked for."""
+    """The environment of the hook: a record, a clock, and in place of the engine a list of its calls."""
 
     path: Path
     now: float = NOW
     usable: bool = True
     planned: list[dict[str, Any]] = field(default_factory=list)
     renewed: list[Lease] = field(default_factory=list)
-    asked_for_ways: list[bool] = field(default_factory=list)
+    route_checks: list[bool] = field(default_factory=list)
     refuses: bool = False
 
     def known(self) -> dict[str, Any]:
-        """What the file says."""
+        """The record."""
         found = _client_records.read(str(self.path))
         assert found is not None
         return found
 
     def apply(self, record: dict[str, Any]) -> list[str]:
-        """What the engine does."""
+        """Stand in for the engine."""
         assert self.known() == {"format": 1, **json.loads(json.dumps(record))}
         self.planned.append(dict(record))
         if self.refuses:
             raise Refused("no")
         return ["set ve1"]
 
-    def is_usable(self, _lease: Lease, with_ways: bool) -> bool:
-        """What the kernel says of an address, and of routes from it."""
-        self.asked_for_ways.append(with_ways)
+    def is_usable(self, _lease: Lease, with_routes: bool) -> bool:
+        """Stand in for the kernel, which knows an address and the routes from it."""
+        self.route_checks.append(with_routes)
         return self.usable
 
     def renew(self, _link: str, lease: Lease) -> bool:
-        """What the kernel is told of an address."""
+        """Stand in for the kernel, which gives an address a new lifetime."""
         self.renewed.append(lease)
         return True
 
@@ -93,7 +93,7 @@ class Host:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    """See Host."""
+    """A host where the hook runs."""
     made = Host(tmp_path / "ve1.json")
     monkeypatch.setattr(_client_records, "FOLDER", str(tmp_path))
     monkeypatch.setattr(_lease_address, "is_usable", made.is_usable)
@@ -105,7 +105,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
 
 
 def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is known before it is planned, and settled afterwards."""
+    """The record has it before it is planned, and is settled afterwards."""
     _client_records.write(str(host.path), FRESH)
     assert host.hears("bound") == 0
     (planned,) = host.planned
@@ -115,10 +115,10 @@ def test_first_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(("known", "loaded"), [(FRESH, True), (BOUND, False), ({**BOUND, "settled": False}, True)])
-def test_engine_is_loaded_before_the_lock(
+def test_engine_is_imported_before_the_lock_is_taken(
     host: Host, monkeypatch: pytest.MonkeyPatch, known: dict[str, Any], loaded: bool
 ) -> None:
-    """Others wait for it meanwhile, if they are many; and not for a renewal."""
+    """Else all other hooks would wait for the import. A renewal imports no engine."""
     seen: list[bool] = []
 
     @contextlib.contextmanager
@@ -137,7 +137,7 @@ def test_engine_is_loaded_before_the_lock(
 
 
 def test_renewal(host: Host) -> None:
-    """Only the time is new, and nothing is planned."""
+    """It sets the new lifetime, and nothing is planned."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", lease="600") == 0
     assert host.planned == []
@@ -146,8 +146,8 @@ def test_renewal(host: Host) -> None:
     assert lease_from_json(host.known()["lease"]) == Lease(**{**vars(LEASE), "seconds": 600})
 
 
-def test_renewal_where_something_is_gone(host: Host) -> None:
-    """All is planned again; nothing is former, and the address that is there gets the new time."""
+def test_renewal_of_a_lease_whose_address_or_routes_are_gone(host: Host) -> None:
+    """The lease is planned again; it is no former one, and the existing address gets the new lifetime."""
     _client_records.write(str(host.path), BOUND)
     host.usable = False
     assert host.hears("renew", lease="600") == 0
@@ -157,23 +157,23 @@ def test_renewal_where_something_is_gone(host: Host) -> None:
     assert host.known()["settled"] is True
 
 
-def test_renewal_of_what_was_never_done(host: Host) -> None:
-    """It is tried again."""
+def test_renewal_of_a_lease_that_was_not_applied(host: Host) -> None:
+    """It is planned again."""
     _client_records.write(str(host.path), {**BOUND, "settled": False})
     assert host.hears("renew") == 0
     assert len(host.planned) == 1
 
 
 def test_renewal_with_another_router(host: Host) -> None:
-    """It is planned, and the address that stays gets the new time."""
+    """It is planned, and the unchanged address gets the new lifetime."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", router="192.0.2.9", lease="600") == 0
     assert len(host.planned) == 1
     assert [lease.seconds for lease in host.renewed] == [600]
 
 
-def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
-    """Without a table, or without routes, nothing has to lead to a gateway."""
+def test_only_own_routes_are_checked(host: Host) -> None:
+    """Without a table or routes of the lease, gateways need not be reachable."""
     table = SourceRouting(101, 1101)
     for options in (
         Dhcp4(),
@@ -183,23 +183,23 @@ def test_only_routes_that_are_ours_are_looked_at(host: Host) -> None:
     ):
         _client_records.write(str(host.path), {**BOUND, "options": recorded(options)})
         assert host.hears("renew") == 0
-    assert host.asked_for_ways == [False, False, True, True]
+    assert host.route_checks == [False, False, True, True]
     assert host.planned == []
 
 
 def test_another_lease(host: Host) -> None:
-    """The old one is former until all is done."""
+    """The old lease is a former one until the plan is applied."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2.9") == 0
     (planned,) = host.planned
-    assert host.renewed == []  # it is there since now
+    assert host.renewed == []  # its lifetime is new
     assert [lease_from_json(one) for one in planned["former"]] == [LEASE]
     assert planned["lease"]["ip"] == "192.0.2.9"
     assert (host.known()["former"], host.known()["settled"]) == ([], True)
 
 
-def test_failure_leaves_all_known(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    """And the next news finds it; what was former stays so."""
+def test_failure_keeps_former_leases(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """The next event plans their removal."""
     _client_records.write(str(host.path), BOUND)
     host.refuses = True
     assert host.hears("renew", ip="192.0.2.9") == 0
@@ -210,15 +210,15 @@ def test_failure_leaves_all_known(host: Host, capsys: pytest.CaptureFixture[str]
 
 
 def test_client_that_starts(host: Host) -> None:
-    """Says deconfig, and the lease of its predecessor holds on."""
+    """It sends deconfig, and the lease of its predecessor stays valid."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("deconfig") == 0
     assert host.planned == []
     assert host.known() == {**BOUND, "format": 1}
 
 
-def test_lease_that_is_over(host: Host) -> None:
-    """It is former, and there is none."""
+def test_expired_lease(host: Host) -> None:
+    """It is a former lease, and the link has none."""
     _client_records.write(str(host.path), BOUND)
     host.now = 2000.0
     assert host.hears("deconfig") == 0
@@ -230,14 +230,14 @@ def test_lease_that_is_over(host: Host) -> None:
 
 
 def test_nak(host: Host) -> None:
-    """At once, whatever the time."""
+    """The lease is lost at once, even if it has not expired."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("nak") == 0
     assert host.known()["lease"] is None
 
 
-def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    """Changes nothing."""
+def test_malformed_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """It changes nothing."""
     _client_records.write(str(host.path), BOUND)
     assert host.hears("renew", ip="192.0.2") == 0
     assert capsys.readouterr().err == "<3>failed: '192.0.2' is not an IPv4 address\n"
@@ -245,19 +245,19 @@ def test_what_is_no_lease(host: Host, capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_client_that_ends(host: Host) -> None:
-    """Its file is gone, and is not made again."""
+    """Its record is gone, and is not created again."""
     assert host.hears("bound") == 0
     assert not host.path.exists()
 
 
-def test_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
-    """It says what it is for."""
+def test_call_by_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says who runs the hook."""
     assert _dhcp_hook.main(["bound"], {}) == 1
     assert "PATCHBAY_CLIENT" in capsys.readouterr().err
 
 
-def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    """Is none that can be read, and the log says what to do."""
+def test_record_of_another_release(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    """It cannot be read, and the log says what to do."""
     for text in ("", "{}", "[1]", '{"format": 2}'):
         host.path.write_text(text, encoding="utf-8")
         assert _client_records.read(str(host.path)) is None
@@ -269,7 +269,7 @@ def test_file_of_another_release(host: Host, capsys: pytest.CaptureFixture[str])
 
 
 def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whatever the umask is: who may write there, says what root runs."""
+    """Whatever the umask is: a user who could write there would choose what root runs."""
     monkeypatch.setattr(_client_records, "FOLDER", str(tmp_path / "patchbay/dhcp"))
     umask = os.umask(0)
     try:
@@ -280,13 +280,13 @@ def test_folders_are_for_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert modes == [0o755, 0o700, 0o600]
 
 
-def test_files_are_named_after_links() -> None:
-    """Each has its own."""
+def test_records_are_named_after_links() -> None:
+    """Each link has its own record."""
     names = [record_path(*place) for place in (("", "a@b"), ("a", "b"), ("", "a%40b"), ("a@b", "c"), ("", "${a}"))]
     assert names == [f"/run/patchbay/dhcp/{name}.json" for name in ("a%40b", "a@b", "a%2540b", "a%40b@c", "%24{a}")]
 
 
-def test_renewal_loads_next_to_nothing() -> None:
+def test_renewal_imports_next_to_nothing() -> None:
     """Each module of the engine costs every renewal milliseconds."""
     script = f"import sys, {_dhcp_hook.__name__}\nprint(*sorted(name for name in sys.modules if 'module_utils.' in name))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk where it is not as it should be, and the programs that are not there to be told."""
+"""The host part of the gateway: files in an unexpected state, the lock, and programs that do not run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 
 def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A sentence, and which it is."""
+    """The error names the file."""
     (tmp_path / "link-x.json").mkdir()
     monkeypatch.setattr(_boot_files, "_OURS", (f"{tmp_path}/*.json",))
     with pytest.raises(RequestFailed, match=r"link-x\.json, a file for the next boot, cannot be read: Is a directory\. Repair"):
@@ -30,7 +30,7 @@ def test_folder_in_the_place_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whoever may read it can hold it, and every task and the boot would wait."""
+    """A user who can read it can hold it, and every task and the boot would wait."""
     monkeypatch.setattr(_lock, "LOCK", str(tmp_path / "lock"))
     before = os.umask(0)
     try:
@@ -41,7 +41,7 @@ def test_lock_is_for_root_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_lock_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A sentence."""
+    """The error says why."""
     monkeypatch.setattr(_lock, "LOCK", str(tmp_path))
     with pytest.raises(RequestFailed, match=r"cannot be opened: Is a directory\. Set become: true"), _lock.locked():
         raise AssertionError
@@ -49,7 +49,7 @@ def test_lock_that_cannot_be_opened(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 @pytest.mark.parametrize("error", [zlib.error("bad"), NotImplementedError("method"), RuntimeError("encrypted"), EOFError()])
 def test_release_of_a_damaged_program(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    """Whatever the archive raises, it is written anew."""
+    """Whatever error the archive raises, the program counts as absent, so it is written again."""
 
     def fail(*_words: Any) -> None:
         raise error
@@ -58,8 +58,8 @@ def test_release_of_a_damaged_program(monkeypatch: pytest.MonkeyPatch, error: Ex
     assert _boot_files._release(File(b"PK")) == ()
 
 
-def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
-    """Nothing is left beside it, and what a killed process left is no obstacle."""
+def test_symbolic_link_in_the_place_of_a_folder(tmp_path: Path) -> None:
+    """It fails and leaves nothing beside it, and what a killed process left is no obstacle."""
     (tmp_path / ".link.patchbay").symlink_to("elsewhere")
     (tmp_path / "link").mkdir()
     with pytest.raises(OSError, match="directory"):
@@ -68,7 +68,7 @@ def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "active", "told"),
+    ("program", "status", "commands"),
     [
         ("networkd", 0, [["networkctl", "reload"]]),
         ("networkd", 3, []),
@@ -76,18 +76,18 @@ def test_symbolic_link_where_it_cannot_be(tmp_path: Path) -> None:
         ("networkmanager", 3, []),
     ],
 )
-def test_manager_that_is_stopped_is_not_told(
-    monkeypatch: pytest.MonkeyPatch, program: str, active: int, told: list[list[str]]
+def test_stopped_manager_is_not_reloaded(
+    monkeypatch: pytest.MonkeyPatch, program: str, status: int, commands: list[list[str]]
 ) -> None:
     """Its command would fail, or start it."""
-    asked: list[list[str]] = []
+    executed: list[list[str]] = []
 
     def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
         if "is-active" in command:
-            return subprocess.CompletedProcess(command, active, "", "")
-        asked.append(command)
+            return subprocess.CompletedProcess(command, status, "", "")
+        executed.append(command)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(_commands.subprocess, "run", run)
     _reload.reload(Reload(program))
-    assert asked == told
+    assert executed == commands

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What network managers say, where there is none to ask."""
+"""What network managers report, without a network manager."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TELL = Reload("networkd", (OWN,))
 
 @pytest.fixture
 def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """What networkd says while it reads its files."""
+    """What networkd logs while it reads its files."""
     lines: list[str] = []
 
     def run(command: list[str], **_options: Any) -> subprocess.CompletedProcess[str]:
@@ -39,7 +39,7 @@ def journal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
 
 def test_complaint(journal: list[str]) -> None:
-    """Its own line is the error."""
+    """The error has the line of the log."""
     journal += [
         "/etc/systemd/network/20-eth0.network:3: Unknown key 'Old' in section [Link], ignoring.",
         f"{OWN}:5: Unknown key 'Bogus' in section [Link], ignoring.",
@@ -51,8 +51,8 @@ def test_complaint(journal: list[str]) -> None:
     )
 
 
-def test_what_it_says_of_others(journal: list[str]) -> None:
-    """Is not about our files; nor is that it reads them."""
+def test_complaint_about_a_file_of_others(journal: list[str]) -> None:
+    """It is no error, and neither is the line that names the file of the request."""
     journal += [
         "/etc/systemd/network/20-eth0.network:3: Unknown key 'Old' in section [Link], ignoring.",
         f"mv0: Reconfiguring with {OWN}.",
@@ -61,7 +61,7 @@ def test_what_it_says_of_others(journal: list[str]) -> None:
 
 
 def test_link_that_fails(journal: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that had failed before is no news."""
+    """A link that had failed before is no error."""
     states = [{"old"}, {"old", "eth0"}]
     monkeypatch.setattr(_managers, "_failed_links", lambda: states.pop(0))
     with pytest.raises(RequestFailed, match=r"could not set up eth0 with these files \(see: networkctl status eth0\)"):
@@ -69,8 +69,8 @@ def test_link_that_fails(journal: list[str], monkeypatch: pytest.MonkeyPatch) ->
     assert journal == []
 
 
-def test_links_that_it_sets_up(journal: list[str], tmp_path: Path) -> None:
-    """From which file, and whether they have addresses; what nobody manages is none."""
+def test_links_that_networkd_manages(journal: list[str], tmp_path: Path) -> None:
+    """Their files, and whether they have addresses, without unmanaged links."""
     assert journal == []
     state = BootState(managers=frozenset({"networkd"}), files={"/etc/x": File()})
     assert _managers.with_reports(state).governed == {"lo": ("/etc/x.network", True)}
@@ -78,8 +78,8 @@ def test_links_that_it_sets_up(journal: list[str], tmp_path: Path) -> None:
     assert _managers.with_reports(state).governed == {}
 
 
-def test_links_that_others_have_it_make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """By name, with their kind; not those that we have it make."""
+def test_netdev_files_of_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The kinds of their links by name, without those of this collection."""
     (tmp_path / "10-br.netdev").write_text("# x\n[NetDev]\nName=br9\nKind=bridge\n")
     ours = tmp_path / "05-patchbay-br0.netdev"
     ours.write_text("[NetDev]\nName=br0\nKind=bridge\n")
@@ -87,15 +87,15 @@ def test_links_that_others_have_it_make(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert _managers._foreign_netdevs({str(ours)}) == {"br9": "bridge"}
 
 
-def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
-    """It answers before it has: so its word on that link is awaited, but not for ever."""
+def test_link_that_networkd_releases(journal: list[str], tmp_path: Path) -> None:
+    """networkd answers before it releases the link, so its report is awaited, but not for ever."""
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
-    looked = []
+    observations = []
     original = _managers._managed_links
 
     def links() -> dict[str, dict[str, str]]:
-        looked.append(1)
-        if len(looked) == 3:
+        observations.append(1)
+        if len(observations) == 3:
             (tmp_path / "1").write_text("ADMIN_STATE=unmanaged\n")
         return original()
 
@@ -103,7 +103,7 @@ def test_link_that_it_lets_go_of(journal: list[str], tmp_path: Path) -> None:
         patch.setattr(_managers, "_managed_links", links)
         patch.setattr(_managers, "_configures_link", lambda _path: False)
         _reload.reload(Reload("networkd"))
-    assert len(looked) == 3
+    assert len(observations) == 3
     (tmp_path / "1").write_text(f"ADMIN_STATE=configured\nNETWORK_FILE={OWN}\n")
     _reload.reload(Reload("networkd"))
     assert journal == []

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd-networkd is told of a link, what it cannot be told, and what its leases are compared with."""
+"""systemd-networkd as DHCP client: its file for a link, the options that it does not support, and new leases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DUID = bytes.fromhex("ff3e111101000400010203")
 
 
 def test_file() -> None:
-    """All of it, as usual."""
+    """The whole file, with usual options."""
     assert (
         render("old-1", PLAIN, HARDWARE, IPV6)
         == """\
@@ -90,7 +90,7 @@ SendHostname=no
     ],
 )
 def test_lines_of_the_file(options: dict[str, Any], identifier: bytes, ipv6: dict[str, int], lines: list[str]) -> None:
-    """What differs with what is asked, and with what the link has of IPv6."""
+    """The lines that depend on the options and on the IPv6 settings of the link."""
     written = render("old-1", Dhcp4(**{**vars(PLAIN), **options}), identifier, ipv6).splitlines()
     assert [line for line in lines if line not in written] == []
     keys = [line.partition("=")[0] for line in lines]
@@ -98,7 +98,7 @@ def test_lines_of_the_file(options: dict[str, Any], identifier: bytes, ipv6: dic
 
 
 def test_name_that_is_a_pattern() -> None:
-    """It is that name and no other."""
+    """The name is escaped, so that it matches no other one."""
     assert r"Name=a\\*" in render("a*", PLAIN, HARDWARE, IPV6).splitlines()
 
 
@@ -126,19 +126,19 @@ def test_name_that_is_a_pattern() -> None:
         ({"vendor_class": "a'b"}, 'cannot send the vendor class "a\'b". Set client: udhcpc'),
     ],
 )
-def test_what_it_has_no_words_for(options: dict[str, Any], sentence: str) -> None:
-    """The whole sentence."""
+def test_unsupported_options(options: dict[str, Any], sentence: str) -> None:
+    """The whole message."""
     assert unsupported(Dhcp4(**{**vars(PLAIN), **options})) == f"systemd-networkd {sentence}"
 
 
 @pytest.mark.parametrize("client_id", ["mac", "duid", "ff:3e:11:11:01:00:04:00:01:02:03"])
-def test_what_it_can_say(client_id: str) -> None:
-    """Nothing is wrong then."""
+def test_supported_options(client_id: str) -> None:
+    """No message."""
     assert unsupported(Dhcp4(**{**vars(PLAIN), "client_id": client_id, "hostname": "old", "vendor_class": "A #4; 9%=[a]"})) == ""
 
 
-def test_line_that_this_release_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
-    """networkd logs it and ignores it: an error, if it is in our file and was logged after the reload."""
+def test_line_that_networkd_does_not_understand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """networkd logs it and ignores it: an error, if it is in the file of the link and was logged after the reload."""
     ours = "/run/systemd/network/04-patchbay-old-1.network"
     log = f"{ours}:4: Unknown key 'Bogus' in section [Network], ignoring.\n/etc/other.network:1: Missing '='.\nold-1: Link UP\n"
     commands: list[Sequence[str]] = []
@@ -171,13 +171,13 @@ def lease_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def known(**changes: Any) -> dict[str, Any]:
-    """What is known of a client that has the lease."""
+    """The record of a client that has the lease."""
     found = {"link": "old-1", "namespace": [0, 0], "networkd": {"stale": None}, "lease": lease_to_json(LEASE), "settled": True}
     return {**found, "former": [], **changes}
 
 
-def test_news(lease_file: Path) -> None:
-    """Only what is not known yet."""
+def test_new_lease(lease_file: Path) -> None:
+    """A lease is new if the record has another one, or is not settled."""
     assert new_lease(known()) is None
     assert new_lease(known(settled=False)) == LEASE
     assert new_lease(known(lease=None, settled=False)) == LEASE
@@ -190,8 +190,8 @@ def test_news(lease_file: Path) -> None:
     assert new_lease(known(settled=False)) is None
 
 
-def test_lease_of_before_is_no_new_lease(lease_file: Path) -> None:
-    """Until networkd has written another file, be it with the same lease."""
+def test_earlier_lease_is_not_new(lease_file: Path) -> None:
+    """Until networkd writes another file, even with the same lease."""
     place = os.stat(lease_file)
     record = known(settled=False, networkd={"stale": [place.st_ino, place.st_mtime_ns]})
     assert new_lease(record) is None
@@ -204,7 +204,7 @@ def test_lease_of_before_is_no_new_lease(lease_file: Path) -> None:
 def test_hook_goes_on_after_a_failure(
     lease_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """One lease that cannot be planned keeps no other from it; its time is none of ours."""
+    """A lease that cannot be planned does not keep others from being planned."""
     heard = []
 
     def heard_of(path: str, record: dict[str, Any], event: Any) -> None:

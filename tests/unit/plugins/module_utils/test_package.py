@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program of the next boot: it has in it what it imports and nothing else, and is the same bytes each time."""
+"""The packed boot program: it contains what it imports and nothing else, and is the same bytes every time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def source(name: str) -> Path | None:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """All that a file imports, wherever it does; of `from x import y`, both may be modules."""
+    """All imports of a file, at any depth; of `from x import y`, both may be modules."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -62,8 +62,8 @@ def parents(name: str) -> Iterator[str]:
     yield from (".".join(parts[:depth]) for depth in range(1, len(parts)))
 
 
-def test_parts_are_what_the_program_imports() -> None:
-    """All of it, through all files, and nothing else: one that is missing shows at the next boot only."""
+def test_archive_contains_what_the_program_imports() -> None:
+    """All of it, and nothing else: a missing module would show only at the next boot."""
     ours, _others = reached(f"{PACKAGE}._host_program._main")
     around = {parent for name in ours for parent in parents(name)}
     with zipfile.ZipFile(io.BytesIO(engine().content)) as archive:
@@ -73,15 +73,15 @@ def test_parts_are_what_the_program_imports() -> None:
     }
 
 
-def test_program_knows_no_ansible() -> None:
-    """There is none on a host. What pyroute2 is, is asked for by name."""
+def test_program_does_not_import_ansible() -> None:
+    """Hosts do not have it. pyroute2 is imported by name, at run time."""
     _ours, others = reached(f"{PACKAGE}._host_program._main")
     assert {name for name in others if name.split(".")[0] not in {*sys.stdlib_module_names, "ansible_collections"}} == set()
     assert {name for name in others if name.startswith("ansible_collections") and not name.startswith(f"{PACKAGE}.")} <= {PACKAGE}
 
 
 def test_release_is_that_of_the_collection() -> None:
-    """A newer engine on a host is told by it."""
+    """By it, a task recognizes a newer program on a host."""
     (line,) = [line for line in (ROOT / "galaxy.yml").read_text(encoding="utf-8").splitlines() if line.startswith("version:")]
     assert line.split()[1] == ".".join(str(part) for part in RELEASE)
     with zipfile.ZipFile(io.BytesIO(engine().content)) as archive:
@@ -90,7 +90,7 @@ def test_release_is_that_of_the_collection() -> None:
 
 
 def test_same_bytes_each_time() -> None:
-    """Also in another process, where names hash differently: what differs would be written again with each run."""
+    """Also in a process with another hash seed: else each run would write the program again."""
     script = f"import sys; from {_package.__name__} import engine; sys.stdout.buffer.write(engine().content)"
     found = {engine().content}
     for seed in ("1", "2"):
@@ -99,8 +99,8 @@ def test_same_bytes_each_time() -> None:
     assert len(found) == 1
 
 
-def test_archive_is_nobody_s_but_the_sources() -> None:
-    """Nothing in it tells of when, where and with what it was made."""
+def test_archive_depends_only_on_the_sources() -> None:
+    """Not on the time, the machine and the interpreter."""
     with zipfile.ZipFile(io.BytesIO(engine().content)) as archive:
         infos = archive.infolist()
         assert [info.filename for info in infos] == sorted(info.filename for info in infos)
@@ -118,14 +118,14 @@ def test_archive_is_nobody_s_but_the_sources() -> None:
 
 @pytest.fixture
 def program(tmp_path: Path) -> Path:
-    """As a file."""
+    """The program as a file."""
     path = tmp_path / "replay.pyz"
     path.write_bytes(engine().content)
     return path
 
 
 def test_program_runs_alone(program: Path, tmp_path: Path) -> None:
-    """With nothing of the environment or the folder, as at boot: an option that it does not know shows how it is used."""
+    """Without modules of the environment or the folder, as at boot: an unknown option prints the usage."""
     (tmp_path / "json.py").write_text("raise SystemExit(99)", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-I", str(program), "--nonsense"],

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frames of a probe, byte by byte: what a kernel would still answer may harm others."""
+"""The frames of a probe, byte by byte: a wrong one can be answered all the same, and harm others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GROUP = "ff02" + "00" * 9 + "01ff" + "345678"
 
 
 def test_arp_probe() -> None:
-    """Without a sender's address (RFC 5227): nobody puts it into a cache."""
+    """It has no sender's address (RFC 5227), so no neighbor caches one."""
     sent = request(MAC, "192.0.2.25").hex()
     assert sent == "ff" * 6 + MAC.hex() + "0806" + "0001080006040001" + MAC.hex() + "00" * 4 + "00" * 6 + "c0000219"
 
@@ -25,8 +25,8 @@ def test_arp_probe() -> None:
     ("source", "sender", "length", "option"),
     [("::", "00" * 16, "0018", ""), ("fe80::1", "fe80" + "00" * 13 + "01", "0020", "0101" + MAC.hex())],
 )
-def test_neighbour_solicitation(source: str, sender: str, length: str, option: str) -> None:
-    """To the group of the address; the own MAC only where there is an own address to go with it (RFC 4861, 4.3)."""
+def test_neighbor_solicitation(source: str, sender: str, length: str, option: str) -> None:
+    """It goes to the group of the address, and has the own MAC address only beside an own IP address (RFC 4861, 4.3)."""
     sent = request(MAC, "2001:db8::1234:5678", source).hex()
     assert sent[:108] == f"3333ff345678{MAC.hex()}86dd60000000{length}3aff{sender}{GROUP}"
     assert sent[108:112] == "8700"
@@ -37,7 +37,7 @@ def test_neighbour_solicitation(source: str, sender: str, length: str, option: s
 
 
 def test_claims() -> None:
-    """An announcement claims an address; a probe claims none, nor does a frame of something else."""
+    """An announcement claims an address; a probe and other frames do not."""
     assert claim_of(announcement(MAC, "192.0.2.25")) == ("192.0.2.25", MAC.hex(":"))
     assert claim_of(announcement(MAC, "2001:db8::25")) == ("2001:db8::25", MAC.hex(":"))
     assert claim_of(request(MAC, "192.0.2.25")) is None
@@ -46,5 +46,5 @@ def test_claims() -> None:
 
 
 def test_advertisement_that_does_not_name_its_mac() -> None:
-    """It may leave that out when it is asked by unicast: then who sent the frame is who answers."""
+    """It may omit that if the solicitation was unicast: then the sender of the frame answers."""
     assert claim_of(announcement(MAC, "2001:db8::25")[:78]) == ("2001:db8::25", MAC.hex(":"))

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each DHCP client is called with, and what stands in its configuration."""
+"""The command line and the configuration of each DHCP client."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PROFILE = ("/etc/dhcp/*", "/var/lib/dhcp/dhclient*", "/usr/sbin/dhclient-script"
 
 
 def job(identifier: str = "", **options: Any) -> Job:
-    """For the link mv0."""
+    """A job for the link mv0."""
     known = bytes.fromhex(identifier) if identifier else None
     return Job("mv0", Dhcp4(**options), known, "PATCHBAY_CLIENT=/run/x.json", "/run/x.conf")
 
 
-def test_all_that_may_be_written_but_networkd() -> None:
-    """In the order in which one is chosen."""
+def test_every_client_but_networkd_has_a_program() -> None:
+    """In the order in which a client is chosen."""
     assert tuple(PROGRAMS) == tuple(one for one in CLIENTS if one != "networkd")
     assert all(program.package for program in PROGRAMS.values())
 
 
 def test_udhcpc() -> None:
-    """All in its words."""
+    """All settings are in its command line."""
     plain = ["udhcpc", "-f", "-i", "mv0", "-s", HOOK, "-O", "121", "-C"]
     program = PROGRAMS["udhcpc"]
     assert program.command(job()) == [*plain, "-V", ""]
@@ -44,7 +44,7 @@ def test_udhcpc() -> None:
 
 @pytest.mark.parametrize("has_package_files", [True, False])
 def test_dhclient(monkeypatch: pytest.MonkeyPatch, has_package_files: bool) -> None:
-    """Its files are where Debian's AppArmor profile lets it have them, as far as its package has some there."""
+    """Its files have paths that Debian's AppArmor profile allows, as far as its package has installed them."""
     monkeypatch.setattr(os.path, "exists", lambda _path: has_package_files)
     program, told = PROGRAMS["dhclient"], job("ff3e11", hostname="old", vendor_class='Poly "VVX" \\')
     words = program.command(told)
@@ -67,7 +67,7 @@ def test_dhclient(monkeypatch: pytest.MonkeyPatch, has_package_files: bool) -> N
 
 
 def test_dhcpcd() -> None:
-    """Nothing is said that was not asked for; a text is written so that nothing in it is read as anything else."""
+    """Only options that were set are sent, and texts are escaped."""
     program = PROGRAMS["dhcpcd"]
     assert program.command(job()) == ["dhcpcd", "-4", "-B", "-f", "/run/x.conf", "-c", HOOK, "mv0"]
     plain = program.configuration(job()).splitlines()
