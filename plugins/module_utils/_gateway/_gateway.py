@@ -160,15 +160,15 @@ HANDLERS: Mapping[type[Any], Handler] = {**BY_KERNEL, **BY_HOST}
 class KernelGateway:
     """The kernel and the host, from the namespace that the process runs in. Close it, or use it in a with statement."""
 
-    def __init__(self, clients_serve: bool = False) -> None:
+    def __init__(self, assume_clients_serve: bool = False) -> None:
         """Open nothing yet; MissingLibrary if pyroute2 cannot be imported.
 
-        clients_serve: take every DHCP client for one that runs and serves its link. The hook that a client runs must not
-        restart it.
+        assume_clients_serve: report every DHCP client as one that runs and serves its link, so that the hook of a client does
+        not restart it.
         """
         self.kernel = Kernel()
         self._observer = Observer(self.kernel)
-        self._clients_serve = clients_serve
+        self._assume_clients_serve = assume_clients_serve
         self._created: set[str] = set()
 
     def __enter__(self) -> KernelGateway:
@@ -274,7 +274,7 @@ class KernelGateway:
             for key, record in records.items()
             if key.netns in read or not exists(key.netns)
         ]
-        return [replace(client, is_running=True, matches_link=True) for client in found] if self._clients_serve else found
+        return [replace(client, is_running=True, matches_link=True) for client in found] if self._assume_clients_serve else found
 
     def links_with_client(self) -> Collection[LinkKey]:
         """The links that have a DHCP client of this collection."""

@@ -28,7 +28,7 @@ def apply(record: Mapping[str, Any]) -> list[str]:
     """Apply the lease of a client to its link; the operations, as sentences."""
     key, options = LinkKey(record["netns"], record["link"]), from_record(record["options"])
     item = DesiredLink(key, None, True, dhcp4=options, client=options.client)
-    with KernelGateway(clients_serve=True) as gateway:
+    with KernelGateway(assume_clients_serve=True) as gateway:
         result = converge(gateway, [item], apply=True, allow_lockout=True)
     return [str(operation) for operation in result.operations]
 
