@@ -19,8 +19,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel im
 from ansible_collections.patchbay.netdev.tests.integration import conversation
 from ansible_collections.patchbay.netdev.tests.integration.conversation import Conversation
 from ansible_collections.patchbay.netdev.tests.integration.host import ip_batch, make_netns, plug_in, remove_netns, settle
+from ansible_collections.patchbay.netdev.tests.unit.contract_fixture import World
 from ansible_collections.patchbay.netdev.tests.unit.gateway_contract import GatewayContract
-from ansible_collections.patchbay.netdev.tests.unit.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 RELEASES = [line.split()[0] for line in (ROOT / "tests/pyroute2.txt").read_text().splitlines() if not line.startswith("#")]

@@ -54,8 +54,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
     SECONDARY,
     is_duplicate,
 )
-from ansible_collections.patchbay.netdev.tests.unit.truths import TRUTHS, Truth, different, perform, routed_differently, whole
-from ansible_collections.patchbay.netdev.tests.unit.world import (
+from ansible_collections.patchbay.netdev.tests.unit.contract_fixture import (
     DIRECT,
     FOUR,
     MODES,
@@ -69,6 +68,14 @@ from ansible_collections.patchbay.netdev.tests.unit.world import (
     World,
     refused,
     static,
+)
+from ansible_collections.patchbay.netdev.tests.unit.operation_contracts import (
+    CONTRACTS,
+    Contract,
+    different,
+    perform,
+    routed_differently,
+    whole,
 )
 
 # Another value than a new one has. VLAN filtering is left out: not every kernel has it.
@@ -1588,12 +1595,12 @@ class GatewayContract:
 
     # --- what the engine expects of the kernel ---
 
-    @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
-    def test_predict_tells_the_truth(self, world: World, truth: Truth) -> None:
-        """Whatever is predicted of any link, the kernel has done, and no link changed of which nothing was said."""
-        for prepare in truth.before:
+    @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+    def test_prediction_is_true(self, world: World, contract: Contract) -> None:
+        """The kernel has made every predicted change, and no other link has changed."""
+        for prepare in contract.before:
             perform(world, prepare(world))
-        step = truth.step(world)
+        step = contract.operation(world)
         before = whole(world)
         predicted = before.copy()
         predicted.update(predicted_changes(step, before))
@@ -1601,19 +1608,19 @@ class GatewayContract:
         found = whole(world)
         assert different(predicted, found) + routed_differently(predicted, found) == []
 
-    @pytest.mark.parametrize("truth", TRUTHS.values(), ids=TRUTHS)
-    def test_inverse_gives_the_old_state(self, world: World, truth: Truth) -> None:
-        """Except what the kernel chose, and what it does not give back."""
-        for prepare in truth.before:
+    @pytest.mark.parametrize("contract", CONTRACTS.values(), ids=CONTRACTS)
+    def test_inverse_restores_the_state(self, world: World, contract: Contract) -> None:
+        """Except for what the kernel chose, and what it does not restore."""
+        for prepare in contract.before:
             perform(world, prepare(world))
-        step = truth.step(world)
+        step = contract.operation(world)
         before = whole(world)
-        if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):  # as the planner notes it
+        if isinstance(step, (CreateLink, UpdateLink, DeleteLink)):  # as the planner adds them
             step = replace(step, side_effects=side_effects_of(step, before))
         perform(world, step)
-        if truth.lasting is None:
+        if contract.not_restored is None:
             return
         for inverse in step.inverse():
             perform(world, inverse)
         found = whole(world)
-        assert different(before, found, truth.lasting) + routed_differently(before, found, truth.gone) == []
+        assert different(before, found, contract.not_restored) + routed_differently(before, found, contract.lost) == []

@@ -52,7 +52,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 )
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load
 from ansible_collections.patchbay.netdev.tests.unit.fake_gateway import FakeGateway
-from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
+from ansible_collections.patchbay.netdev.tests.unit.operation_contracts import different, routed_differently
 
 BY_ITSELF = (2, 9)  # linux/rtnetlink.h: routes of the kernel, and of router advertisements
 STATE_BITS = SECONDARY | TENTATIVE | DADFAILED

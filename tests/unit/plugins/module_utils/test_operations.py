@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operations ask of the kernel, and in which order; truths.py holds their predictions and inverses against gateways."""
+"""The requests of operations, their order, and their inverses; operation_contracts.py compares both with gateways."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routi
 ETH0, MV0, MV1 = (LinkKey("", name) for name in ("eth0", "mv0", "mv1"))
 ONE, TWO = "00:16:3e:11:11:01", "00:16:3e:11:11:02"
 
-# Another value than a new link has, for each attribute that can be set
+# For each attribute that can be set, a value that differs from that of a new link
 VALUES: dict[str, Any] = {
     "mode": "bridge",
     "nopromisc": True,
@@ -75,7 +75,7 @@ WORD = [row.name for row in MACVLAN.attributes if row.store is Store.DATA_FLAG]
 
 
 def link(key: LinkKey = MV0, **attributes: Any) -> Link:
-    """A macvlan on eth0 as a new one is, but for these attributes."""
+    """A new macvlan on eth0 with these attributes."""
     found = {row.name: row.initial for row in MACVLAN.options if row.initial is not None}
     found.update(dict.fromkeys((row.name for row in MACVLAN.port), None))
     return Link(
@@ -86,12 +86,12 @@ def link(key: LinkKey = MV0, **attributes: Any) -> Link:
 
 
 def create(**attributes: Any) -> CreateLink:
-    """The operation that makes a macvlan on eth0."""
+    """The operation that creates a macvlan on eth0."""
     return CreateLink(MV0, "macvlan", {"lower_device": ETH0, **attributes})
 
 
 def settled(operation: Operation) -> dict[str, Any]:
-    """All attributes that its requests write, the last value of each."""
+    """All attributes that its requests set, with the last value of each."""
     found: dict[str, Any] = {}
     for request in operation.requests():
         if isinstance(request, (NewLink, SetLink)):
@@ -104,7 +104,7 @@ def settled(operation: Operation) -> dict[str, Any]:
 
 
 def comes_up(requests: list[Request]) -> int:
-    """The place of the request that brings the link up."""
+    """The position of the request that brings the link up."""
     (place,) = (
         number
         for number, request in enumerate(requests)
@@ -113,7 +113,7 @@ def comes_up(requests: list[Request]) -> int:
     return place
 
 
-def test_every_attribute_has_a_value_here() -> None:
+def test_every_attribute_has_a_value_in_these_tests() -> None:
     """A new row of the table is tested by all of these, but for addresses, which have tests of their own."""
     tested = {*VALUES, *AT_CREATION, "lower_device", "source_addresses", "admin_state", "addresses"}
     assert tested == {row.name for row in MACVLAN.options}
@@ -124,7 +124,7 @@ def test_every_attribute_has_a_value_here() -> None:
 
 @pytest.mark.parametrize("name", [*VALUES, *AT_CREATION])
 @pytest.mark.parametrize("admin_state", ["up", "down", None])
-def test_creation_takes_one_request_where_it_can(name: str, admin_state: str | None) -> None:
+def test_creation_takes_one_request_where_possible(name: str, admin_state: str | None) -> None:
     """More only for what the kernel ignores at creation."""
     attributes = {name: {**VALUES, **AT_CREATION}[name], **({"admin_state": admin_state} if admin_state else {})}
     requests = create(**attributes).requests()
@@ -149,14 +149,14 @@ def test_creation_with_everything(admin_state: str) -> None:
     assert written <= {*AFTER_CREATION, *FLAGS}
 
 
-def test_creation_does_not_ask_for_what_a_new_link_has() -> None:
-    """Saying that there is no alias takes no second request."""
+def test_creation_does_not_request_initial_values() -> None:
+    """An empty alias takes no second request."""
     operation = create(alias="", controller="", altnames=(), admin_state="up")
     assert operation.requests() == [NewLink(MV0, "macvlan", {"lower_device": ETH0, "admin_state": "up"})]
 
 
 def test_passthru_gets_its_address_after_creation() -> None:
-    """At creation the kernel gives it that of the lower device."""
+    """At creation the kernel sets the MAC of the lower device."""
     operation = create(mode="passthru", address=ONE, admin_state="up")
     assert operation.requests() == [
         NewLink(MV0, "macvlan", {"lower_device": ETH0, "mode": "passthru"}),
@@ -166,7 +166,7 @@ def test_passthru_gets_its_address_after_creation() -> None:
 
 
 @pytest.mark.parametrize("attributes", [{}, {"mode": "bridge"}, {"mode": "passthru"}])
-def test_list_of_senders_is_sent_in_source_mode_only(attributes: dict[str, Any]) -> None:
+def test_source_addresses_are_sent_in_source_mode_only(attributes: dict[str, Any]) -> None:
     """The kernel refuses even an empty one in any other mode."""
     operation = create(**attributes, source_addresses=())
     assert "source_addresses" not in settled(operation)
@@ -174,7 +174,7 @@ def test_list_of_senders_is_sent_in_source_mode_only(attributes: dict[str, Any])
 
 
 def test_index() -> None:
-    """Undoing gives a link its old one back."""
+    """A rollback gives a link its former index."""
     (request,) = CreateLink(MV0, "macvlan", {"lower_device": ETH0}, index=9).requests()
     assert request == NewLink(MV0, "macvlan", {"lower_device": ETH0}, index=9)
 
@@ -183,22 +183,22 @@ def test_index() -> None:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_all_is_there_when_a_link_comes_up(name: str) -> None:
+def test_everything_is_set_before_a_link_comes_up(name: str) -> None:
     """At creation and later: what acts at that moment (MAC, settings, IPv6) must hold before it."""
     attributes = {name: VALUES[name], "admin_state": "up"}
     for requests in (create(**attributes).requests(), UpdateLink(link(), attributes).requests()):
         assert comes_up(requests) == len(requests) - 1
 
 
-def test_all_is_there_when_a_link_comes_up_with_everything() -> None:
-    """Whatever comes along with what."""
+def test_everything_is_set_before_a_link_with_all_attributes_comes_up() -> None:
+    """In any combination."""
     for few in itertools.combinations(VALUES, 2):
         attributes = {name: VALUES[name] for name in few} | {"admin_state": "up"}
         for requests in (create(**attributes).requests(), UpdateLink(link(), attributes).requests()):
             assert comes_up(requests) == len(requests) - 1
 
 
-def test_flags_are_not_mixed_with_what_must_hold_before() -> None:
+def test_flags_have_a_request_of_their_own() -> None:
     """A set request ends with flags and controller, in the kernel's order, so flags have one of their own."""
     requests = UpdateLink(link(), {**VALUES, "admin_state": "up"}).requests()
     for request in requests[:-1]:
@@ -209,7 +209,7 @@ def test_flags_are_not_mixed_with_what_must_hold_before() -> None:
 
 @pytest.mark.parametrize("nopromisc", [True, False])
 def test_nopromisc_of_a_passthru_link_that_comes_up(nopromisc: bool) -> None:
-    """After it is up: while it is down the kernel miscounts."""
+    """It is set after the link is up: while the link is down, the kernel miscounts."""
     before = link(mode="passthru", nopromisc=not nopromisc)
     assert UpdateLink(before, {"nopromisc": nopromisc, "admin_state": "up", "alias": "x"}).requests() == [
         SetLink(MV0, "macvlan", {"alias": "x"}),
@@ -220,7 +220,7 @@ def test_nopromisc_of_a_passthru_link_that_comes_up(nopromisc: bool) -> None:
 
 @pytest.mark.parametrize("nopromisc", [True, False])
 def test_nopromisc_of_a_passthru_link_that_goes_down(nopromisc: bool) -> None:
-    """While it is still up. And the inverse of one is the other."""
+    """It is set while the link is still up, and the inverse of one is the other."""
     before = link(mode="passthru", nopromisc=not nopromisc, admin_state="up")
     operation = UpdateLink(before, {"nopromisc": nopromisc, "admin_state": "down"})
     assert operation.requests() == [
@@ -235,21 +235,21 @@ def test_nopromisc_of_a_passthru_link_that_goes_down(nopromisc: bool) -> None:
 
 
 @pytest.mark.parametrize("name", WORD)
-def test_flag_word_is_written_whole(name: str) -> None:
-    """What is left out of it would be cleared."""
+def test_flag_word_is_set_as_a_whole(name: str) -> None:
+    """Omitted flags would be cleared."""
     (other,) = (word for word in WORD if word != name)
     for old in (True, False):
         operation = UpdateLink(link(**{other: old}), {name: True})
         assert operation.requests() == [SetLink(MV0, "macvlan", {name: True, other: old})]
 
 
-def test_no_flag_word_unless_asked_for() -> None:
+def test_no_flag_word_without_flags() -> None:
     """A request without it keeps the flags."""
     assert UpdateLink(link(nodst=True), {"mode": "bridge"}).requests() == [SetLink(MV0, "macvlan", {"mode": "bridge"})]
 
 
 def test_altnames() -> None:
-    """What goes is first, so that another link's name is free as soon as it can be; what stays is not touched."""
+    """Removals are first, so that a name is free for another link; other names are not touched."""
     operation = UpdateLink(link(altnames=("a", "b")), {"altnames": ("b", "c")})
     assert operation.requests() == [RemoveAltname(MV0, "a"), AddAltname(MV0, "c")]
     assert UpdateLink(link(altnames=("a",)), {"altnames": ()}).requests() == [RemoveAltname(MV0, "a")]
@@ -262,7 +262,7 @@ def test_settings() -> None:
 
 
 def test_leaving_source_mode_does_not_send_the_list() -> None:
-    """The kernel empties it by itself, and refuses one that comes along."""
+    """The kernel empties it, and refuses one in the same request."""
     before = link(mode="source", source_addresses=(ONE,))
     operation = UpdateLink(before, {"mode": "bridge", "source_addresses": ()})
     assert operation.requests() == [SetLink(MV0, "macvlan", {"mode": "bridge"})]
@@ -271,7 +271,7 @@ def test_leaving_source_mode_does_not_send_the_list() -> None:
 
 
 def test_deletion() -> None:
-    """What sits on it goes with it: one request."""
+    """One request: the links on it are deleted with it."""
     assert DeleteLink(link(), cascaded=((link(MV1), LinkContents()),)).requests() == [RemoveLink(MV0)]
 
 
@@ -283,7 +283,7 @@ DIRECT = Route(RouteKey("", 254, 4, "198.51.100.0/24", 0), {"link": "mv0"})
 
 
 def test_restore() -> None:
-    """Addresses, then routes that need no gateway, then those that do: each needs what is before it."""
+    """Addresses, then routes without a gateway, then those with one: each needs what is before it."""
     operation = RestoreContents(MV0, (ADDRESS,), (ROUTED, DIRECT))
     assert operation.requests() == [AddAddress(MV0, ADDRESS), AddRoute(DIRECT), AddRoute(ROUTED)]
     assert str(operation) == "restore on mv0: 192.0.2.1/24, route to 203.0.113.0/24 via 192.0.2.9, route to 198.51.100.0/24"
@@ -327,14 +327,14 @@ def test_order_of_addresses() -> None:
 
 
 def test_addresses_of_a_link_that_goes_down() -> None:
-    """Those of IPv6 go with it, so they are put there again."""
+    """It loses its IPv6 addresses, so they are added again."""
     before = link(addresses=(ADDRESS, SIX), admin_state="up")
     operation = UpdateLink(before, {"addresses": (ADDRESS, SIX), "admin_state": "down"})
     assert operation.requests() == [SetLink(MV0, "macvlan", {"admin_state": "down"}), AddAddress(MV0, SIX)]
 
 
 def test_route_requests() -> None:
-    """A new one is added, another takes the place of the one that is there; the inverse does the opposite."""
+    """A new route is added, an existing one is replaced; the inverse does the opposite."""
     other = replace(DIRECT, attributes={"link": "mv1"})
     assert SetRoute(DIRECT).requests() == [AddRoute(DIRECT)]
     assert SetRoute(other, DIRECT).requests() == [ReplaceRoute(other)]
@@ -349,7 +349,7 @@ MARKED = replace(PLAIN, attributes={**PLAIN.attributes, "fwmark": (1, 0xFF)})
 
 
 def test_rule_requests() -> None:
-    """And inverses."""
+    """The requests and the inverses."""
     assert CreateRule(PLAIN).requests() == [AddRule(PLAIN)]
     assert DeleteRule(PLAIN).requests() == [RemoveRule(PLAIN)]
     assert CreateRule(PLAIN).inverse() == (DeleteRule(PLAIN),)
@@ -358,7 +358,7 @@ def test_rule_requests() -> None:
 
 
 def test_inverse_of_a_rule_behind_one_with_more() -> None:
-    """The kernel deletes that one first, so it comes again."""
+    """The kernel deletes that one first, so it is created again."""
     operation = CreateRule(PLAIN, (MARKED,))
     assert operation.inverse() == (DeleteRule(PLAIN), DeleteRule(PLAIN), CreateRule(MARKED))
     state = State(rules=[MARKED])
@@ -371,13 +371,13 @@ def test_inverse_of_a_rule_behind_one_with_more() -> None:
     ("shown", "hit"),
     [(PLAIN, MARKED), (MARKED, MARKED), (replace(PLAIN, protocol=3), None), (replace(PLAIN, protocol=0), MARKED)],
 )
-def test_rule_that_is_hit(shown: Rule, hit: Rule | None) -> None:
-    """The first that has all parts of what is shown, and its protocol."""
+def test_rule_that_is_deleted(shown: Rule, hit: Rule | None) -> None:
+    """The first that has all attributes that are shown, and the protocol."""
     assert shown.first_match([MARKED, PLAIN]) == hit
 
 
 def test_waiting_and_announcing_change_nothing() -> None:
-    """And cannot be taken back."""
+    """They cannot be rolled back either."""
     for operation in (WaitForAddresses(MV0, (SIX.ip,), 3), Announce(MV0, (ADDRESS.ip,))):
         assert (operation.predict(State()), operation.inverse(), operation.loses_contents_of(State())) == ({}, (), frozenset())
     assert WaitForAddresses(MV0, (SIX.ip,), 3).requests() == [AwaitAddresses(MV0, (SIX.ip,), 3)]
@@ -389,7 +389,7 @@ def test_waiting_and_announcing_change_nothing() -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_inverse_of_a_change(name: str) -> None:
-    """It leads back, and its own inverse forth again."""
+    """It restores the former values, and its own inverse the new ones."""
     before = link(sysctls={"ipv4.arp_ignore": 0})
     operation = UpdateLink(before, {name: VALUES[name]})
     state = State([Link(ETH0, "physical", {"mtu": 1500}), before])
@@ -402,8 +402,8 @@ def test_inverse_of_a_change(name: str) -> None:
     assert state.get(MV0).attributes == before.attributes
 
 
-def test_inverse_of_a_change_of_what_was_not_known() -> None:
-    """It cannot be taken back, which the comparison with the state before will tell."""
+def test_inverse_of_a_change_of_an_unknown_value() -> None:
+    """It cannot be rolled back; the comparison with the former state reports it."""
     assert UpdateLink(link(alias=None), {"alias": "x"}).inverse() == ()
     (inverse,) = UpdateLink(link(alias=None), {"alias": "x", "mtu": 1400}).inverse()
     assert inverse.after == {"mtu": 1500}
@@ -413,13 +413,13 @@ def test_inverse_of_a_change_of_what_was_not_known() -> None:
 
 
 def test_inverse_of_a_creation() -> None:
-    """The link goes."""
+    """The link is deleted."""
     (inverse,) = create(mode="bridge").inverse()
     assert inverse.requests() == [RemoveLink(MV0)]
 
 
 def test_inverse_of_a_deletion() -> None:
-    """The link, what lived on it, then what sat on it; each under its old index."""
+    """The link, its contents, then the links on it, each with its former index."""
     known = Link(MV0, "macvlan", {"lower_device": ETH0, "mode": "bridge", "address": ONE, "alias": None}, index=9)
     upper = Link(MV1, "macvlan", {"lower_device": MV0}, index=10)
     operation = DeleteLink(known, LinkContents((ADDRESS,), (DIRECT,), {"ipv4.arp_ignore": 1}), ((upper, LinkContents()),))
@@ -435,7 +435,7 @@ def test_inverse_of_a_deletion() -> None:
     )
 
 
-def test_prediction_of_what_is_inherited() -> None:
+def test_prediction_of_inherited_attributes() -> None:
     """MTU of the lower device, its MAC for passthru, bc_cutoff of the siblings."""
     lower = Link(ETH0, "physical", {"mtu": 9000, "address": ONE})
     state = State([lower, link(MV1, bc_cutoff=7)])
@@ -457,13 +457,13 @@ def test_prediction_of_what_is_inherited() -> None:
         (DeleteLink(link()), {MV0}),
     ],
 )
-def test_endangered(operation: Operation, at_risk: set[LinkKey]) -> None:
-    """Links whose addresses and routes go: they are read before."""
+def test_at_risk(operation: Operation, at_risk: set[LinkKey]) -> None:
+    """Links that lose addresses and routes: these are read before."""
     assert operation.loses_contents_of(State([link()])) == at_risk
 
 
-def test_deletion_endangers_what_sits_on_it() -> None:
-    """And what sits on that."""
+def test_deletion_puts_all_links_above_at_risk() -> None:
+    """Directly and through others."""
     lower = Link(ETH0, "physical", {})
     top = Link(LinkKey("", "top"), "vlan", {"lower_device": MV0})
     assert DeleteLink(lower).loses_contents_of(State([lower, link(), link(MV1), top])) == {ETH0, MV0, MV1, top.key}
@@ -491,7 +491,7 @@ def test_deletion_endangers_what_sits_on_it() -> None:
     ],
 )
 def test_sentence(operation: Operation, sentence: str) -> None:
-    """What the user reads."""
+    """The sentence for the user."""
     assert str(operation) == sentence
 
 
@@ -520,5 +520,5 @@ def test_sentence(operation: Operation, sentence: str) -> None:
     ],
 )
 def test_sentence_of_a_request(request_: Request, sentence: str) -> None:
-    """What stands in an error."""
+    """The sentence in an error."""
     assert str(request_) == sentence

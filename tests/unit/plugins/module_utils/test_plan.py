@@ -20,7 +20,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._conte
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import plan
 from ansible_collections.patchbay.netdev.tests.unit.cases import Case, load, read
-from ansible_collections.patchbay.netdev.tests.unit.truths import different, routed_differently
+from ansible_collections.patchbay.netdev.tests.unit.operation_contracts import different, routed_differently
 
 CASES = load()
 PLANNED = {title: case for title, case in CASES.items() if case.outcome == "plan"}

@@ -60,7 +60,7 @@ SSH = Connection((key("mv0"),), "the connection from 192.0.2.9")
     ],
 )
 def test_path(carriers: list[str], path: list[LinkKey]) -> None:
-    """Lower devices, the bridge, all its ports, and other ends; not what sits on top."""
+    """Lower devices, the bridge, all its ports, and peers; not the links above."""
     assert management_links(STATE, [key(name) for name in carriers]) == frozenset(path)
 
 
@@ -110,7 +110,7 @@ CUTS: dict[str, tuple[Operation, str]] = {
 
 @pytest.mark.parametrize(("operation", "why"), CUTS.values(), ids=CUTS)
 def test_cuts(operation: Operation, why: str) -> None:
-    """The sentence names the operation, how it cuts, and the path."""
+    """The error names the operation, the reason and the links of the path."""
     with pytest.raises(Refused) as caught:
         check_lockout([operation], STATE, SSH)
     assert str(caught.value) == (
@@ -130,14 +130,14 @@ SSH6 = Connection((key("mv0"),), "the connection from 2001:db8::9", ipv6=True)
     ],
 )
 def test_cuts_ipv6(operation: Operation, why: str) -> None:
-    """What IPv6 alone cannot do without, IPv4 can, and the other way about."""
+    """What cuts IPv6 does not cut IPv4, and vice versa."""
     with pytest.raises(Refused, match=f": this would cut the management path: {why}, and the connection from 2001:db8::9 uses "):
         check_lockout([operation], STATE, SSH6)
     check_lockout([operation], STATE, SSH)
     check_lockout([UpdateLink(MV0, {"sysctls": {"ipv4.arp_ignore": 8}})], STATE, SSH6)
 
 
-def test_port_that_leads_to_the_wire() -> None:
+def test_port_towards_the_wire() -> None:
     """A card rather than a pair, and a pair that ends out of sight rather than one that ends here, unless it is alone."""
     away = link("away", "veth", controller="br0", peer=key("(link 5)", "(unnamed namespace 0)"))
     ports = [ETH0, away, UP0]
@@ -203,20 +203,20 @@ HARMLESS: dict[str, Operation] = {
 
 
 @pytest.mark.parametrize("operation", HARMLESS.values(), ids=HARMLESS)
-def test_does_not_cut(operation: Operation) -> None:
-    """Nothing is refused that leaves the path whole."""
+def test_allowed(operation: Operation) -> None:
+    """What does not cut the path is not refused."""
     check_lockout([operation], STATE, SSH)
 
 
 def test_second_operation_cuts() -> None:
-    """Each operation is judged in the state that those before it leave."""
+    """Each operation is checked in the state after the operations before it."""
     attached = UpdateLink(ETH1, {"controller": "br0"})
     with pytest.raises(Refused, match=r"^set eth0: admin_state up -> down: this would cut"):
         check_lockout([attached, UpdateLink(ETH0, {"admin_state": "down"})], STATE, SSH)
 
 
 def test_without_a_connection() -> None:
-    """Nothing to guard."""
+    """There is nothing to guard."""
     check_lockout([DeleteLink(BR0)], STATE, Connection())
 
 
@@ -264,8 +264,8 @@ WAYS: dict[str, tuple[list[Operation], str]] = {
 
 
 @pytest.mark.parametrize(("operations", "why"), WAYS.values(), ids=WAYS)
-def test_way_back_is_cut(operations: list[Operation], why: str) -> None:
-    """The sentence names the operation that does it."""
+def test_return_path_is_cut(operations: list[Operation], why: str) -> None:
+    """The error names the operation that cuts it."""
     with pytest.raises(Refused) as caught:
         check_lockout(operations, ROUTED, CONNECTION)
     assert str(caught.value) == (
@@ -295,13 +295,13 @@ GOOD_WAYS: dict[str, list[Operation]] = {
 
 
 @pytest.mark.parametrize("operations", GOOD_WAYS.values(), ids=GOOD_WAYS)
-def test_way_back_is_kept(operations: list[Operation]) -> None:
-    """What counts is where all of it ends."""
+def test_return_path_is_kept(operations: list[Operation]) -> None:
+    """The state after all operations counts."""
     check_lockout(operations, ROUTED, CONNECTION)
 
 
 def test_default_route_without_ssh() -> None:
-    """It may lead elsewhere, but not go."""
+    """It may change, but not be removed."""
     check_lockout([SetRoute(route("0.0.0.0/0", gateway="192.0.2.8", link="eth0"), DEFAULT)], ROUTED, CONSOLE)
     with pytest.raises(
         Refused,
@@ -332,5 +332,5 @@ LOOKUPS: dict[str, tuple[list[Route], list[Rule], Route | None]] = {
 
 @pytest.mark.parametrize(("routes", "rules", "found"), LOOKUPS.values(), ids=LOOKUPS)
 def test_lookup(routes: list[Route], rules: list[Rule], found: Route | None) -> None:
-    """As the kernel does it."""
+    """The rules and tables as the kernel looks them up."""
     assert route_towards(State(routes=routes, rules=[*usual_rules(HERE), *rules]), CLIENT, OWN.ip) == found

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The little world that the contract of the gateways is about: some links, and short ways to ask a gateway for things."""
+"""The fixture of the gateways' contract: some links, and short ways to send requests to a gateway."""
 
 from __future__ import annotations
 
