@@ -87,7 +87,7 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
         "source_routing": _source_routing_argument(),
         "dhcp4": _dhcp4.ARGUMENT,
     }
-    if "peer" in kind.needs:
+    if kind.has_peer:
         spec["peer"] = {"type": "dict", "options": {"name": {"type": "str"}, "netns": {"type": "str"}, **own}}
     return {**spec, **own}
 

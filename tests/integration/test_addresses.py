@@ -126,7 +126,7 @@ def test_options_survive_recreation(host: Host) -> None:
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "no prefix length": ("192.0.2.1", "'192.0.2.1' has no prefix length, such as the 24 of 192.0.2.1/24"),
+    "no prefix length": ("192.0.2.1", "'192.0.2.1' has no prefix length. Append one, as in 192.0.2.1/24"),
     "prefix length of another family": ("192.0.2.1/33", "'192.0.2.1/33' has no prefix length between 0 and 32"),
     "prefix length, IPv6": ("2001:db8::1/129", "'2001:db8::1/129' has no prefix length between 0 and 128"),
     "mask": ("192.0.2.1/255.255.255.0", "'192.0.2.1/255.255.255.0' has no prefix length between 0 and 32"),
@@ -140,24 +140,24 @@ BAD: dict[str, tuple[Any, str]] = {
     "multicast, IPv6": ("ff02::5/64", "ff02::5 cannot be the address of a link"),
     "reserved": ("240.0.0.1/24", "240.0.0.1 cannot be the address of a link"),
     "broadcast": ("255.255.255.255/32", "255.255.255.255 cannot be the address of a link"),
-    "zone": ("fe80::1%eth0/64", "'fe80::1%eth0' is not an IP address: write it without leading zeros and without a zone"),
+    "zone": ("fe80::1%eth0/64", "'fe80::1%eth0' is not an IP address. Omit leading zeros and the zone"),
     "unknown key": (
         {"ip": V4, "gateway": "192.0.2.254"},
-        "'gateway' is no part of an address. There are: ip, peer_ip, label, metric, noprefixroute, nodad",
+        "'gateway' is not an option of an address. Valid options: ip, peer_ip, label, metric, noprefixroute, nodad",
     ),
-    "no ip": ({"label": "mv0:web"}, "{'label': 'mv0:web'} has no ip, such as 192.0.2.1/24"),
+    "no ip": ({"label": "mv0:web"}, "{'label': 'mv0:web'} has no ip. Set ip, such as 192.0.2.1/24"),
     "nodad, IPv4": (
         {"ip": V4, "nodad": True},
-        "192.0.2.1: nodad is of IPv6: there is no duplicate address detection for IPv4 in the kernel",
+        "192.0.2.1: nodad applies to IPv6 only, because the kernel detects no duplicates for IPv4. Omit nodad",
     ),
-    "label, IPv6": ({"ip": V6, "label": "mv0:web"}, "2001:db8::1: a label is of IPv4: IPv6 addresses have none"),
+    "label, IPv6": ({"ip": V6, "label": "mv0:web"}, "2001:db8::1: label applies to IPv4 only. Omit label"),
     "label too long": (
         {"ip": V4, "label": "mv0:012345678901"},
-        "192.0.2.1/24: label: it has 16 bytes, the kernel takes 15",
+        "192.0.2.1/24: label: it has 16 bytes, but the kernel allows at most 15",
     ),
     "peer of the other family": (
         {"ip": V4, "peer_ip": "2001:db8::9"},
-        "192.0.2.1: peer_ip 2001:db8::9 is of the other family",
+        "192.0.2.1: peer_ip 2001:db8::9 is of another family than the address",
     ),
     "peer with a prefix length": (
         {"ip": V4, "peer_ip": "192.0.2.9/32"},
@@ -181,9 +181,9 @@ def test_repeated_address(host: Host) -> None:
     """A repeated address counts once, and two contradicting entries are refused."""
     climb(host, "macvlan", **MV0, addresses=[V4, {"ip": V4}, V4])
     assert addresses(host, "mv0") == [V4]
-    told = "addresses: 192.0.2.1/24 stands there twice, differently. Write it once"
+    told = "addresses: 192.0.2.1/24 is listed twice with different options. List it once"
     refuse(host, "macvlan", Case({**MV0, "addresses": [V4, {"ip": V4, "metric": 5}]}, told))
-    told = "addresses: 2001:db8::1/64 stands there twice, differently. Write it once"
+    told = "addresses: 2001:db8::1/64 is listed twice with different options. List it once"
     refuse(host, "macvlan", Case({**MV0, "addresses": ["2001:db8::1/48", V6]}, told))
 
 

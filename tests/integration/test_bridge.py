@@ -204,9 +204,9 @@ _RANGES: dict[str, tuple[Any, str]] = {
     "priority negative": ({"priority": -1}, "priority: -1 is not between 0 and 65535"),
     "priority large": ({"priority": 65536}, "priority: 65536 is not between 0 and 65535"),
     "vlan_default_pvid": ({"vlan_default_pvid": 4095}, "vlan_default_pvid: 4095 is not between 0 and 4094"),
-    "mask bit 0": ({"group_fwd_mask": 1}, "group_fwd_mask: 0x1 has bits of 0x7, which the kernel keeps for itself"),
-    "mask bit 1": ({"group_fwd_mask": 2}, "group_fwd_mask: 0x2 has bits of 0x7, which the kernel keeps for itself"),
-    "mask bit 2": ({"group_fwd_mask": 4}, "group_fwd_mask: 0x4 has bits of 0x7, which the kernel keeps for itself"),
+    "mask bit 0": ({"group_fwd_mask": 1}, "group_fwd_mask: 0x1 sets bits of 0x7, which the kernel reserves"),
+    "mask bit 1": ({"group_fwd_mask": 2}, "group_fwd_mask: 0x2 sets bits of 0x7, which the kernel reserves"),
+    "mask bit 2": ({"group_fwd_mask": 4}, "group_fwd_mask: 0x4 sets bits of 0x7, which the kernel reserves"),
     "mask of 17 bits": ({"group_fwd_mask": 0x10008}, "group_fwd_mask: 65544 is not between 0 and 65535"),
     "mtu small": ({"mtu": 67}, "mtu: 67 is not between 68 and 65535"),
     "mtu large": ({"mtu": 65536}, "mtu: 65536 is not between 68 and 65535"),
@@ -244,7 +244,7 @@ CASES: dict[str, Case] = {
     ),
     "bridge in a bridge": Case(
         _on_br0(controller="br1"),
-        "br0: a bridge cannot be attached to another bridge (br1): the kernel refuses that as a loop",
+        "br0: a bridge cannot be attached to a bridge, which the kernel refuses as a loop. Connect it to br1 with a veth pair",
         ip=("link add br1 type bridge",),
     ),
     "bridge in itself": Case(
@@ -298,12 +298,12 @@ def test_vlans_on_a_kernel_without(host: Host, option: str, value: object, said:
         assert f"{option} {said}" in result["msg"] or f"-> {said}" in result["msg"]
     elif there:
         assert result["msg"] == (
-            "br0: vlan_default_pvid needs VLAN filtering on bridges, which this kernel has not (CONFIG_BRIDGE_VLAN_FILTERING)"
+            "br0: vlan_default_pvid requires VLAN filtering, which this kernel lacks (CONFIG_BRIDGE_VLAN_FILTERING). Omit it"
         )
     else:  # only the verification detects it: the kernel acknowledges the request without applying it
         assert result["msg"] == (
-            "the kernel acknowledged all requests but did not apply this: br0: vlan_default_pvid needs VLAN "
-            "filtering on bridges, which this kernel has not (CONFIG_BRIDGE_VLAN_FILTERING). "
+            "the kernel acknowledged all requests but did not apply this: br0: vlan_default_pvid requires VLAN "
+            "filtering, which this kernel lacks (CONFIG_BRIDGE_VLAN_FILTERING). Omit it. "
             "All changes were rolled back"
         )
     assert_equal(dump([host.netns]), before)

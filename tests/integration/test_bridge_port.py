@@ -337,12 +337,12 @@ CASES: dict[str, Case] = {
     ),
     "loopback": Case(
         {"port": "lo", "bridge": "br0"},
-        "lo: it is the loopback device, which cannot be a port of a bridge",
+        "lo: the loopback device cannot be a bridge port. Use a dummy or a veth",
         ip=_ATTACHED,
     ),
     "bridge in a bridge": Case(
         {"port": "br1", "bridge": "br0"},
-        "br1: a bridge cannot be attached to another bridge (br0): the kernel refuses that as a loop",
+        "br1: a bridge cannot be attached to a bridge, which the kernel refuses as a loop. Connect it to br0 with a veth pair",
         ip=_ATTACHED,
     ),
     "a bridge is no port": Case(
@@ -352,7 +352,7 @@ CASES: dict[str, Case] = {
     ),
     "link with macvlans": Case(
         _eth1(bridge="br0"),
-        "eth1: mv0 sits on it, so it cannot be a port of a bridge. Use br0 as lower_device of mv0, or delete that first",
+        "eth1: mv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of mv0, or delete that first",
         ip=("link add br0 type bridge",),
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth1"}),),
     ),
@@ -421,7 +421,7 @@ CASES: dict[str, Case] = {
         _eth1(multicast_max_groups=-1), "multicast_max_groups: -1 is not between 0 and 4294967295", ip=_ATTACHED
     ),
     "group_fwd_mask": Case(
-        _eth1(group_fwd_mask=2), "group_fwd_mask: 0x2 has bits of 0x2, which the kernel keeps for itself", ip=_ATTACHED
+        _eth1(group_fwd_mask=2), "group_fwd_mask: 0x2 sets bits of 0x2, which the kernel reserves", ip=_ATTACHED
     ),
     "empty bridge": Case(_eth1(bridge=""), "bridge: '' cannot be the name of a link: it is empty", ip=_ATTACHED),
     "namespace missing": Case(

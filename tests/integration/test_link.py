@@ -132,8 +132,7 @@ CASES: dict[str, Case] = {
     ),
     "MAC": Case(
         {"name": "eth1", "address": "33:33:00:00:00:01"},
-        "address: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
-        "a link needs a unicast one",
+        "address: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set). Set a unicast address",
     ),
     "MTU": Case({"name": "eth1", "mtu": 67}, "mtu: 67 is not between 68 and 65535"),
     "controller missing": Case(

@@ -398,7 +398,7 @@ REFUSALS = {
     ),
     "no octal mode": Case(
         {"name": "mt0", "lower_device": "eth0", "device_mode": "rw-rw----"},
-        "device_mode: 'rw-rw----' is no octal mode such as '0660'",
+        "device_mode: 'rw-rw----' is not an octal mode such as '0660'",
     ),
     "a macvlan has this name": Case(
         {"name": "mt0", "lower_device": "eth0"},

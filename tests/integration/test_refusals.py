@@ -33,8 +33,7 @@ CASES = {
     ),
     "lower device missing elsewhere": Case(
         on_eth0(lower_device_netns="guest"),
-        "mv0: there is no link eth0 in netns guest to be its lower device. There is none that could be one. "
-        "lower_device_netns names another namespace",
+        "mv0: lower device eth0 does not exist in netns guest. Available: none. Set another lower_device, or lower_device_netns",
     ),
     "lower device by its alternative name": Case(
         on_eth0(lower_device="uplink"),
@@ -127,14 +126,13 @@ CASES = {
     ),
     "MAC as a number": Case(
         on_eth0(address=41135085296),
-        "address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so; quote it",
+        "address: 41135085296 is a number, as YAML reads an unquoted 52:54:00:12:34:56. Quote it",
     ),
     "multicast MAC": Case(
         on_eth0(address="01:00:5e:00:00:01"),
-        "address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
-        "a link needs a unicast one",
+        "address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set). Set a unicast address",
     ),
-    "zero MAC": Case(on_eth0(address="00:00:00:00:00:00"), "address: 00:00:00:00:00:00 is no address"),
+    "zero MAC": Case(on_eth0(address="00:00:00:00:00:00"), "address: 00:00:00:00:00:00 is not a valid MAC address"),
     "no MAC": Case(on_eth0(address="02:00:00:00:00"), "address: '02:00:00:00:00' is not a MAC address such as 00:16:3e:11:11:01"),
     "MTU above the lower device": Case(
         on_eth0(mtu=1501),
@@ -159,8 +157,8 @@ CASES = {
     ),
     "multicast source address": Case(
         on_eth0(mode="source", source_addresses=["33:33:00:00:00:01"]),
-        "source_addresses: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
-        "a link needs a unicast one",
+        "source_addresses: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set). "
+        "Set a unicast address",
     ),
     "too many source addresses": Case(
         on_eth0(mode="source", source_addresses=[f"02:00:00:00:{i >> 8:02x}:{i & 255:02x}" for i in range(1001)]),
@@ -186,23 +184,22 @@ CASES = {
     ),
     "long name": Case(
         on_eth0(name="a-name-too-long0"),
-        "name: 'a-name-too-long0' cannot be the name of a link: it has 16 bytes, the kernel takes 15",
+        "name: 'a-name-too-long0' cannot be the name of a link: it has 16 bytes, but the kernel allows at most 15",
     ),
     "long name in bytes": Case(
-        on_eth0(name="ünïcödé-ünïcö"), "name: 'ünïcödé-ünïcö' cannot be the name of a link: it has 20 bytes, the kernel takes 15"
+        on_eth0(name="ünïcödé-ünïcö"),
+        "name: 'ünïcödé-ünïcö' cannot be the name of a link: it has 20 bytes, but the kernel allows at most 15",
     ),
     "empty name": Case(on_eth0(name=""), "name: '' cannot be the name of a link: it is empty"),
     "template": Case(
         on_eth0(name="a%db"),
-        "name: 'a%db' cannot be the name of a link: the kernel takes \"%\" for a template and would make another name of it",
+        "name: 'a%db' cannot be the name of a link: the kernel treats \"%\" as a template and would create another name",
     ),
-    "dot": Case(
-        on_eth0(name=".."), "name: '..' cannot be the name of a link: it would be a directory of its own under /sys and /proc"
-    ),
+    "dot": Case(on_eth0(name=".."), "name: '..' cannot be the name of a link: it would be another directory in /sys and /proc"),
     "all": Case(
         on_eth0(name="all"),
         "name: 'all' cannot be the name of a link: "
-        "the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)",
+        "the kernel reserves it for the settings of all links or of new ones (/proc/sys/net/ipv4/conf)",
     ),
     "slash": Case(on_eth0(name="a/b"), "name: 'a/b' cannot be the name of a link: the kernel refuses \"/\""),
     "colon": Case(on_eth0(name="a:b"), "name: 'a:b' cannot be the name of a link: the kernel refuses \":\""),
@@ -221,8 +218,8 @@ CASES = {
         "mv0: altname mv0 is already a name of mv0. Set another one",
         tasks=(("macvlan", on_eth0()),),
     ),
-    "long altname": Case(on_eth0(altnames=["x" * 128]), "altnames: it has 128 bytes, the kernel takes 127"),
-    "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, the kernel takes 255"),
+    "long altname": Case(on_eth0(altnames=["x" * 128]), "altnames: it has 128 bytes, but the kernel allows at most 127"),
+    "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, but the kernel allows at most 255"),
     "controller missing": Case(
         on_eth0(controller="br9"),
         "mv0: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",

@@ -599,11 +599,11 @@ CASES: dict[str, Case] = {
     ),
     "host bits": Case(
         {"destination": "198.51.100.7/24", "link": "eth0"},
-        "destination: 198.51.100.7/24 has bits set behind its prefix length; the network is 198.51.100.0/24",
+        "destination: 198.51.100.7/24 has bits set beyond its prefix length. Use 198.51.100.0/24",
     ),
     "host bits of IPv6": Case(
         {"destination": "2001:db8::1/64", "link": "eth0"},
-        "destination: 2001:db8::1/64 has bits set behind its prefix length; the network is 2001:db8::/64",
+        "destination: 2001:db8::1/64 has bits set beyond its prefix length. Use 2001:db8::/64",
     ),
     "prefix length": Case(
         {"destination": "198.51.100.0/33", "link": "eth0"},

@@ -427,8 +427,8 @@ CASES: dict[str, Case] = {
     ),
     "MAC of the peer": Case(
         {"name": "va", "peer": {"name": "vb", "address": "01:00:5e:00:00:01"}},
-        "peer: address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); "
-        "a link needs a unicast one",
+        "peer: address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set). "
+        "Set a unicast address",
     ),
     "MTU of the peer": Case({"name": "va", "peer": {"name": "vb", "mtu": 67}}, "peer: mtu: 67 is not between 68 and 65535"),
     "name of the peer": Case(

@@ -144,8 +144,7 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str]] = {
     "lower device as a bridge port": (
         [("ipvlan", IV0), ("bridge", {"name": "br0"})],
         ("bridge_port", {"port": "eth0", "bridge": "br0"}),
-        "eth0: iv0 already receives from it, so it cannot be a bridge port. "
-        "Use br0 as lower_device of that, or delete that first",
+        "eth0: iv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of iv0, or delete that first",
         "link set eth0 master br0",
     ),
     "MAC address": (

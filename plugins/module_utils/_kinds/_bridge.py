@@ -43,10 +43,10 @@ def _check_new_port(case: Situation) -> None:
         raise Refused(f"{case.key}: the loopback device cannot be a bridge port. Use a dummy or a veth")
     receivers = [link.key for link in case.state.links_on(case.key) if case.kind_of(link.kind).siblings]
     if receivers:
-        them = "that" if len(receivers) == 1 else "those"
+        receive, them = ("receives", "that") if len(receivers) == 1 else ("receive", "those")
         raise Refused(
-            f"{case.key}: {listed(receivers)} already {'receives' if len(receivers) == 1 else 'receive'} from it, so it "
-            f"cannot be a bridge port. Use {bridge} as lower_device of {them}, or delete {them} first"
+            f"{case.key}: {listed(receivers)} already {receive} from it, so it cannot be a bridge port. "
+            f"Use {bridge} as lower_device of {listed(receivers)}, or delete {them} first"
         )
 
 
@@ -54,9 +54,8 @@ def _check_forward_delay(case: Situation) -> None:
     delay = AttributeView(case.after).number("forward_delay")
     if case.after.get("stp_state") and delay is not None and not 200 <= delay <= 3000:
         raise Refused(
-            f"{case.key}: forward_delay {delay / 100:g} is outside the 2 to 30 seconds that STP requires. Set "
-            "another forward_delay, or "
-            "stp_state: false"
+            f"{case.key}: forward_delay {delay / 100:g} is outside the 2 to 30 seconds that STP requires. "
+            "Set another forward_delay, or stp_state: false"
         )
 
 

@@ -214,6 +214,16 @@ class Kind:
         """Whether it sits on another link."""
         return "lower_device" in self.needs
 
+    @property
+    def has_node(self) -> bool:
+        """Whether it comes with a device node."""
+        return any(row.store is Store.NODE for row in self.options)
+
+    @property
+    def has_peer(self) -> bool:
+        """Whether it is one end of a pair."""
+        return "peer" in self.needs
+
     def __getitem__(self, name: str) -> Attribute:
         """The row of an attribute; KeyError for one that this kind does not have."""
         return {row.name: row for row in self.attributes}[name]

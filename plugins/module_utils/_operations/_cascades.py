@@ -45,12 +45,12 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
             found.update(cascaded_changes(upper, {"mtu": mtu}, state))
         if "address" in changed and kind.address is AddressSource.SHARED:
             found[upper.key] = found.get(upper.key, upper).with_attributes({"address": changed["address"]})
-    if "admin_state" in changed or (link.kind == "bridge" and "stp_state" in changed):
+    if "admin_state" in changed or (kind_of(link.kind).has_ports and "stp_state" in changed):
         peer = state.get(link.peer)
         for other in [*state.links_on(link.key), *state.attached_to(link.key), *([peer] if peer else [])]:
             now = found.get(other.key) or other
             # The kernel decides which operational state follows, so that it is unknown here.
-            after: dict[str, object] = {"stp_state": None} if now.kind != "bridge" else {}
+            after: dict[str, object] = {} if kind_of(now.kind).has_ports else {"stp_state": None}
             if kind_of(now.kind).follows_state and now.lower_device == link.key and "admin_state" in changed:
                 after["admin_state"] = changed["admin_state"]
             found[other.key] = replace(now.with_attributes(after), oper_state=None, carrier=None)
@@ -78,7 +78,7 @@ def all_links_above(key: LinkKey, state: State) -> list[Link]:
 def is_bridge_port(key: LinkKey, attributes: Attributes, state: State) -> bool:
     """Whether the controller of a link is a bridge, and not a VRF."""
     controller = state.get(LinkKey(key.netns, AttributeView(attributes).controller or ""))
-    return controller is not None and controller.kind == "bridge"
+    return controller is not None and kind_of(controller.kind).has_ports
 
 
 def is_restarted(link: Link, changed: Attributes, state: State) -> bool:

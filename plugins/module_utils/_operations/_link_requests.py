@@ -53,7 +53,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
     # IPv6 has a request of its own: the kernel checks whether the link has IPv6 before it applies an MTU of the same request.
     # Port settings have one too: the request that attaches a link does not apply them.
     parts = [message, stored_in(Store.INET6), port]
-    if link.kind == "bridge" and message.get("stp_state") is False:  # otherwise the limits of STP apply to the other values
+    if kind.has_ports and message.get("stp_state") is False:  # otherwise the limits of STP apply to the other values
         parts.insert(0, {"stp_state": message.pop("stp_state")})
     requests: list[Request] = [SetLink(link.key, link.kind, part) for part in parts if part]
     if "altnames" in after:

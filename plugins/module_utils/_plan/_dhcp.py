@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey, Dhcp4
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     DesiredKey,
@@ -177,7 +178,7 @@ def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
 def check_link(link: Link, state: State) -> None:
     """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
     controller = state.get(LinkKey(link.key.netns, link.controller or ""))
-    if controller is not None and controller.kind == "bridge":
+    if controller is not None and kind_of(controller.kind).has_ports:
         raise Refused(
             f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
             f"of a server too. Write dhcp4 for {controller.key.name}, or detach the port"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import DEFAULT, family_of, inside
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import IPV6_MINIMUM_MTU
@@ -123,11 +124,11 @@ def _guest_likelihood(port: Link, state: State) -> int:
     """How likely it is that a port leads to a guest of this machine, and not to the wire."""
     if port.kind not in ("veth", "tun"):
         return 0
-    return 1 if port.kind == "veth" and state.get(port.peer) is None else 2
+    return 1 if kind_of(port.kind).has_peer and state.get(port.peer) is None else 2
 
 
 def _is_bridge(link: Link | None) -> bool:
-    return link is not None and link.kind == "bridge"
+    return link is not None and kind_of(link.kind).has_ports
 
 
 # --- the return path: routes and rules ---

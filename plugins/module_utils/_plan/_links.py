@@ -170,7 +170,7 @@ def _rename_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
         return
     for found, missing in ((item.key, peer), (peer, item.key)):
         link = state.get(found)
-        other = state.get(link.peer) if link is not None and link.kind == "veth" else None
+        other = state.get(link.peer) if link is not None and kind_of(link.kind).has_peer else None
         if other is not None and other.key != missing and other.key.netns == missing.netns and state.get(missing) is None:
             check_name(missing, state)
             yield from renamed(other.key, missing, [Rename(other, missing.name)], state)

@@ -164,7 +164,7 @@ class Addresses(Type):
             address = _parsed(item)
             other = found.setdefault(identity(address), address)
             if other != address:
-                raise InvalidValue(f"{address} stands there twice, differently. Write it once")
+                raise InvalidValue(f"{address} is listed twice with different options. List it once")
         return tuple(found.values())
 
     def difference(self, current: Any, wanted: Any) -> Difference:
@@ -274,9 +274,9 @@ def _parsed(item: Any) -> Address:
     written = {name: value for name, value in options.items() if value is not None}
     for name in written:
         if name not in _KEYS:
-            raise InvalidValue(f"{name!r} is no part of an address. There are: {', '.join(_KEYS)}")
+            raise InvalidValue(f"{name!r} is not an option of an address. Valid options: {', '.join(_KEYS)}")
     if "ip" not in written:
-        raise InvalidValue(f"{dict(item)!r} has no ip, such as 192.0.2.1/24")
+        raise InvalidValue(f"{dict(item)!r} has no ip. Set ip, such as 192.0.2.1/24")
     ip, length = ip_interface(written["ip"])
     family = 6 if ":" in ip else 4
     flags, unset = PERMANENT, 0
@@ -285,12 +285,12 @@ def _parsed(item: Any) -> Address:
             asked = _part(written, name, _parse_boolean)
             flags, unset = (flags | bit, unset) if asked else (flags, unset | bit)
     if family == 4 and "nodad" in written:
-        raise InvalidValue(f"{ip}: nodad is of IPv6: there is no duplicate address detection for IPv4 in the kernel")
+        raise InvalidValue(f"{ip}: nodad applies to IPv6 only, because the kernel detects no duplicates for IPv4. Omit nodad")
     if family == 6 and "label" in written:
-        raise InvalidValue(f"{ip}: a label is of IPv4: IPv6 addresses have none")
+        raise InvalidValue(f"{ip}: label applies to IPv4 only. Omit label")
     peer = _part(written, "peer_ip", lambda value: Ip().parse(value) if value else "") if "peer_ip" in written else None
     if peer and (6 if ":" in peer else 4) != family:
-        raise InvalidValue(f"{ip}: peer_ip {peer} is of the other family")
+        raise InvalidValue(f"{ip}: peer_ip {peer} is of another family than the address")
     peer = "" if peer == ip else peer  # as the kernel has it
     label = _part(written, "label", lambda value: Text(15).parse(str(value))) if "label" in written else None
     metric = _part(written, "metric", _parse_metric) if "metric" in written else None

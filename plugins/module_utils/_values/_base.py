@@ -110,9 +110,9 @@ class Text(Type):
         """The text."""
         size = len(value.encode())
         if size > self.most:
-            raise InvalidValue(f"it has {size} bytes, the kernel takes {self.most}")
+            raise InvalidValue(f"it has {size} bytes, but the kernel allows at most {self.most}")
         if "\0" in value:
-            raise InvalidValue("it contains a NUL byte, which the kernel takes for its end")
+            raise InvalidValue("it contains a NUL byte, where the kernel would cut it off")
         return str(value)
 
 

@@ -20,7 +20,7 @@ def ip_interface(value: Any) -> tuple[str, int]:
     """(address, prefix length) of `192.0.2.1/24`, for a link to have; InvalidValue for what the kernel takes and never uses."""
     text = str(value).strip()
     if "/" not in text:
-        raise InvalidValue(f"{text!r} has no prefix length, such as the 24 of 192.0.2.1/24")
+        raise InvalidValue(f"{text!r} has no prefix length. Append one, as in 192.0.2.1/24")
     ip, length = _split(text)
     found = ipaddress.ip_address(ip)
     if found.is_unspecified or found.is_multicast or (found.version == 4 and (int(found) >> 24 == 0 or int(found) >> 28 == 15)):
@@ -49,7 +49,7 @@ class Ip(Type):
         except ValueError as error:
             raise InvalidValue(f"{text!r} is not an IP address") from error
         if (found.version == 4 and re.search(r"(^|\.)0\d", text)) or "%" in text:
-            raise InvalidValue(f"{text!r} is not an IP address: write it without leading zeros and without a zone")
+            raise InvalidValue(f"{text!r} is not an IP address. Omit leading zeros and the zone")
         return socket.inet_ntop(AF[found.version], found.packed)
 
 
@@ -65,5 +65,5 @@ class Network(Type):
             return "default"
         ip, length = _split(text)
         if network(ip, length) != f"{ip}/{length}":
-            raise InvalidValue(f"{text} has bits set behind its prefix length; the network is {network(ip, length)}")
+            raise InvalidValue(f"{text} has bits set beyond its prefix length. Use {network(ip, length)}")
         return f"{ip}/{length}"

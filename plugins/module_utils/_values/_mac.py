@@ -21,7 +21,7 @@ class Mac(Type):
         """The address from `00:16:3e:11:11:01`, `00-16-3E-11-11-01`, `0016.3e11.1101` or `00163e111101`."""
         text = str(value).strip()
         if re.fullmatch(r"\d{1,11}", text):
-            raise InvalidValue(f"{text} is a number: YAML reads an unquoted {_sexagesimal(int(text))} so; quote it")
+            raise InvalidValue(f"{text} is a number, as YAML reads an unquoted {_sexagesimal(int(text))}. Quote it")
         digits = re.sub(r"[:.-]", "", text).lower()
         grouped = re.fullmatch(
             r"([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4}[0-9a-f]{2}|([0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}", text.lower()
@@ -30,10 +30,10 @@ class Mac(Type):
             raise InvalidValue(f"{text!r} is not a MAC address such as 00:16:3e:11:11:01")
         address = ":".join(digits[i : i + 2] for i in range(0, 12, 2))
         if address == "00:00:00:00:00:00":
-            raise InvalidValue(f"{address} is no address")
+            raise InvalidValue(f"{address} is not a valid MAC address")
         if int(digits[:2], 16) & 1:
             raise InvalidValue(
-                f"{address} is a multicast address (the lowest bit of its first octet is set); a link needs a unicast one"
+                f"{address} is a multicast address (the lowest bit of its first octet is set). Set a unicast address"
             )
         return address
 

@@ -34,13 +34,13 @@ def _flaw_of_name(name: str) -> str | None:
     if not name:
         return "it is empty"
     if len(name.encode()) > 15:
-        return f"it has {len(name.encode())} bytes, the kernel takes 15"
+        return f"it has {len(name.encode())} bytes, but the kernel allows at most 15"
     if name in (".", ".."):
-        return "it would be a directory of its own under /sys and /proc"
+        return "it would be another directory in /sys and /proc"
     if name in ("all", "default"):
-        return "the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)"
+        return "the kernel reserves it for the settings of all links or of new ones (/proc/sys/net/ipv4/conf)"
     if "%" in name:
-        return 'the kernel takes "%" for a template and would make another name of it'
+        return 'the kernel treats "%" as a template and would create another name'
     if "/" in name or ":" in name:
         return f'the kernel refuses "{"/" if "/" in name else ":"}"'
     if any(character.isspace() for character in name):

@@ -40,7 +40,7 @@ class Mask(Integer):
     def parse(self, value: Any) -> int:
         """The number."""
         if value & self.never:
-            raise InvalidValue(f"{value:#x} has bits of {self.never:#x}, which the kernel keeps for itself")
+            raise InvalidValue(f"{value:#x} sets bits of {self.never:#x}, which the kernel reserves")
         return super().parse(value)
 
 
@@ -91,7 +91,7 @@ class Range(Type):
         for number in (first, last):
             Integer(self.low, self.high).parse(number)
         if last < first:
-            raise InvalidValue(f"{value!r} ends before it begins")
+            raise InvalidValue(f"{value!r} has its end before its start")
         return first, last
 
     def describe(self, value: Any) -> str:
@@ -116,7 +116,7 @@ class Fwmark(Type):
             raise InvalidValue(f"{text!r} is not a mark such as 0x1 or 0x1/0xff")
         mark, mask = (Integer(0, 0xFFFFFFFF).parse(int(part, 0)) for part in (match[1], match[2] or "0xffffffff"))
         if not mask:
-            raise InvalidValue(f"{text}: a mask of 0 fits every mark. Leave it out")
+            raise InvalidValue(f"{text}: a mask of 0 matches every mark. Omit it")
         return mark, mask
 
     def describe(self, value: Any) -> str:
@@ -141,7 +141,7 @@ class FileMode(Type):
         """The number; a text is octal, as for chmod."""
         text = f"{value:o}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
         if not re.fullmatch(r"0*[0-7]{1,3}", text):
-            raise InvalidValue(f"{value!r} is no octal mode such as '0660'")
+            raise InvalidValue(f"{value!r} is not an octal mode such as '0660'")
         return int(text, 8)
 
     def describe(self, value: Any) -> str:

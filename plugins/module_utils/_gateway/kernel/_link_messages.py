@@ -45,7 +45,7 @@ class RawLink:
     @property
     def reference(self) -> str:
         """The attribute that `lower` is the value of: for one end of a veth pair, the other end."""
-        return "peer" if self.kind == "veth" else "lower_device"
+        return "peer" if kind_of(self.kind).has_peer else "lower_device"
 
     def link(self, key: LinkKey, references: Attributes) -> Link:
         """The link with this key. references: the attributes that name other links."""

@@ -51,7 +51,7 @@ def create(kernel: Kernel, request: NewLink) -> None:
     if start is not target:
         attrs.append(["IFLA_NET_NS_FD", target.descriptor])
     first = request.index
-    if first is None and request.kind == "macvtap":
+    if first is None and kind_of(request.kind).has_node:
         first = _first_index_without_node(kernel, start.name, target.name)
     kernel.forget_index(request.key)
     for index in itertools.count(first or 0):  # 0 has the kernel choose

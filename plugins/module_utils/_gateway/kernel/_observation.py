@@ -19,6 +19,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._k
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._link_messages import RawLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._routing_messages import read_route, read_rule
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey, Netns
@@ -83,7 +84,7 @@ class Observer:
                     }
                 if netns == HERE:
                     values["wireless"] = devices.is_wireless(link.name)
-                if link.kind == "macvtap":
+                if kind_of(link.kind).has_node:
                     values.update(devices.read_node(link.index, namespace.device_numbers().get(link.name)))
                 found.links.append(link.link(key, values))
         existing = {link.key for link in found.links}

@@ -138,13 +138,13 @@ def test_absent(isolation: str) -> None:
         (
             [{**MAIL, "address": 41135085296}],
             {},
-            "[0] (old-mail): address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so; quote it",
+            "[0] (old-mail): address: 41135085296 is a number, as YAML reads an unquoted 52:54:00:12:34:56. Quote it",
         ),
         (
             [{**MAIL, "address": "01:00:5e:00:00:01"}],
             {},
-            "[0] (old-mail): address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set); a "
-            "link needs a unicast one",
+            "[0] (old-mail): address: 01:00:5e:00:00:01 is a multicast address (the lowest bit of its first octet is set). Set "
+            "a unicast address",
         ),
         (
             [{**MAIL, "address": "00:16-3e.111101"}],
@@ -164,7 +164,7 @@ def test_absent(isolation: str) -> None:
         (
             [{**PRINT, "addresses": ["192.0.2.103", "2001:db8::3"]}],
             {},
-            "[0] (old-print): addresses: '192.0.2.103' has no prefix length, such as the 24 of 192.0.2.1/24",
+            "[0] (old-print): addresses: '192.0.2.103' has no prefix length. Append one, as in 192.0.2.1/24",
         ),
         (
             [{**PRINT, "gateway": "198.51.100.1"}],

@@ -270,33 +270,39 @@ def test_parse_nothing() -> None:
 @pytest.mark.parametrize(
     ("written", "sentence"),
     [
-        (["192.0.2.1"], "'192.0.2.1' has no prefix length, such as the 24 of 192.0.2.1/24"),
+        (["192.0.2.1"], "'192.0.2.1' has no prefix length. Append one, as in 192.0.2.1/24"),
         (["192.0.2.1/33"], "'192.0.2.1/33' has no prefix length between 0 and 32"),
         (["2001:db8::1/129"], "'2001:db8::1/129' has no prefix length between 0 and 128"),
         (["192.0.2.1/255.255.255.0"], "'192.0.2.1/255.255.255.0' has no prefix length between 0 and 32"),
         (["010.1.2.3/8"], "'010.1.2.3' is not an IP address"),
-        (["fe80::1%eth0/64"], "'fe80::1%eth0' is not an IP address: write it without leading zeros and without a zone"),
-        ([7], "'7' has no prefix length, such as the 24 of 192.0.2.1/24"),
+        (["fe80::1%eth0/64"], "'fe80::1%eth0' is not an IP address. Omit leading zeros and the zone"),
+        ([7], "'7' has no prefix length. Append one, as in 192.0.2.1/24"),
         *(
             ([f"{ip}/24"], f"{ip} cannot be the address of a link")
             for ip in ("0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "ff02::5")
         ),
-        ([{"label": "x"}], "{'label': 'x'} has no ip, such as 192.0.2.1/24"),
+        ([{"label": "x"}], "{'label': 'x'} has no ip. Set ip, such as 192.0.2.1/24"),
         (
             [{"ip": "192.0.2.1/24", "prefix": 5}],
-            "'prefix' is no part of an address. There are: ip, peer_ip, label, metric, noprefixroute, nodad",
+            "'prefix' is not an option of an address. Valid options: ip, peer_ip, label, metric, noprefixroute, nodad",
         ),
         (
             [{"ip": "192.0.2.1/24", "nodad": True}],
-            "192.0.2.1: nodad is of IPv6: there is no duplicate address detection for IPv4 in the kernel",
+            "192.0.2.1: nodad applies to IPv6 only, because the kernel detects no duplicates for IPv4. Omit nodad",
         ),
-        ([{"ip": "2001:db8::1/64", "label": "x"}], "2001:db8::1: a label is of IPv4: IPv6 addresses have none"),
-        ([{"ip": "192.0.2.1/24", "peer_ip": "2001:db8::1"}], "192.0.2.1: peer_ip 2001:db8::1 is of the other family"),
+        ([{"ip": "2001:db8::1/64", "label": "x"}], "2001:db8::1: label applies to IPv4 only. Omit label"),
+        (
+            [{"ip": "192.0.2.1/24", "peer_ip": "2001:db8::1"}],
+            "192.0.2.1: peer_ip 2001:db8::1 is of another family than the address",
+        ),
         ([{"ip": "192.0.2.1/24", "peer_ip": "x"}], "192.0.2.1/24: peer_ip: 'x' is not an IP address"),
-        ([{"ip": "192.0.2.1/24", "label": "x" * 16}], "192.0.2.1/24: label: it has 16 bytes, the kernel takes 15"),
+        ([{"ip": "192.0.2.1/24", "label": "x" * 16}], "192.0.2.1/24: label: it has 16 bytes, but the kernel allows at most 15"),
         ([{"ip": "192.0.2.1/24", "noprefixroute": "maybe"}], "192.0.2.1/24: noprefixroute: 'maybe' is neither true nor false"),
-        (["192.0.2.1/24", {"ip": "192.0.2.1/24", "metric": 5}], "192.0.2.1/24 stands there twice, differently. Write it once"),
-        (["2001:db8::1/64", "2001:db8::1/48"], "2001:db8::1/48 stands there twice, differently. Write it once"),
+        (
+            ["192.0.2.1/24", {"ip": "192.0.2.1/24", "metric": 5}],
+            "192.0.2.1/24 is listed twice with different options. List it once",
+        ),
+        (["2001:db8::1/64", "2001:db8::1/48"], "2001:db8::1/48 is listed twice with different options. List it once"),
     ],
 )
 def test_refusal(written: list[Any], sentence: str) -> None:

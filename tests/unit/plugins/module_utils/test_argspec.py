@@ -217,7 +217,7 @@ def test_rule() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"destination": "192.0.2.1/24"}, "destination: 192.0.2.1/24 has bits set behind"),
+        ({"destination": "192.0.2.1/24"}, "destination: 192.0.2.1/24 has bits set beyond"),
         ({"destination": "192.0.2.0/24", "family": "ipv6"}, "the addresses belong to different families."),
         ({"destination": "default", "gateway": "192.0.2.1", "source": "::1"}, "the addresses belong to different families."),
         ({"destination": "default", "metric": -1}, "metric: -1 is not between 0 and 4294967295"),
@@ -254,7 +254,10 @@ def test_topology_says_where_each_entry_stands() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"name": "all"}, "name: 'all' cannot be the name of a link: the kernel keeps it for settings of all or of new links"),
+        (
+            {"name": "all"},
+            "name: 'all' cannot be the name of a link: the kernel reserves it for the settings of all links or of new ones",
+        ),
         ({"netns": "a/b"}, "netns: 'a/b' is neither the name of a network namespace nor an absolute path to one"),
         ({"lower_device": "a b"}, "lower_device: 'a b' cannot be the name of a link: it contains white space"),
         ({"lower_device": ""}, "lower_device: '' cannot be the name of a link: it is empty"),
@@ -266,7 +269,7 @@ def test_topology_says_where_each_entry_stands() -> None:
         ({"mtu": 65536}, "mtu: 65536 is not between 68 and 65535"),
         ({"bc_cutoff": 1 << 31}, "bc_cutoff: 2147483648 is not between -2147483648 and 2147483647"),
         ({"tx_queue_len": -1}, "tx_queue_len: -1 is not between 0 and 4294967295"),
-        ({"alias": "x" * 256}, "alias: it has 256 bytes, the kernel takes 255"),
+        ({"alias": "x" * 256}, "alias: it has 256 bytes, but the kernel allows at most 255"),
         (
             {"source_addresses": [f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}" for number in range(1001)]},
             "source_addresses: it has 1001 entries, more than 1000",

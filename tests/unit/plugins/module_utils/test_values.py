@@ -99,9 +99,9 @@ NORMAL_FORMS += [
 NAME = "cannot be the name of a link"
 REFUSALS: list[tuple[Type, Any, str]] = [
     *((Ip(), text, f"{text!r} is not an IP address") for text in ("", "x", "192.0.2", "192.0.2.256", "192.0.2.1/24", "2001:db8")),
-    (Ip(), "fe80::1%eth0", "'fe80::1%eth0' is not an IP address: write it without leading zeros and without a zone"),
-    (Network(), "192.0.2.1/24", "192.0.2.1/24 has bits set behind its prefix length; the network is 192.0.2.0/24"),
-    (Network(), "2001:db8::1/64", "2001:db8::1/64 has bits set behind its prefix length; the network is 2001:db8::/64"),
+    (Ip(), "fe80::1%eth0", "'fe80::1%eth0' is not an IP address. Omit leading zeros and the zone"),
+    (Network(), "192.0.2.1/24", "192.0.2.1/24 has bits set beyond its prefix length. Use 192.0.2.0/24"),
+    (Network(), "2001:db8::1/64", "2001:db8::1/64 has bits set beyond its prefix length. Use 2001:db8::/64"),
     (Network(), "192.0.2.0/33", "'192.0.2.0/33' has no prefix length between 0 and 32"),
     (Network(), "192.0.2.0/x", "'192.0.2.0/x' has no prefix length between 0 and 32"),
     (Network(), "x/24", "'x' is not an IP address"),
@@ -109,28 +109,32 @@ REFUSALS: list[tuple[Type, Any, str]] = [
     (Range(1, 65534), "-5", "'-5' is neither a number nor a range such as 1000-1999"),
     (Range(1, 65534), "0-5", "0 is not between 1 and 65534"),
     (Range(1, 65534), "5-65535", "65535 is not between 1 and 65534"),
-    (Range(1, 65534), "90-80", "'90-80' ends before it begins"),
+    (Range(1, 65534), "90-80", "'90-80' has its end before its start"),
     *((Fwmark(), text, f"{text!r} is not a mark such as 0x1 or 0x1/0xff") for text in ("x", "", "0x", "1/", "-1", "010")),
     (Fwmark(), "4294967296", "4294967296 is not between 0 and 4294967295"),
-    (Fwmark(), "0x1/0", "0x1/0: a mask of 0 fits every mark. Leave it out"),
+    (Fwmark(), "0x1/0", "0x1/0: a mask of 0 matches every mark. Omit it"),
     (Seconds(2, 30), 1.99, "1.99 is not between 2 and 30 seconds"),
     (Seconds(2, 30), 31, "31 is not between 2 and 30 seconds"),
-    (Mask(0, 0xFFFF, never=0x7), 0xC, "0xc has bits of 0x7, which the kernel keeps for itself"),
+    (Mask(0, 0xFFFF, never=0x7), 0xC, "0xc sets bits of 0x7, which the kernel reserves"),
     (Mask(0, 0xFFFF, never=0x7), 0x10000, "65536 is not between 0 and 65535"),
     (Integer(1, 3), 0, "0 is not between 1 and 3"),
     (Integer(1, 3), 4, "4 is not between 1 and 3"),
-    (Text(5), "ünïc", "it has 6 bytes, the kernel takes 5"),
-    (Text(5), "a\0b", "it contains a NUL byte, which the kernel takes for its end"),
+    (Text(5), "ünïc", "it has 6 bytes, but the kernel allows at most 5"),
+    (Text(5), "a\0b", "it contains a NUL byte, where the kernel would cut it off"),
     (LinkName(), "", f"'' {NAME}: it is empty"),
-    (LinkName(), "sixteen-bytes-xx", f"'sixteen-bytes-xx' {NAME}: it has 16 bytes, the kernel takes 15"),
-    (LinkName(), "fünfzehn-bytes-", f"'fünfzehn-bytes-' {NAME}: it has 16 bytes, the kernel takes 15"),
-    (LinkName(), ".", f"'.' {NAME}: it would be a directory of its own under /sys and /proc"),
-    (LinkName(), "..", f"'..' {NAME}: it would be a directory of its own under /sys and /proc"),
+    (LinkName(), "sixteen-bytes-xx", f"'sixteen-bytes-xx' {NAME}: it has 16 bytes, but the kernel allows at most 15"),
+    (LinkName(), "fünfzehn-bytes-", f"'fünfzehn-bytes-' {NAME}: it has 16 bytes, but the kernel allows at most 15"),
+    (LinkName(), ".", f"'.' {NAME}: it would be another directory in /sys and /proc"),
+    (LinkName(), "..", f"'..' {NAME}: it would be another directory in /sys and /proc"),
     *(
-        (LinkName(), name, f"'{name}' {NAME}: the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)")
+        (
+            LinkName(),
+            name,
+            f"'{name}' {NAME}: the kernel reserves it for the settings of all links or of new ones (/proc/sys/net/ipv4/conf)",
+        )
         for name in ("all", "default")
     ),
-    (LinkName(), "a%db", f"'a%db' {NAME}: the kernel takes \"%\" for a template and would make another name of it"),
+    (LinkName(), "a%db", f"'a%db' {NAME}: the kernel treats \"%\" as a template and would create another name"),
     (LinkName(), "a/b", f"'a/b' {NAME}: the kernel refuses \"/\""),
     (LinkName(), "a:b", f"'a:b' {NAME}: the kernel refuses \":\""),
     (LinkName(), "a b", f"'a b' {NAME}: it contains white space"),
@@ -140,11 +144,11 @@ REFUSALS: list[tuple[Type, Any, str]] = [
     (
         LinkName(empty=True),
         "all",
-        f"'all' {NAME}: the kernel keeps it for settings of all or of new links (/proc/sys/net/ipv4/conf)",
+        f"'all' {NAME}: the kernel reserves it for the settings of all links or of new ones (/proc/sys/net/ipv4/conf)",
     ),
     (AltName(), "", "'' cannot be an alternative name: it is empty or contains a control character"),
     (AltName(), "a\nb", "'a\\nb' cannot be an alternative name: it is empty or contains a control character"),
-    (AltName(), "x" * 128, "it has 128 bytes, the kernel takes 127"),
+    (AltName(), "x" * 128, "it has 128 bytes, but the kernel allows at most 127"),
     *(
         (Mac(), text, f"{text!r} is not a MAC address such as 00:16:3e:11:11:01")
         for text in (
@@ -158,9 +162,9 @@ REFUSALS: list[tuple[Type, Any, str]] = [
             "hello",
         )
     ),
-    (Mac(), "00:00:00:00:00:00", "00:00:00:00:00:00 is no address"),
+    (Mac(), "00:00:00:00:00:00", "00:00:00:00:00:00 is not a valid MAC address"),
     *(
-        (Mac(), text, f"{text} is a multicast address (the lowest bit of its first octet is set); a link needs a unicast one")
+        (Mac(), text, f"{text} is a multicast address (the lowest bit of its first octet is set). Set a unicast address")
         for text in ("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff")
     ),
     (SetOf(Mac()), ["00:16:3e:11:11:01", "hello"], "'hello' is not a MAC address such as 00:16:3e:11:11:01"),
@@ -222,7 +226,7 @@ def test_mac_that_yaml_reads_as_a_number(address: str) -> None:
     with pytest.raises(InvalidValue) as caught:
         Mac().parse(number)
     padded = ":".join(part.zfill(2) for part in address.split(":"))
-    assert str(caught.value) == f"{number} is a number: YAML reads an unquoted {padded} so; quote it"
+    assert str(caught.value) == f"{number} is a number, as YAML reads an unquoted {padded}. Quote it"
 
 
 @pytest.mark.parametrize("type_", [row.type for kind in KINDS.values() for row in kind.attributes])

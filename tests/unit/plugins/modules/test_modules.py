@@ -286,10 +286,10 @@ def test_one_check_mode_after_another(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"name": "mv%d"}, "name: 'mv%d' cannot be the name of a link: the kernel takes"),
+        ({"name": "mv%d"}, "name: 'mv%d' cannot be the name of a link: the kernel treats"),
         (
             {"name": "mv0", "address": 41135085296},
-            "address: 41135085296 is a number: YAML reads an unquoted 52:54:00:12:34:56 so",
+            "address: 41135085296 is a number, as YAML reads an unquoted 52:54:00:12:34:56.",
         ),
         (
             {"name": "mv0", "mode": "bridge"},
