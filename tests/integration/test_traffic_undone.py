@@ -39,6 +39,8 @@ def addressed(host: Host) -> None:
     host.ip("rule", "add", "pref", "900", "fwmark", "1", "lookup", "78", "protocol", "zebra")
     for protocol in ("boot", "static"):
         host.ip("rule", "add", "pref", "1010", "fwmark", "2", "lookup", "78", "protocol", protocol)
+    for selectors in ("from 10.0.0.7 fwmark 3", "from 10.0.0.7", "from 10.0.0.8"):
+        host.ip("rule", "add", "pref", "1030", *selectors.split(), "lookup", "78")
 
 
 def route(destination: str, **options: Any) -> dict[str, Any]:
@@ -76,11 +78,12 @@ def traffic(host: Host) -> tuple[Desired, ...]:
                 route("2001:db8:40::/48", link="v3"),
             ],
             "rules": [
-                {"priority": 1000, "from": "10.0.0.4", "table": 125},
-                {"priority": 1001, "table": 125, **family_6},
+                {"priority": 1000, "iif": "v0", "table": 125},
+                {"priority": 1001, "iif": "v1", "table": 125, **family_6},
                 {"priority": 1002, **absent},
                 {"priority": 1002, **family_6, **absent},
-                {"priority": 1010, "fwmark": 2, "table": 78},
+                {"priority": 1010, "fwmark": 2, **absent},
+                {"priority": 1030, "from": "10.0.0.7", "table": 78, **absent},
                 {"priority": 1020, "action": "prohibit"},
             ],
         }

@@ -10,12 +10,19 @@ from typing import TypeVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_KERNEL, Route, RouteKey, RulePriority
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
+    RTPROT_KERNEL,
+    Route,
+    RouteKey,
+    Rule,
+    RulePriority,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, SetRoute
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made, restore_prefsrc
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import rule_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DHCP,
     KERNEL,
@@ -63,7 +70,7 @@ def _misplaced_addresses(before: State, now: State) -> Iterator[Operation]:
 
 
 def _lost_routing(before: State, now: State) -> Iterator[Operation]:
-    """Rules, and routes that leave by no link: they go with their namespace."""
+    """Rules in their order, and routes that leave by no link: they go with their namespace."""
     for route_key, routes in before.routes.items():
         present = now.routes.get(route_key, ())
         yield from (
@@ -71,11 +78,18 @@ def _lost_routing(before: State, now: State) -> Iterator[Operation]:
             for route in routes
             if not route.links and route.plain and not is_kernel_made(route) and route not in present
         )
-    for rule_key, rules in before.rules.items():
-        others = now.rules.get(rule_key, ())
-        yield from (
-            CreateRule(rule, others) for rule in rules if rule.plain and rule.protocol != RTPROT_KERNEL and rule not in others
-        )
+    for priority, rules in before.rules.items():
+        current = now.rules.get(priority, ())
+        former = [rule for rule in rules if rule in current or _is_restorable(rule)]
+        changes = rule_changes(current, [*former, *(rule for rule in current if rule not in former)])
+        if all(_is_restorable(change.rule) for change in changes):
+            yield from changes
+        else:  # a rule that could not be created again keeps the others from their order
+            yield from (CreateRule(rule, current) for rule in former if rule not in current)
+
+
+def _is_restorable(rule: Rule) -> bool:
+    return rule.plain and rule.protocol != RTPROT_KERNEL
 
 
 def differences(before: State, now: State, touched: Collection[LinkKey]) -> list[str]:

@@ -73,13 +73,14 @@ def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     return found
 
 
-def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[Operation]:
+def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[CreateRule | DeleteRule]:
     """The operations that lead from the rules of a priority, in the order of the kernel, to others.
 
     New rules are created first. The kernel deletes the first rule that has all attributes it is shown (Rule.first_match), and
     appends new rules: where that affects other rules, or their order, these are deleted and created again.
     """
-    rules, operations = list(current), list[Operation]()
+    operations: list[CreateRule | DeleteRule] = []
+    rules = list(current)
 
     def create(rule: Rule) -> None:
         operations.append(CreateRule(rule, tuple(rules)))
