@@ -109,8 +109,8 @@ def test_tried_again(host: Host, neighbor: str) -> None:
         assert time.monotonic() < end, "the kernel found no duplicate"
         time.sleep(0.02)
     told = (
-        "mv0: 2001:db8::5 is a duplicate, so it is not used: another host has it. "
-        "Take it off there and write wait_dad, and it is tried again"
+        "mv0: address 2001:db8::5 is not in use, because duplicate address detection found it on another host. "
+        "Remove it there, and set wait_dad to try again"
     )
     stay(host, "macvlan", **MV0, addresses=[TAKEN, FREE])
     assert told in str(host.apply("macvlan", **MV0, addresses=[TAKEN, FREE])["warnings"])

@@ -28,8 +28,8 @@ def host() -> Iterator[Host]:
 def test_refused(host: Host, kind: str) -> None:
     """The link is refused in check mode and in a real run."""
     told = (
-        f"new0: wlan0 is wireless: the kernel would make a {kind} on it, but an access point takes frames from no other MAC "
-        "than that of the card. Use an Ethernet device, or write allow_wireless: true to try"
+        "new0: lower device wlan0 is wireless, and an access point drops frames from any MAC address but that of the card. "
+        f"Use an Ethernet device, or set allow_wireless: true to create the {kind} all the same"
     )
     refuse(host, kind, Case({"name": "new0", "lower_device": "wlan0"}, told))
 
