@@ -61,7 +61,7 @@ def test_one_wrong_entry_changes_nothing(host: Host) -> None:
         macvlan=[{"name": f"mv{number}", "lower_device": "eth0"} for number in range(5)]
         + [{"name": "mv5", "lower_device": "eth7"}],
     )
-    assert result["msg"].startswith("mv5: there is no link eth7")
+    assert result["msg"].startswith("mv5: lower device eth7 does not exist")
     assert dump([host.netns, "guest"]) == before
 
 

@@ -238,16 +238,20 @@ def _connected(links: Iterable[Link]) -> list[Route]:
 
 def _route(entry: Mapping[str, Any]) -> Route:
     """The route as the kernel reports it: with type, scope and table, even if the entry omits them."""
-    own = ("protocol", "plain", "hops")
+    own = ("protocol", "is_representable", "hops")
     (item,) = desired_route({"table": "main", **{name: value for name, value in entry.items() if name not in own}})
     nowhere = entry.get("type", "unicast") != "unicast"
     scope = "global" if item.key.family == 6 or nowhere or "gateway" in entry else "link"
     attributes = {"type": "unicast", "scope": scope, "onlink": False, **item.attributes}
     hops = {"hops": tuple(entry["hops"])} if "hops" in entry else {}
-    return Route(_resolved(item.key), attributes, entry.get("protocol", 4), plain=entry.get("plain", True), **hops)
+    return Route(
+        _resolved(item.key), attributes, entry.get("protocol", 4), is_representable=entry.get("is_representable", True), **hops
+    )
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
-    own = ("protocol", "plain")
+    own = ("protocol", "is_representable")
     (item,) = desired_rule({name: value for name, value in entry.items() if name not in own})
-    return Rule(item.key.at, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("plain", True))
+    return Rule(
+        item.key.at, {"action": "lookup", **item.attributes}, entry.get("protocol", 4), entry.get("is_representable", True)
+    )

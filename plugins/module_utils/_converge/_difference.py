@@ -54,7 +54,9 @@ def _lost_contents(before: State, now: State) -> Iterator[Operation]:
         restore = RestoreContents(
             link.key,
             tuple(one for one in old.addresses if identity(one) not in present and owner(one) in (STATIC, DHCP)),
-            tuple(route for route in old.routes if route.plain and route not in new.routes and not is_kernel_made(route)),
+            tuple(
+                route for route in old.routes if route.is_representable and route not in new.routes and not is_kernel_made(route)
+            ),
             {name: value for name, value in old.sysctls.items() if new.sysctls.get(name) != value},
         )
         if now.get(link.key) is not None and restore.requests():
@@ -76,7 +78,7 @@ def _lost_routing(before: State, now: State) -> Iterator[Operation]:
         yield from (
             SetRoute(route)
             for route in routes
-            if not route.links and route.plain and not is_kernel_made(route) and route not in present
+            if not route.links and route.is_representable and not is_kernel_made(route) and route not in present
         )
     for priority, rules in before.rules.items():
         current = now.rules.get(priority, ())
@@ -89,7 +91,7 @@ def _lost_routing(before: State, now: State) -> Iterator[Operation]:
 
 
 def _is_restorable(rule: Rule) -> bool:
-    return rule.plain and rule.protocol != RTPROT_KERNEL
+    return rule.is_representable and rule.protocol != RTPROT_KERNEL
 
 
 def differences(before: State, now: State, touched: Collection[LinkKey]) -> list[str]:

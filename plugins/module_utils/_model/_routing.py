@@ -26,10 +26,10 @@ RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 2, 4, 9  # who made a route or a rule,
 
 @dataclass(frozen=True, order=True)
 class RouteKey:
-    """What makes a route itself. destination: `192.0.2.0/24`, the default as `0.0.0.0/0` or `::/0`; family: 4 or 6.
+    """The identity of a route. destination: `192.0.2.0/24`, the default as `0.0.0.0/0` or `::/0`. family: 4 or 6.
 
-    table: a number (a name only before the gateway has resolved it); metric: the kernel's, which for IPv6 is 1024 when none
-    is written.
+    table: a number, or a name that the gateway has not resolved yet. metric: the kernel's, which is 1024 for IPv6 when it is
+    omitted.
     """
 
     netns: str
@@ -114,10 +114,10 @@ def selectors_of(attributes: Attributes) -> Selectors:
 
 @dataclass(frozen=True)
 class Route(TypedAttributes):
-    """A route: `attributes` by option name, in normal form (a missing one: not known), protocol: who made it (RTPROT_*).
+    """A route; `attributes` by option name, in normal form (missing: not known). protocol: its origin (RTPROT_*).
 
-    metrics: those of the kernel (`RTAX_*`) for which there is no option. hops: the links of several next hops.
-    plain: False for more than one next hop, a nexthop object, an encapsulation: it cannot be written again from this.
+    metrics: those of the kernel (RTAX_*) that no option sets. hops: the links of several next hops. is_representable: false for
+    several next hops, a nexthop object or an encapsulation, which these attributes cannot express.
     """
 
     key: RouteKey
@@ -125,7 +125,7 @@ class Route(TypedAttributes):
     protocol: int = RTPROT_STATIC
     metrics: tuple[tuple[str, int], ...] = ()
     hops: tuple[str, ...] = ()
-    plain: bool = True
+    is_representable: bool = True
 
     @property
     def gateway(self) -> str | None:
@@ -161,15 +161,15 @@ def is_default(route: Route) -> bool:
 
 @dataclass(frozen=True)
 class Rule(TypedAttributes):
-    """A policy rule: `attributes` by option name, in normal form; one that it does not have is missing. protocol: RTPROT_*.
+    """A policy rule; `attributes` by option name, in normal form. protocol: its origin (RTPROT_*).
 
-    plain: False when it has parts that no option says, so that it cannot be written again from this.
+    is_representable: false for a rule with attributes that no option sets.
     """
 
     at: RulePriority
     attributes: Attributes
     protocol: int = RTPROT_STATIC
-    plain: bool = True
+    is_representable: bool = True
 
     @property
     def key(self) -> RuleKey:

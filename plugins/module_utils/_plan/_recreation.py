@@ -213,5 +213,5 @@ def _name_other_losses(new: Successor, old: LinkContents) -> None:
     returns = "comes back with the next router advertisement"
     new.lost += [f"{address} ({returns})" for address in old.addresses if owner(address) == RA]
     new.lost += [f"the {route} ({returns})" for route in old.routes if route.protocol == RTPROT_RA]
-    multipath = [route for route in old.routes if not route.plain and not is_kernel_made(route)]
+    multipath = [route for route in old.routes if not route.is_representable and not is_kernel_made(route)]
     new.lost += [f"the {route} (more than one next hop)" for route in multipath]

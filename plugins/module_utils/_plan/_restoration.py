@@ -21,7 +21,7 @@ def restorable_contents(key: LinkKey, state: State) -> LinkContents:
     defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
     return LinkContents(
         tuple(address for address in contents.addresses if owner(address) in (STATIC, DHCP)),
-        tuple(route for route in contents.routes if route.plain and not is_kernel_made(route)),
+        tuple(route for route in contents.routes if route.is_representable and not is_kernel_made(route)),
         {name: value for name, value in contents.sysctls.items() if defaults.get(name) != value},
     )
 
@@ -33,7 +33,7 @@ def interrupted_routes(routes: Sequence[Route], link: Link | None, state: State)
     removed = [
         route
         for route in routes
-        if route.plain and not is_kernel_made(route) and route.key not in state.routes and route.key.family in families
+        if route.is_representable and not is_kernel_made(route) and route.key not in state.routes and route.key.family in families
     ]
     return tuple(route for route in removed if is_restorable(route, removed, addresses, state))
 

@@ -87,7 +87,7 @@ def restore_prefsrc(routes: Sequence[Route], state: State) -> Iterator[Operation
     for route in routes:
         without = replace(route, attributes={name: value for name, value in route.attributes.items() if name != "source"})
         existing = state.routes.get(route.key, ())
-        lost = route.plain and route not in existing and without in existing
+        lost = route.is_representable and route not in existing and without in existing
         if lost and route.source and state.links_with_ip(route.key.netns, route.source):
             yield from _wait_for_source(route, state)
             yield SetRoute(route, without)
@@ -109,12 +109,12 @@ def _matches(route: Route, desired: Attributes) -> bool:
 
 
 def _is_foreign(route: Route) -> bool:
-    return route.protocol not in _OURS or not route.plain
+    return route.protocol not in _OURS or not route.is_representable
 
 
 def _check_owner(route: Route, action: str) -> None:
     """Raise Refused for a route that others manage."""
-    if not route.plain:
+    if not route.is_representable:
         raise Refused(
             f"{route.key}: the route has several next hops, or attributes that this module does not support, and is not "
             f"{action}. Delete it with the program that created it, or choose another metric or table"

@@ -36,7 +36,7 @@ def plan_rule(item: DesiredRule, state: State) -> Iterator[Operation]:
 def _with(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     """The rules of a priority with the desired one in place of those with its identity."""
     desired = Rule(item.key.at, _attributes(item))
-    same = [rule for rule in current if rule.plain and rule.key == item.key]
+    same = [rule for rule in current if rule.is_representable and rule.key == item.key]
     if any(rule.attributes == desired.attributes for rule in same):  # whoever created it
         replaced = [rule for rule in same if rule.attributes != desired.attributes and rule.protocol == RTPROT_STATIC]
         return [rule for rule in current if rule not in replaced]
@@ -56,7 +56,9 @@ def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     found = [
         rule
         for rule in current
-        if item.key.covers(rule.key) and (rule.plain or item.key.selectors is None) and known.items() <= rule.attributes.items()
+        if item.key.covers(rule.key)
+        and (rule.is_representable or item.key.selectors is None)
+        and known.items() <= rule.attributes.items()
     ]
     if any(rule.attributes != found[0].attributes for rule in found):
         listed = "; ".join(", ".join(describe("rule", rule.attributes)) for rule in found)
@@ -65,7 +67,7 @@ def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     for rule in found:
         if rule.protocol not in _DELETABLE or item.key.priority == 0:
             raise Refused(f"{item.key}: the rule is managed by another owner ({_owner(rule)}) and is not deleted")
-        if not rule.plain:
+        if not rule.is_representable:
             raise Refused(
                 f"{item.key}: the rule has attributes that this module does not support, and is not deleted. "
                 "Delete it with the program that created it"

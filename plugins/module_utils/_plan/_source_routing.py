@@ -335,14 +335,14 @@ def _found(link: LinkKey, tables: Collection[int | str | None], state: State) ->
         for at, same in state.rules.items()
         if at.netns == link.netns
         for rule in same
-        if rule.plain and rule.protocol == RTPROT_STATIC and rule.get("table") in tables
+        if rule.is_representable and rule.protocol == RTPROT_STATIC and rule.get("table") in tables
         if [name for name, _value in rule.key.selectors or ()] in (["oif"], ["from"])
     ]
     return _by_key([*routes, *rules])
 
 
 def _is_own(route: Route, link: LinkKey) -> bool:
-    return route.plain and route.protocol == RTPROT_STATIC and (route.link == link or route.get("type") in REJECTS)
+    return route.is_representable and route.protocol == RTPROT_STATIC and (route.link == link or route.get("type") in REJECTS)
 
 
 def check_tables(links: Sequence[DesiredLink], removed: Collection[DesiredKey], state: State) -> None:

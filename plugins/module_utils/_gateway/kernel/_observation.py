@@ -90,12 +90,12 @@ class Observer:
         existing = {link.key for link in found.links}
         found.settings = {key: self._settings_of(key) for key in sorted(scope.settings & existing)}
         found.sysctls = self._general_sysctls(scope, found.settings)
-        found.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.coming)) if netns]
+        found.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.optional_namespaces)) if netns]
         return found
 
     def _read_links(self, scope: Scope, references: _References) -> None:
         names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
-        names = [name for name in names if name not in scope.coming or exists(name)]
+        names = [name for name in names if name not in scope.optional_namespaces or exists(name)]
         to_read = list(dict.fromkeys(self._kernel.namespace(name).name for name in names))
         while to_read:
             netns = to_read.pop(0)
@@ -139,7 +139,7 @@ class Observer:
         return {
             (netns, which, setting): self._kernel.namespace(netns).sysctls.read(which, setting)
             for netns, setting in sorted(names)
-            if netns not in scope.coming or exists(netns)
+            if netns not in scope.optional_namespaces or exists(netns)
             for which in ("all", "default")
         }
 

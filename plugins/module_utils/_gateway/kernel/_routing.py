@@ -80,11 +80,11 @@ def foreign_routing_kept(kernel: Kernel, netns: str) -> Iterator[None]:
     yield
     routes_now, rules_now = _foreign_routing(kernel, netns)
     for route in routes:
-        if route.plain and route not in routes_now:
+        if route.is_representable and route not in routes_now:
             with contextlib.suppress(NetlinkError):  # what it needs may be gone too
                 add_route(kernel, AddRoute(route))
     for rule in rules:
-        if rule.plain and rule not in rules_now:
+        if rule.is_representable and rule not in rules_now:
             add_rule(kernel, AddRule(rule))
 
 

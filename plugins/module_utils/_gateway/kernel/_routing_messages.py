@@ -59,7 +59,7 @@ def read_route(message: Decoded, netns: str, name_of: Callable[[int], str]) -> R
         protocol=message["proto"],
         metrics=tuple(sorted(values.items())),
         hops=tuple(name_of(hop["oif"]) for hop in message.get("RTA_MULTIPATH") or ()),
-        plain=kind is not None
+        is_representable=kind is not None
         and set(message.names()) <= _ROUTE_ATTRIBUTES
         and not message["src_len"]
         and all(isinstance(value, int) for value in values.values()),
@@ -137,7 +137,7 @@ def read_rule(message: Decoded, netns: str) -> Rule:
         RulePriority(netns, family, message.get("FRA_PRIORITY") or 0),
         attributes,
         protocol=message.get("FRA_PROTOCOL") or 0,
-        plain=known <= _RULE_ATTRIBUTES
+        is_representable=known <= _RULE_ATTRIBUTES
         and attributes["action"] in (RULE["action"].type.argument()["choices"])
         and not message["tos"]
         and not message["flags"] & _FIB_RULE_INVERT

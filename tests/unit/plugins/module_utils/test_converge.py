@@ -106,7 +106,9 @@ def everything(gateway: FakeGateway) -> tuple[State, dict[Any, Any]]:
         lasting = [item for item in state.contents_of(key).addresses if owner(item) in (STATIC, DHCP)]
         living[key]["addresses"] = sorted((replace(item, flags=item.flags & ~STATE_BITS) for item in lasting), key=str)
     for key, some in {**state.routes, **state.rules}.items():
-        lasting = [item for item in some if not (isinstance(item, Route) and (item.protocol in BY_ITSELF or not item.plain))]
+        lasting = [
+            item for item in some if not (isinstance(item, Route) and (item.protocol in BY_ITSELF or not item.is_representable))
+        ]
         if lasting:
             living[key] = sorted(lasting, key=repr)
     return state, living
@@ -283,7 +285,9 @@ def check_report(error: ApplyFailed, case: Case, failed: Request, before: State)
         for item in link.get("addresses") or ()
         if owner(item) == RA
     }
-    lost |= {f"{route.key} is absent (was present)" for some in before.routes.values() for route in some if not route.plain}
+    lost |= {
+        f"{route.key} is absent (was present)" for some in before.routes.values() for route in some if not route.is_representable
+    }
     assert set(error.not_undone) <= (lost if case.warnings else set())
 
 
