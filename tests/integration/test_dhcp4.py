@@ -373,16 +373,17 @@ def test_renewal_leaves_by_its_own_link(machine: Served) -> None:
 
 
 def test_another_address_within_one_renewal(machine: Served) -> None:
-    """Address, routes and rule change with the lease. Static addresses stay."""
+    """Address, routes and rule change with the lease. Static addresses stay, with their own network and rule in the table."""
     old = machine.apply("macvlan", **OLD, address=mac(9), addresses=["198.51.100.5/24"], **FULL)["link"]["dhcp4"]["lease"]
     serve(f"dhcp-host={mac(9)},192.0.2.77", f"dhcp-option=3,{OTHER_ROUTER}")
     machine.renew()
     machine.until(lambda: "192.0.2.77/24" in machine.addresses("old"))
-    machine.until(lambda: machine.rules() == ["192.0.2.77"])
+    machine.until(lambda: machine.rules() == ["198.51.100.5", "192.0.2.77"])
     machine.until(lambda: not machine.hooks())
     assert machine.addresses("old") == ["198.51.100.5/24", "192.0.2.77/24"]
     assert old["address"] not in machine.addresses("old")
-    assert machine.routes() == leased("192.0.2.77/24", router=OTHER_ROUTER)
+    static = {"type": "unicast", "dst": "198.51.100.0/24", "dev": "old", "prefsrc": "198.51.100.5"}
+    assert machine.routes() == [*leased("192.0.2.77/24", router=OTHER_ROUTER), static]
     again = machine.apply("macvlan", **OLD, addresses=["198.51.100.5/24"], **FULL)
     assert not again["changed"], again["operations"]
     assert again["link"]["dhcp4"]["lease"]["address"] == "192.0.2.77/24"
