@@ -1,10 +1,10 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""boot.py: the boot of a host with macvlans by `persist: replay` beside one with the same macvlans by systemd-networkd, in turn.
+"""boot.py: compare the boot of hosts whose macvlans `persist: replay` and systemd-networkd restore, in turn.
 
-Needs tests/sandbox around it, and tests/hosts/fetch-debian trixie networkd before it. Time counts from the start of systemd:
-until all links are up, and until the boot has finished. Of replay, also how long its unit took.
+Runs in tests/sandbox, after tests/hosts/fetch-debian trixie networkd. The time from the start of systemd is measured until all
+links are up, and until the boot has finished, and for replay also the duration of its unit.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ WantedBy=sysinit.target
 
 
 def mac(number: int) -> str:
-    """A MAC for each."""
+    """Return a MAC address for each macvlan."""
     return f"02:00:00:00:{number >> 8:02x}:{number & 255:02x}"
 
 
 def declare(system: System, side: str, links: int) -> None:
-    """Have the next boots bring so many links up."""
+    """Save this number of links for the next boot."""
     if side == "replay":
         options = {"lower_device": "eth1", "mode": "bridge", "admin_state": "up", "lower_device_state": "up"}
         entries = [{"name": f"mv{number}", "address": mac(number), **options} for number in range(links)]
@@ -59,12 +59,12 @@ def declare(system: System, side: str, links: int) -> None:
 
 
 def stamp(system: System, name: str, *unit: str) -> float:
-    """A monotonic time that systemd notes down, in seconds; 0 for one that is not reached yet."""
+    """Return a monotonic timestamp of systemd in seconds, 0 if it is not reached yet."""
     return int(system.enter("systemctl", "show", "--property", name, "--value", *unit)) / 1e6
 
 
 def boot(system: System) -> tuple[float, float, float]:
-    """Seconds until all links are up, until the boot has finished, and those that the unit of replay took."""
+    """Return the seconds until all links are up and until the boot has finished, and the duration of the unit of replay."""
     (system.root / "root/up").unlink(missing_ok=True)
     system.reboot()
     end = time.monotonic() + 300
@@ -81,7 +81,7 @@ def boot(system: System) -> tuple[float, float, float]:
 
 
 def measured(links: int) -> Iterator[str]:
-    """A row for each side."""
+    """Return a row for each backend."""
     figures: dict[str, list[tuple[float, float, float]]] = {side: [] for side in SIDES}
     for _round in range(ROUNDS):
         for side in SIDES:

@@ -1,9 +1,9 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""topology.py: topology beside `ip -batch`, for the same work, in turn, in one run. Prints medians and ratios.
+"""topology.py: compare topology with `ip -batch` for the same work, in turn, and print medians and ratios.
 
-Needs tests/sandbox around it. Whole processes on both sides: for topology that is Python with the module, as Ansible starts it on
+Runs in tests/sandbox. Whole processes are measured on both sides: for topology, Python with the module as Ansible starts it on
 the managed host, without the transport.
 """
 
@@ -29,17 +29,17 @@ LINKS, ADDRESSES, ROUTES, OLD_HOSTS = 200, 1000, 1000, 20
 
 @dataclass(frozen=True)
 class Work:
-    """What is asked for: as a task, for `ip -batch`, and how ip shows that it is there."""
+    """The work as a task and for `ip -batch`, and the ip command that shows the result."""
 
     title: str
     task: dict[str, Any]
     batch: str
     shown: str
-    gone: str = ""  # what does not go with the lower device
+    gone: str = ""  # what is not deleted together with the lower device
 
 
 def links() -> Work:
-    """Macvlans."""
+    """Return macvlans."""
     entries = [
         {
             "name": f"mv{number}",
@@ -60,7 +60,7 @@ def links() -> Work:
 
 
 def traffic() -> Work:
-    """Addresses on one link, and routes by one gateway."""
+    """Return addresses on one link, and routes through one gateway."""
     addresses = [f"10.1.{number >> 8}.{number & 255}/32" for number in range(ADDRESSES)]
     routes = [f"10.2.{number >> 8}.{number & 255}/32" for number in range(ROUTES)]
     gateway = "10.0.0.2"
@@ -77,7 +77,7 @@ def traffic() -> Work:
 
 
 def old_hosts() -> Work:
-    """Old hosts as the role host_consolidation declares them; their per-link settings are topology's alone, for ip has none."""
+    """Return old hosts as the role host_consolidation declares them, with sysctls, which ip cannot set."""
     entries = [
         {
             "host": f"old{number}",
@@ -114,12 +114,12 @@ def old_hosts() -> Work:
 
 
 def ip(text: str, *options: str) -> None:
-    """Run ip -batch on these lines."""
+    """Run ip -batch with these lines."""
     subprocess.run(["ip", *options, "-batch", "-"], input=text, text=True, check=not options, capture_output=True)
 
 
 def topology(task: dict[str, Any]) -> None:
-    """Run the module as a process of its own."""
+    """Run the module in its own process."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump({"ANSIBLE_MODULE_ARGS": task}, file)
         file.flush()
@@ -129,21 +129,21 @@ def topology(task: dict[str, Any]) -> None:
 
 
 def timed(work: Callable[[], None]) -> float:
-    """Milliseconds."""
+    """Return the duration in milliseconds."""
     start = time.perf_counter()
     work()
     return (time.perf_counter() - start) * 1000
 
 
 def clean(gone: str = "") -> None:
-    """Nearly all goes with the lower device."""
+    """Delete the lower device, with which nearly everything is deleted."""
     ip(gone, "-force")
     subprocess.run(["ip", "link", "del", "eth0"], check=False, capture_output=True)
     ip("link add eth0 type veth peer name wire0\nlink set wire0 up\nlink set eth0 up\n")
 
 
 def measure(work: Work) -> None:
-    """Both sides in turn; medians."""
+    """Measure both sides in turn, and return medians."""
     figures: dict[str, list[tuple[float, float]]] = {"create": [], "nothing to do": []}
     for _round in range(ROUNDS):
         clean(work.gone)
@@ -163,11 +163,11 @@ def measure(work: Work) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     if not os.environ.get("NETNS_SANDBOX"):
         sys.exit("This makes and deletes links: run it as tests/sandbox python tests/benchmark/topology.py")
     clean()
-    topology({"link": [{"name": "eth0", "admin_state": "up"}]})  # Python's caches are warm on both sides
+    topology({"link": [{"name": "eth0", "admin_state": "up"}]})  # fill the caches of Python on both sides
     for work in (links(), traffic(), old_hosts()):
         measure(work)
 
