@@ -105,29 +105,32 @@ def consolidation(
 ) -> dict[str, Any]:
     """The lists of a topology, a summary of each host, and error messages. See consolidation.yml."""
     settings = Settings(isolation, state, sysctls or {}, sysctls_afterwards or {}, ipv6, wait)
-    found: list[OldHost] = []
+    old_hosts: list[OldHost] = []
     problems: list[str] = []
     for position, entry in enumerate(hosts):
         label = f"host_consolidation_hosts[{position}] ({entry.get('name')})"
         try:
-            found.append(_parsed(entry, label, settings))
+            old_hosts.append(_parsed(entry, label, settings))
         except InvalidValue as error:
             problems.append(f"{label}: {error}")
-    problems += _collisions(found, isolation)
+    problems += _collisions(old_hosts, isolation)
     return {
         "problems": problems,
         "topology": {
-            "netns": _namespaces(found),
-            "vrf": _vrfs(found) if isolation == VRF else [],
-            "macvlan": [_macvlan(one, settings) for one in found],
-            "link": [*_lower_devices(found, settings), *_loopbacks(found)],
-            "routes": [route for one in found for route in _routes_in_namespace(one)] if isolation == NETNS else [],
-            "rules": [rule for one in found for rule in _rules_of_announced(one)] if isolation == ROUTES else [],
+            "netns": _namespaces(old_hosts),
+            "vrf": _vrfs(old_hosts) if isolation == VRF else [],
+            "macvlan": [_macvlan(host, settings) for host in old_hosts],
+            "link": [*_lower_devices(old_hosts, settings), *_loopbacks(old_hosts)],
+            "routes": [route for host in old_hosts for route in _routes_in_namespace(host)] if isolation == NETNS else [],
+            "rules": [rule for host in old_hosts for rule in _rules_of_announced(host)] if isolation == ROUTES else [],
         },
-        "hosts": [_summary(one) for one in found],
+        "hosts": [_summary(host) for host in old_hosts],
         "lower_devices": [
-            {"name": name, "addresses": [ip for one in found if one.is_present and one.lower_device == name for ip in one.ips]}
-            for name in dict.fromkeys(one.lower_device for one in found if one.is_present)
+            {
+                "name": name,
+                "addresses": [ip for host in old_hosts if host.is_present and host.lower_device == name for ip in host.ips],
+            }
+            for name in dict.fromkeys(host.lower_device for host in old_hosts if host.is_present)
         ],
     }
 
@@ -142,7 +145,11 @@ def consolidation_duplicates(claims: Mapping[str, Sequence[Mapping[str, Any]]]) 
             owner = f"{entry.get('host')} ({entry.get('name')} on {new_host})"
             for address in _claimed(entry):
                 owners.setdefault(address, []).append(owner)
-    return [f"{what} {value}: assigned to {' and '.join(names)}" for (what, value), names in owners.items() if len(names) > 1]
+    return [
+        f"{description} {value}: assigned to {' and '.join(names)}"
+        for (description, value), names in owners.items()
+        if len(names) > 1
+    ]
 
 
 def _claimed(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -169,7 +176,7 @@ def _parsed(entry: Mapping[str, Any], label: str, settings: Settings) -> OldHost
         gateways[family_of(gateway)] = gateway
     client = entry.get("dhcp4") or {}
     mac = _option("address", Mac().parse, entry.get("address"))
-    found = OldHost(
+    host = OldHost(
         entry,
         label,
         str(entry.get("name")),
@@ -183,8 +190,8 @@ def _parsed(entry: Mapping[str, Any], label: str, settings: Settings) -> OldHost
         int(entry["table"]) if entry.get("table") is not None else FIRST_TABLE + int(mac.replace(":", "")[6:], 16),
         int(entry["priority"]) if entry.get("priority") is not None else DEFAULT_PRIORITY,
     )
-    _check(found, settings.isolation)
-    return found
+    _check(host, settings.isolation)
+    return host
 
 
 def _option(name: str, parse: Callable[[Any], Any], value: Any) -> Any:
@@ -300,20 +307,20 @@ def _macvlan(host: OldHost, settings: Settings) -> dict[str, Any]:
     options = {name: value for name, value in host.entry.items() if name not in ROLE_OPTIONS}
     shares_namespace = settings.isolation != NETNS
     sysctls = {"ipv4.arp_notify": 1, **(settings.sysctls if shares_namespace else {})}
-    found: dict[str, Any] = {"mode": "bridge", "lower_device_state": "up", "announce": True, "admin_state": "up"}
+    derived: dict[str, Any] = {"mode": "bridge", "lower_device_state": "up", "announce": True, "admin_state": "up"}
     if settings.ipv6:
-        found["address_generation_mode"] = "eui64"
+        derived["address_generation_mode"] = "eui64"
         sysctls.update({"ipv6.ndisc_notify": 1, "ipv6.use_tempaddr": 0})
         if settings.isolation == ROUTES:  # the new host would use a default route in the main table
             sysctls["ipv6.accept_ra_defrtr"] = 0
     if settings.wait and any(address.family == 6 for address in host.static):
-        found["wait_dad"] = settings.wait
+        derived["wait_dad"] = settings.wait
     if settings.isolation == VRF:
-        found["controller"] = _vrf_of(host)
+        derived["controller"] = _vrf_of(host)
     if shares_namespace:
-        found["source_routing"] = _source_routing(host)
+        derived["source_routing"] = _source_routing(host)
     return {
-        **found,
+        **derived,
         **options,
         **netns,
         "addresses": _listed(host.entry.get("addresses")),
@@ -325,23 +332,23 @@ def _macvlan(host: OldHost, settings: Settings) -> dict[str, Any]:
 def _client(host: OldHost, settings: Settings) -> dict[str, Any]:
     if not host.has_client:
         return {"enabled": False}
-    found: dict[str, Any] = {"hostname": host.entry.get("host")}
+    derived: dict[str, Any] = {"hostname": host.entry.get("host")}
     if settings.wait:
-        found["wait"] = settings.wait
+        derived["wait"] = settings.wait
     if settings.isolation == NETNS:
-        found.update(use_main_table=True, use_routes=4 not in host.gateways)
-    found.update(host.entry.get("dhcp4") or {})
-    return {name: value for name, value in found.items() if value not in (None, "")}
+        derived.update(use_main_table=True, use_routes=4 not in host.gateways)
+    derived.update(host.entry.get("dhcp4") or {})
+    return {name: value for name, value in derived.items() if value not in (None, "")}
 
 
 def _source_routing(host: OldHost) -> dict[str, Any]:
-    found: dict[str, Any] = {"table": str(host.table), "rule_priority": host.priority}
+    suboptions: dict[str, Any] = {"table": str(host.table), "rule_priority": host.priority}
     if host.gateways:
-        found["gateway"] = list(host.gateways.values())
+        suboptions["gateway"] = list(host.gateways.values())
     announced = dict.fromkeys(network(ip, length) for ip, length in host.announced)
-    routes = [{"destination": one} for one in announced]
+    routes = [{"destination": destination} for destination in announced]
     routes += [dict(route) for route in _listed(host.entry.get("routes"))]
-    return {**found, "routes": routes} if routes else found
+    return {**suboptions, "routes": routes} if routes else suboptions
 
 
 def _rules_of_announced(host: OldHost) -> Entries:

@@ -51,9 +51,9 @@ def consolidation_answers(
     """An error message for each address with unexpected replies. See consolidation_answers.yml."""
     owners = {ip: host for host in hosts if host["present"] for ip in host["addresses"]}
     return [
-        _unexpected_reply(owners[one["address"]], one["address"], one["macs"], moved)
-        for one in answers
-        if one["macs"] != ([owners[one["address"]]["address"]] if moved else [])
+        _unexpected_reply(owners[answer["address"]], answer["address"], answer["macs"], moved)
+        for answer in answers
+        if answer["macs"] != ([owners[answer["address"]]["address"]] if moved else [])
     ]
 
 
@@ -62,13 +62,13 @@ def _services(host: Mapping[str, Any], ip: str, listeners: Sequence[Mapping[str,
     does."""
     family = "ipv6" if ":" in ip else "ipv4"
     links = (host["name"], f"vrf-{host['name']}") if isolation == VRF else (host["name"], None)
-    found: dict[tuple[str, bool], None] = {}
-    for one in listeners:
-        wildcard = one["address"] is None and one["link"] in links
-        if one["netns"] == host["netns"] and family in one["families"] and (one["address"] == ip or wildcard):
-            name = f"{one['protocol']} {one['port']} {one['process'] or ''}".strip()
-            found[name, wildcard and isolation == ROUTES and one["protocol"] == "udp" and one["link"] is None] = None
-    return list(found)
+    services: dict[tuple[str, bool], None] = {}
+    for listener in listeners:
+        wildcard = listener["address"] is None and listener["link"] in links
+        if listener["netns"] == host["netns"] and family in listener["families"] and (listener["address"] == ip or wildcard):
+            name = f"{listener['protocol']} {listener['port']} {listener['process'] or ''}".strip()
+            services[name, wildcard and isolation == ROUTES and listener["protocol"] == "udp" and listener["link"] is None] = None
+    return list(services)
 
 
 def _advice(marked: Iterable[str]) -> list[str]:

@@ -341,11 +341,11 @@ def saved_source_routing(routing: SourceRouting) -> dict[str, Any]:
     """The suboptions of source_routing, made of what JSON has."""
     if routing.table is None:
         return {}
-    found: dict[str, Any] = {"table": str(routing.table), "rule_priority": routing.rule_priority}
+    suboptions: dict[str, Any] = {"table": str(routing.table), "rule_priority": routing.rule_priority}
     if routing.gateways:
-        found["gateway"] = list(routing.gateways)
+        suboptions["gateway"] = list(routing.gateways)
     if routing.routes:
-        found["routes"] = [
+        suboptions["routes"] = [
             {
                 "destination": route.destination,
                 "family": f"ipv{route.family}",
@@ -354,7 +354,7 @@ def saved_source_routing(routing: SourceRouting) -> dict[str, Any]:
             }
             for route in routing.routes
         ]
-    return {**found, **({"connected_in_main": True} if routing.connected_in_main else {})}
+    return {**suboptions, **({"connected_in_main": True} if routing.connected_in_main else {})}
 
 
 def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRule, ...]:
@@ -421,11 +421,11 @@ class _Reader:
 
     def family(self, *written: str | None) -> int:
         """4 or 6: the option, or else the family of the addresses, or else 4."""
-        found = {family_of(one) for one in written if one not in (None, "default")}
+        families = {family_of(address) for address in written if address not in (None, "default")}
         asked = _FAMILIES.get(self.params.get("family") or "")
-        if len(found) > 1 or (asked and found - {asked}):
+        if len(families) > 1 or (asked and families - {asked}):
             raise self.error("the addresses belong to different families. Use one family, and omit family or set it to that one")
-        return asked or next(iter(found), 4)
+        return asked or next(iter(families), 4)
 
     def dhcp4(self, key: LinkKey, source_routing: SourceRouting | None) -> tuple[Dhcp4 | None, float | None]:
         """What the DHCP client does, and how many seconds to wait for its lease."""

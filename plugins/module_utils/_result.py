@@ -214,10 +214,10 @@ def _diff(result: Result) -> list[dict[str, Any]]:
 def _keys_touched(operation: Operation, state: State) -> list[Any]:
     """The objects that an operation changes, without the routes that the kernel adds and deletes by itself."""
     return [
-        one
+        touched
         for key, new in predicted_changes(operation, state).items()
         if not isinstance(key, RouteKey) or not all(is_kernel_made(route) for route in (*(new or ()), *state.routes.get(key, ())))
-        for one in ([operation.rule.key] if isinstance(operation, (CreateRule, DeleteRule)) else [key])
+        for touched in ([operation.rule.key] if isinstance(operation, (CreateRule, DeleteRule)) else [key])
     ]
 
 

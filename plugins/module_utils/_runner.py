@@ -80,8 +80,8 @@ def run_probe(module: AnsibleModule) -> None:
     def answers(gateway: KernelGateway) -> dict[str, Any]:
         desired = read_probe(module.params)
         link = replace(desired.link, netns=gateway.canonical(desired.link.netns))
-        found = probe(gateway.kernel, link, desired.ips, desired.seconds, desired.count)
-        return {"answers": [{"address": ip, "macs": macs} for ip, macs in found.items()]}
+        repliers = probe(gateway.kernel, link, desired.ips, desired.seconds, desired.count)
+        return {"answers": [{"address": ip, "macs": macs} for ip, macs in repliers.items()]}
 
     _read(module, answers)
 

@@ -67,11 +67,11 @@ def converge(
     try:
         # Prepare the next boot: what keeps other programs off new links, and the declarations of old ones.
         transaction.run(boot.prepare)
-        todo = planned
+        remaining = planned
         if boot.releases_links:  # what a network manager deleted although it stays is there again before the rest is done
             _reapply(gateway, transaction, boot.reapply)
-            todo = plan(desired, gateway.observe(scope))
-        transaction.run(todo.operations)
+            remaining = plan(desired, gateway.observe(scope))
+        transaction.run(remaining.operations)
         after = _verified(gateway, desired, scope)
         # Settle the next boot: now the kernel has chosen what it was to choose, such as a MAC address.
         settled = _plan_boot(gateway, desired, after, engine)
@@ -99,8 +99,8 @@ def _plan(gateway: Gateway, desired: Sequence[Desired]) -> tuple[Scope, Plan]:
 def _refuse_lockout(gateway: Gateway, scope: Scope, planned: Plan) -> None:
     connection = gateway.connection()
     if connection.links:
-        around = replace(scope, links=scope.links.union(connection.links), traffic=scope.traffic | {HERE})
-        check_lockout(planned.operations, gateway.observe(around), connection)
+        wider = replace(scope, links=scope.links.union(connection.links), traffic=scope.traffic | {HERE})
+        check_lockout(planned.operations, gateway.observe(wider), connection)
 
 
 def _reapply(gateway: Gateway, transaction: Transaction, desired: Sequence[Desired]) -> None:

@@ -53,7 +53,7 @@ def _lost_contents(before: State, now: State) -> Iterator[Operation]:
         present = {identity(address) for address in new.addresses}
         restore = RestoreContents(
             link.key,
-            tuple(one for one in old.addresses if identity(one) not in present and owner(one) in (STATIC, DHCP)),
+            tuple(address for address in old.addresses if identity(address) not in present and owner(address) in (STATIC, DHCP)),
             tuple(
                 route for route in old.routes if route.is_representable and route not in new.routes and not is_kernel_made(route)
             ),
@@ -118,8 +118,10 @@ def _link_differences(before: State, now: State, key: LinkKey) -> Iterator[str]:
             present = "unknown" if value is None else row.type.describe(value)
             yield f"{key}: {row.name} is {present} (was {row.type.describe(was)})"
     contents, left = before.contents_of(key), now.contents_of(key)
-    had, has = ([f"{one} on {key}" for one in some.addresses if owner(one) != KERNEL] for some in (contents, left))
-    yield from _presence(had, has if old.get("addresses") is not None else had)
+    addresses_before, addresses_now = (
+        [f"{address} on {key}" for address in side.addresses if owner(address) != KERNEL] for side in (contents, left)
+    )
+    yield from _presence(addresses_before, addresses_now if old.get("addresses") is not None else addresses_before)
     yield from (f"{address} on {key} is not in its place" for address in misplaced(contents.addresses, left.addresses))
     for name, value in contents.sysctls.items():
         if left.sysctls.get(name) != value:
@@ -141,5 +143,5 @@ def _routing_differences(before: Mapping[_Key, Sequence[object]], now: Mapping[_
     yield from (f"{key} is absent (was present)" for key in before if key not in now)
     yield from (f"{key} is present (was absent)" for key in now if key not in before)
     for key, objects in before.items():
-        if key in now and not (len(objects) == len(now[key]) and all(one in now[key] for one in objects)):
+        if key in now and not (len(objects) == len(now[key]) and all(item in now[key] for item in objects)):
             yield f"{key} differs from before"

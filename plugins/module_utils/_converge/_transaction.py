@@ -74,7 +74,9 @@ class Transaction:
     def _delete_together(self, deletions: Sequence[Operation]) -> bool:
         """Whether the kernel deleted these links by one request; if not, it deleted none of them."""
         try:
-            self._gateway.execute(RemoveLinks(tuple(one.key for one in deletions if isinstance(one, DeleteLink))))
+            self._gateway.execute(
+                RemoveLinks(tuple(operation.key for operation in deletions if isinstance(operation, DeleteLink)))
+            )
         except RequestFailed:
             return False
         return True
@@ -106,10 +108,14 @@ class Transaction:
 
     def _removal_of_leases(self) -> Sequence[Operation]:
         """The operations that remove what the leases of clients brought that this task started: no plan knew of that."""
-        started = [one for one in self._ran if isinstance(one, ChangeClient) and one.before is None and one.after is not None]
+        started = [
+            operation
+            for operation in self._ran
+            if isinstance(operation, ChangeClient) and operation.before is None and operation.after is not None
+        ]
         if not started:
             return ()
-        without = [DesiredLink(one.key.link, None, True, dhcp4=Dhcp4(enabled=False)) for one in started]
+        without = [DesiredLink(operation.key.link, None, True, dhcp4=Dhcp4(enabled=False)) for operation in started]
         try:
             return plan(without, self._gateway.observe(self._scope)).operations
         except NetdevError:  # no plan can be made from the present state

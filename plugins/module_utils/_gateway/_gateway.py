@@ -241,15 +241,15 @@ class KernelGateway:
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with the lower devices of its links, and their DHCP clients."""
         records = self._client_records()
-        found = self._observer.observe(scope)
+        observation = self._observer.observe(scope)
         return State(
-            _with_clients(found, records),
-            found.sysctls,
-            found.settings,
-            _without_clients(found),
-            found.routes,
-            found.rules,
-            self._clients(records, found.links),
+            _with_clients(observation, records),
+            observation.sysctls,
+            observation.settings,
+            _without_clients(observation),
+            observation.routes,
+            observation.rules,
+            self._clients(records, observation.links),
         )
 
     def _client_records(self) -> Records:
@@ -269,12 +269,16 @@ class KernelGateway:
             return []
         by_key = {link.key: (link.index or 0, link.address) for link in observed}
         read = {key.netns for key in by_key}
-        found = [
+        clients_read = [
             clients.client_of(ClientKey(key), record, by_key.get(key))
             for key, record in records.items()
             if key.netns in read or not exists(key.netns)
         ]
-        return [replace(client, is_running=True, matches_link=True) for client in found] if self._assume_clients_serve else found
+        return (
+            [replace(client, is_running=True, matches_link=True) for client in clients_read]
+            if self._assume_clients_serve
+            else clients_read
+        )
 
     def links_with_client(self) -> Collection[LinkKey]:
         """The links that have a DHCP client of this collection."""

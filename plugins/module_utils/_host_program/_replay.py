@@ -78,14 +78,14 @@ class Replay:
 
     def _read(self) -> list[Desired]:
         """The declared objects; files that cannot be read are logged, and left out."""
-        found = []
+        items = []
         for path in sorted(glob.glob(f"{FOLDER}/*.json")):
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
-                    found.append(from_text(file.read(), path))
+                    items.append(from_text(file.read(), path))
             except (OSError, NetdevError) as error:  # its message names the file
                 self._report_failure(error)
-        return found
+        return items
 
     def _restore_together(self, items: Sequence[Desired]) -> bool:
         """Restore all objects with one observation of the kernel; False when one of them cannot be restored."""

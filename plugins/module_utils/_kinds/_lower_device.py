@@ -49,9 +49,10 @@ def check_receiver(case: Situation) -> None:
         return
     kind = case.kind
     if not lower.ethernet:
-        what = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
+        problem = "the loopback device" if lower.key.name == "lo" else "not an Ethernet device"
         raise Refused(
-            f"{case.key}: lower device {lower.key} is {what}. Set lower_device to an Ethernet device, which {kind.name} requires"
+            f"{case.key}: lower device {lower.key} is {problem}. "
+            f"Set lower_device to an Ethernet device, which {kind.name} requires"
         )
     if not case.is_new:
         return
@@ -63,9 +64,9 @@ def check_receiver(case: Situation) -> None:
     controller = lower.controller
     if controller:
         owner = case.state.get(LinkKey(lower.key.netns, controller))
-        what = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"
+        use = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"
         raise Refused(
-            f"{case.key}: lower device {lower.key} is {what}, so no {kind.name} can receive from it. "
+            f"{case.key}: lower device {lower.key} is {use}, so no {kind.name} can receive from it. "
             f"Use {controller} as lower_device, or detach {lower.key.name} first"
         )
     lower_kind = case.kind_of(lower.kind)

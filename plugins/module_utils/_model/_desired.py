@@ -170,22 +170,22 @@ def overlay(earlier: Desired, later: Desired) -> Desired:
 
 def _merged(first: _Fields, second: _Fields, resolve: _Resolve) -> _Fields:
     """Two objects of one type, field by field; resolve: what to do with two values that differ."""
-    values = {one.name: _value(one.metadata[_RULE], one.name, first, second, resolve) for one in fields(first)}
+    values = {field.name: _value(field.metadata[_RULE], field.name, first, second, resolve) for field in fields(first)}
     return replace(first, **values)
 
 
 def _value(rule: MergeRule, name: str, first: object, second: object, resolve: _Resolve) -> object:
     """The value of a field of two objects together."""
-    one, other = getattr(first, name), getattr(second, name)
+    own, other = getattr(first, name), getattr(second, name)
     if rule is MergeRule.BY_FIELD:
-        return _merged(one, other, resolve)
+        return _merged(own, other, resolve)
     if rule is MergeRule.EITHER:
-        return one or other
+        return own or other
     if rule is MergeRule.FIRST:
-        return other if one in (None, "") else one
+        return other if own in (None, "") else own
     if rule is MergeRule.AGREE_BY_NAME:
-        return {**one, **{key: _agreed(key, one.get(key), value, resolve) for key, value in other.items()}}
-    return _agreed(name, one, other, resolve)
+        return {**own, **{key: _agreed(key, own.get(key), value, resolve) for key, value in other.items()}}
+    return _agreed(name, own, other, resolve)
 
 
 def _agreed(name: str, first: object, second: object, resolve: _Resolve) -> object:

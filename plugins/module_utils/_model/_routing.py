@@ -176,10 +176,10 @@ class Rule(TypedAttributes):
         """Its identity."""
         return RuleKey(self.at, selectors_of(self.attributes), self.text("action") or LOOKUP)
 
-    def first_match(self, some: Iterable[Rule]) -> Rule | None:
+    def first_match(self, rules: Iterable[Rule]) -> Rule | None:
         """Of rules of its priority, the one that the kernel deletes when it is shown this one: the first that has all its parts,
         whatever it has besides."""
-        return next((one for one in some if one._has_all_parts_of(self)), None)
+        return next((rule for rule in rules if rule._has_all_parts_of(self)), None)
 
     def _has_all_parts_of(self, shown: Rule) -> bool:
         parts = dict(shown.attributes)

@@ -351,7 +351,7 @@ class Rename(Operation):
 
 def side_effects_of(operation: Operation, state: State) -> SideEffects:
     """What an operation will change on links that stay, other than the link that it is about."""
-    found = []
+    side_effects = []
     for key, after in operation.predict(state).items():
         before = state.get(key) if isinstance(key, LinkKey) else None
         if before is None or after is None or key == getattr(operation, "key", None):
@@ -366,8 +366,8 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
         known = chosen_attributes(before, rows, with_initial=True)
         changed = {name: value for name, value in known.items() if after.get(name) != value}
         if changed:
-            found.append((after, changed))
-    return tuple(found)
+            side_effects.append((after, changed))
+    return tuple(side_effects)
 
 
 def _loses_contents(before: Link | None, after: Link) -> bool:

@@ -101,7 +101,7 @@ def _table_of(link: Link, state: State) -> int:
 
 def _connected_routes(link: Link, addresses: tuple[Address, ...], state: State) -> dict[RouteKey, Route]:
     """The routes that the kernel adds with addresses: one for each network, from the first address in it."""
-    found: dict[RouteKey, Route] = {}
+    routes: dict[RouteKey, Route] = {}
     networks = set()
     for destination, address in connected(addresses):
         is_ipv4 = address.family == 4
@@ -112,5 +112,5 @@ def _connected_routes(link: Link, addresses: tuple[Address, ...], state: State) 
         key = RouteKey(link.key.netns, _table_of(link, state), address.family, destination, metric)
         attributes: dict[str, object] = {"type": "unicast", "link": link.key.name, "onlink": False}
         attributes.update({"source": address.ip, "scope": "link"} if is_ipv4 else {"scope": "global"})
-        found.setdefault(key, Route(key, attributes, RTPROT_KERNEL))
-    return found
+        routes.setdefault(key, Route(key, attributes, RTPROT_KERNEL))
+    return routes

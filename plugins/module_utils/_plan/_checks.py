@@ -97,9 +97,9 @@ def check_view(item: DesiredLink, current: Link) -> None:
         )
     for name, value in item.asserted.items():
         if current.get(name) != value:
-            found = f"attached to {current.get(name)}" if current.get(name) else "not attached to any bridge"
+            attachment = f"attached to {current.get(name)}" if current.get(name) else "not attached to any bridge"
             raise Refused(
-                f"{item.key}: it is not a port of {value}: it is {found}. "
+                f"{item.key}: it is not a port of {value}: it is {attachment}. "
                 f"Attach it first (bridge_port: port={item.key.name} bridge={value})"
             )
 
@@ -113,16 +113,16 @@ def check_name(key: LinkKey, state: State) -> None:
 
 def fixed_changes(case: Situation) -> dict[str, str]:
     """The changes that the kernel does not make on an existing link, as sentences, and why."""
-    found: dict[str, str] = {}
+    fixed: dict[str, str] = {}
     before = case.before
     if before is None:
-        return found
+        return fixed
     for row in case.kind.rows(case.changed):
         reason = row.recreate_if(before.attributes, case.after)
         if reason is not None:
             old, new = row.type.describe(before.get(row.name)), row.type.describe(case.desired.attributes[row.name])
-            found[f"{row.name} {old} -> {new}"] = reason
-    return found
+            fixed[f"{row.name} {old} -> {new}"] = reason
+    return fixed
 
 
 def needs_recreate(key: LinkKey, fixed: Mapping[str, str]) -> NeedsRecreate:

@@ -24,10 +24,10 @@ def delete(link: Link, context: Context, recreated: str = "") -> DeleteLink:
     others = sorted(str(other.key) for other in cascaded if other is not None and other.key not in expected)
     if others:
         action = "recreated" if recreated else "deleted"
-        sit, them = ("sits", others[0]) if len(others) == 1 else ("sit", "them")
+        verb, pronoun = ("sits", others[0]) if len(others) == 1 else ("sit", "them")
         raise Refused(
-            f"{link.key}: {', '.join(others)} {sit} on it and would be deleted with it, so it is not {action}. "
-            f"Delete {them} first{'' if recreated else ', or in the same task'}"
+            f"{link.key}: {', '.join(others)} {verb} on it and would be deleted with it, so it is not {action}. "
+            f"Delete {pronoun} first{'' if recreated else ', or in the same task'}"
         )
     return DeleteLink(
         link,

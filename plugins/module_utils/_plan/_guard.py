@@ -26,15 +26,15 @@ IPV4_MINIMUM_MTU = 296
 _NO_ARP_REPLIES = 8  # net.ipv4.conf.LINK.arp_ignore: no reply for any address
 
 
-def check_lockout(operations: Iterable[Operation], around: State, connection: Connection) -> None:
+def check_lockout(operations: Iterable[Operation], state: State, connection: Connection) -> None:
     """Raise Refused for the first operation that would cut the management path.
 
-    around: the state that the operations start from, with the links of the connection, and with addresses, routes and rules
+    state: the one that the operations start from, with the links of the connection, and with addresses, routes and rules
     of the namespace that the task runs in.
     """
-    path = _management_path(around, connection)
-    state = around.copy()
-    return_path = _return_path(around, connection)
+    path = _management_path(state, connection)
+    state = state.copy()
+    return_path = _return_path(state, connection)
     cut: tuple[Operation, str] | None = None
     for operation in operations:
         changes = predicted_changes(operation, state)
@@ -45,7 +45,7 @@ def check_lockout(operations: Iterable[Operation], around: State, connection: Co
             if reason:
                 raise _lockout(operation, reason, path.links, connection)
         state.update(changes)
-        if any(isinstance(key, (RouteKey, RulePriority)) or after != around.get(key) for key, after in changes.items()):
+        if any(isinstance(key, (RouteKey, RulePriority)) or after != state.get(key) for key, after in changes.items()):
             reason = _reason_of_routing(return_path, _return_path(state, connection), connection)
             cut = (cut or (operation, reason)) if reason else None  # a cut that a later operation repairs does no harm
     if cut is not None:
@@ -109,15 +109,15 @@ def _links_below(link: Link) -> Iterator[LinkKey]:
 
 
 def _reachable(state: State, ends: Iterable[LinkKey], neighbors: Callable[[Link], Iterable[LinkKey]]) -> frozenset[LinkKey]:
-    found: set[LinkKey] = set()
+    reached: set[LinkKey] = set()
     pending = list(ends)
     while pending:
         key = pending.pop()
         link = state.get(key)
-        if link is not None and key not in found:
-            found.add(key)
+        if link is not None and key not in reached:
+            reached.add(key)
             pending += neighbors(link)
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def _guest_likelihood(port: Link, state: State) -> int:

@@ -155,14 +155,14 @@ PHASES: tuple[Phase, ...] = (
 
 def _assume_kept(changes: Changes, operation: Operation, context: Context) -> Changes:
     """What an operation makes uncertain on another desired link is assumed to stay as it is set; the verification will tell."""
-    found = dict(changes)
+    assumed = dict(changes)
     for key, after in changes.items():
         is_other_link = isinstance(key, LinkKey) and key != getattr(operation, "key", None)
         before = context.predicted.get(key) if is_other_link else None
         if before is not None and after is not None and key in context.desired:
             kept = {name: before.get(name) for name in context.desired[key].attributes if after.get(name) is None}
-            found[key] = after.with_attributes({name: value for name, value in kept.items() if value is not None})
-    return found
+            assumed[key] = after.with_attributes({name: value for name, value in kept.items() if value is not None})
+    return assumed
 
 
 def _check_contradictions(context: Context) -> None:

@@ -158,7 +158,7 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
             continue
         if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in desired:
             continue
-        if row.name == "address" and any(shares_address(kind, {"mode": one}) for one in (mode, before.mode)):
+        if row.name == "address" and any(shares_address(kind, {"mode": either_mode}) for either_mode in (mode, before.mode)):
             continue
         if row.name == "source_addresses" and mode != SOURCE:
             continue

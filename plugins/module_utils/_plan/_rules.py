@@ -27,13 +27,13 @@ def plan_rule(item: DesiredRule, state: State) -> Iterator[Operation]:
     """The operations for one rule. A changed rule is created before the old one is deleted: in between, both exist."""
     current = state.rules.get(item.key.at, ())
     if item.present:
-        yield from rule_changes(current, _with(item, current))
+        yield from rule_changes(current, _rules_with(item, current))
     else:
-        unwanted = _named(item, current)
+        unwanted = _rules_to_delete(item, current)
         yield from rule_changes(current, [rule for rule in current if rule not in unwanted])
 
 
-def _with(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
+def _rules_with(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     """The rules of a priority with the desired one in place of those with its identity."""
     desired = Rule(item.key.at, _attributes(item))
     same = [rule for rule in current if rule.is_representable and rule.key == item.key]
@@ -50,21 +50,21 @@ def _with(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     return [*(rule for rule in current if rule not in same), desired]
 
 
-def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
+def _rules_to_delete(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
     """The rules that a task deletes: those that have all that the task sets."""
     known = {name: value for name, value in item.attributes.items() if name in ("table", "suppress_prefix_length")}
-    found = [
+    matching = [
         rule
         for rule in current
         if item.key.covers(rule.key)
         and (rule.is_representable or item.key.selectors is None)
         and known.items() <= rule.attributes.items()
     ]
-    if any(rule.attributes != found[0].attributes for rule in found):
-        listed = "; ".join(", ".join(describe("rule", rule.attributes)) for rule in found)
+    if any(rule.attributes != matching[0].attributes for rule in matching):
+        listed = "; ".join(", ".join(describe("rule", rule.attributes)) for rule in matching)
         missing = "selectors" if item.key.selectors is None else "table"
-        raise Refused(f"{item.key}: {len(found)} rules match ({listed}). Set the {missing} of the rule to delete")
-    for rule in found:
+        raise Refused(f"{item.key}: {len(matching)} rules match ({listed}). Set the {missing} of the rule to delete")
+    for rule in matching:
         if rule.protocol not in _DELETABLE or item.key.priority == 0:
             raise Refused(f"{item.key}: the rule is managed by another owner ({_owner(rule)}) and is not deleted")
         if not rule.is_representable:
@@ -72,7 +72,7 @@ def _named(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
                 f"{item.key}: the rule has attributes that this module does not support, and is not deleted. "
                 "Delete it with the program that created it"
             )
-    return found
+    return matching
 
 
 def rule_changes(current: Sequence[Rule], desired: Sequence[Rule]) -> list[CreateRule | DeleteRule]:
@@ -114,8 +114,10 @@ def _kept_in_place(rules: Sequence[Rule], desired: Sequence[Rule]) -> int:
 
 def _attributes(item: DesiredRule) -> dict[str, object]:
     """All attributes of the rule; a network of all addresses selects nothing."""
-    found = {name: value for name, value in item.attributes.items() if not (name in ("from", "to") and str(value).endswith("/0"))}
-    return {"action": LOOKUP, **found}
+    selectors = {
+        name: value for name, value in item.attributes.items() if not (name in ("from", "to") and str(value).endswith("/0"))
+    }
+    return {"action": LOOKUP, **selectors}
 
 
 def _check(rule: Rule) -> None:

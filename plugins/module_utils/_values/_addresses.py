@@ -55,20 +55,20 @@ def _is_loopback(address: Address) -> bool:
 
 
 def identity(address: Address) -> tuple[Any, ...]:
-    """What the kernel tells two addresses of one link apart by."""
+    """What distinguishes two addresses of one link in the kernel."""
     if address.family == 6:
         return (address.ip,)
     return (address.ip, address.prefix_length, network(address.peer_ip or address.ip, address.prefix_length))
 
 
 def is_duplicate(address: Address) -> bool:
-    """Whether another host was found to use it."""
+    """Whether duplicate address detection found the address on another host."""
     return bool(address.flags & DADFAILED)
 
 
 @dataclass(frozen=True)
 class AddressChanges:
-    """What leads from one list of addresses to another, in order: new ones first, so that no route loses its last address.
+    """The changes from one list of addresses to another, in order: new ones first, so that no route loses its last address.
 
     replace: changed in place. readd: (before, after), removed and added again, because the kernel does not change them in place.
     reorder: removed and added again, because a new primary address of their subnet must be in front of them.
@@ -82,7 +82,7 @@ class AddressChanges:
 
     @property
     def removed(self) -> list[Address]:
-        """All that are removed, even if only for a moment."""
+        """All addresses that are removed, even if only for a moment."""
         return [*self.remove, *(before for before, _after in self.readd), *self.reorder]
 
 
@@ -91,11 +91,11 @@ def address_changes(before: tuple[Address, ...], after: tuple[Address, ...]) -> 
     old = {identity(address): address for address in before}
     new = {identity(address): address for address in after}
     changed = [(old[key], new[key]) for key in new if key in old and _settings(old[key]) != _settings(new[key])]
-    readd = tuple((was, now) for was, now in changed if not _in_place(was, now))
+    readd = tuple((was, now) for was, now in changed if not _is_changed_in_place(was, now))
     added = {key for key in new if key not in old}
     return AddressChanges(
         tuple(new[key] for key in new if key in added),
-        tuple(now for was, now in changed if _in_place(was, now)),
+        tuple(now for was, now in changed if _is_changed_in_place(was, now)),
         readd,
         tuple(address for key, address in old.items() if key not in new),
         tuple(_to_reorder(after, added | {identity(now) for _was, now in readd})),
@@ -118,22 +118,29 @@ def in_order_of_adding(addresses: Iterable[Address]) -> list[Address]:
 
     The order counts: the first of a subnet is the source of packets that nobody chose one for.
     """
-    found = list(addresses)
-    return [one for one in found if one.family == 4] + [one for one in reversed(found) if one.family == 6]
+    listed = list(addresses)
+    return [address for address in listed if address.family == 4] + [
+        address for address in reversed(listed) if address.family == 6
+    ]
 
 
 def misplaced(before: Iterable[Address], now: Iterable[Address]) -> list[Address]:
-    """Those that have to go and come again, in the order of adding, so that all stand as they stood before."""
-    old, new = ([one for one in in_order_of_adding(some) if owner(one) in (STATIC, DHCP)] for some in (before, now))
-    found: list[Address] = []
+    """The addresses to remove and add again, in the order of adding, so that all are in the order of before."""
+
+    def restorable(addresses: Iterable[Address], family: int) -> list[Address]:
+        return [
+            address for address in in_order_of_adding(addresses) if address.family == family and owner(address) in (STATIC, DHCP)
+        ]
+
+    to_readd: list[Address] = []
     for family in (4, 6):
-        there = [identity(one) for one in new if one.family == family]
-        left = [one for one in old if one.family == family and identity(one) in there]
-        for one in there:  # what stays are the first of the old ones, as far as they stand in their order
-            if left and identity(left[0]) == one:
-                left.pop(0)
-        found += left
-    return found
+        present = [identity(address) for address in restorable(now, family)]
+        old = [address for address in restorable(before, family) if identity(address) in present]
+        for key in present:  # the first of the old addresses stay, as far as they are in their order
+            if old and identity(old[0]) == key:
+                old.pop(0)
+        to_readd += old
+    return to_readd
 
 
 def _settings(address: Address) -> tuple[Any, ...]:
@@ -141,8 +148,8 @@ def _settings(address: Address) -> tuple[Any, ...]:
     return flags, address.prefix_length, address.peer_ip or None, address.label or None, address.metric or None
 
 
-def _in_place(was: Address, now: Address) -> bool:
-    """What the kernel changes on a living address; it answers OK to the rest and ignores it."""
+def _is_changed_in_place(was: Address, now: Address) -> bool:
+    """Whether the kernel changes this on an existing address; it acknowledges other changes and ignores them."""
     if was.prefix_length != now.prefix_length or was.peer_ip != now.peer_ip or was.flags & DADFAILED & ~now.flags:
         return False
     if was.family == 6:
@@ -159,64 +166,71 @@ class Addresses(Type):
 
     def parse(self, value: Any) -> tuple[Address, ...]:
         """The addresses, each once."""
-        found: dict[tuple[Any, ...], Address] = {}
+        parsed: dict[tuple[Any, ...], Address] = {}
         for item in value:
             address = _parsed(item)
-            other = found.setdefault(identity(address), address)
+            other = parsed.setdefault(identity(address), address)
             if other != address:
                 raise InvalidValue(f"{address} is listed twice with different options. List it once")
-        return tuple(found.values())
+        return tuple(parsed.values())
 
-    def difference(self, current: Any, wanted: Any) -> Difference:
-        """The lists before and after, both complete: what others made stays, and what is there already is completed."""
+    def difference(self, current: Any, desired: Any) -> Difference:
+        """The lists before and after, both complete: addresses of others stay, and existing addresses are completed."""
         before = current or ()
-        ours = {identity(address): address for address in completed(before, wanted)}
-        kept = {identity(one): one for one in before if identity(one) in ours or owner(one) != STATIC}
-        kept.update(ours)
+        desired_by_identity = {identity(address): address for address in completed(before, desired)}
+        kept = {
+            identity(address): address
+            for address in before
+            if identity(address) in desired_by_identity or owner(address) != STATIC
+        }
+        kept.update(desired_by_identity)
         after = tuple(kept.values())
         return None if current is not None and not any(vars(address_changes(before, after)).values()) else (before, after)
 
     def describe(self, value: Any) -> str:
-        """The static ones in brackets."""
+        """The static addresses in brackets."""
         return f"[{', '.join(str(address) for address in value if owner(address) == STATIC)}]"
 
-    def change(self, current: Any, wanted: Any) -> str:
-        """What comes, what goes, and what changes."""
+    def change(self, current: Any, desired: Any) -> str:
+        """The addresses that are added, changed and removed."""
         if current is None:
-            return self.describe(wanted)
-        found = address_changes(current, wanted)
-        words = [f"add {address}" for address in found.add]
-        words += [f"change {address}" for address in (*found.replace, *(new for _old, new in found.readd))]
-        words += [f"remove {address}" for address in found.remove]
+            return self.describe(desired)
+        changes = address_changes(current, desired)
+        words = [f"add {address}" for address in changes.add]
+        words += [f"change {address}" for address in (*changes.replace, *(new for _old, new in changes.readd))]
+        words += [f"remove {address}" for address in changes.remove]
         return ", ".join(words)
 
     def returned(self, value: Any) -> Any:
-        """The static ones, each with all its options; sorted, for the order of the kernel tells nothing about wishes."""
-        return [long_form(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+        """The static addresses, each with all its options."""
+        return [long_form(address) for address in _static(value)]
 
     def saved(self, value: Any) -> Any:
         """As they were written, in that order: the first of a subnet is the one that packets are sent from."""
         return [_saved(address) for address in value]
 
     def compared(self, value: Any) -> Any:
-        """The static ones, each as short as a user would write it."""
-        return [_short(address) for address in sorted(_static(value), key=lambda one: (one.family, identity(one)))]
+        """The static addresses, each as short as a user would write it."""
+        return [_short(address) for address in _static(value)]
 
 
 def _static(value: tuple[Address, ...]) -> list[Address]:
-    return [address for address in value if owner(address) == STATIC]
+    """The static addresses, sorted, because their order in the kernel is no wish of the user."""
+    return sorted(
+        (address for address in value if owner(address) == STATIC), key=lambda address: (address.family, identity(address))
+    )
 
 
 def _short(address: Address) -> Any:
-    found = {name: part for name, part in long_form(address).items() if part}
-    return found if len(found) > 1 else found["ip"]
+    options = {name: part for name, part in long_form(address).items() if part}
+    return options if len(options) > 1 else options["ip"]
 
 
 def _saved(address: Address) -> Any:
     """With what is written to be off: nothing written leaves it as it is."""
-    found = _short(address)
+    options = _short(address)
     off = {name: False for name, bit in _SWITCHES if address.unset & bit}
-    return {**(found if isinstance(found, dict) else {"ip": found}), **off} if off else found
+    return {**(options if isinstance(options, dict) else {"ip": options}), **off} if off else options
 
 
 def long_form(address: Address) -> dict[str, Any]:
@@ -231,14 +245,16 @@ def long_form(address: Address) -> dict[str, Any]:
     }
 
 
-def completed(there: tuple[Address, ...], wanted: tuple[Address, ...]) -> tuple[Address, ...]:
-    """The wanted addresses, each with what is there of it already where nothing was written."""
-    found = {identity(address): address for address in there}
-    unwritten = {(address.ip, address.prefix_length): address for address in there}  # whatever its peer is
-    return tuple(
-        _completed(found.get(identity(one)) or (unwritten.get((one.ip, one.prefix_length)) if one.peer_ip is None else None), one)
-        for one in wanted
-    )
+def completed(current: tuple[Address, ...], desired: tuple[Address, ...]) -> tuple[Address, ...]:
+    """The desired addresses, each with its current options where the user omitted them."""
+    by_identity = {identity(address): address for address in current}
+    by_ip = {(address.ip, address.prefix_length): address for address in current}  # whatever its peer is
+
+    def current_of(address: Address) -> Address | None:
+        unspecified_peer = by_ip.get((address.ip, address.prefix_length)) if address.peer_ip is None else None
+        return by_identity.get(identity(address)) or unspecified_peer
+
+    return tuple(_completed(current_of(address), address) for address in desired)
 
 
 def as_added(address: Address) -> Address:
@@ -247,24 +263,24 @@ def as_added(address: Address) -> Address:
     return replace(address, flags=address.flags | TENTATIVE) if checked else address
 
 
-def _completed(there: Address | None, wanted: Address) -> Address:
-    """The address that is there, with what was written of the wanted one."""
-    if there is None:
-        return wanted
-    found = replace(
-        there,
-        prefix_length=wanted.prefix_length,
-        peer_ip=_written(wanted.peer_ip, there.peer_ip),
-        label=_written(wanted.label, there.label),
-        metric=_written(wanted.metric, there.metric),
-        flags=(there.flags | wanted.flags & _SETTABLE) & ~wanted.unset,
+def _completed(current: Address | None, desired: Address) -> Address:
+    """The current address with the options that are set of the desired one."""
+    if current is None:
+        return desired
+    after = replace(
+        current,
+        prefix_length=desired.prefix_length,
+        peer_ip=_written(desired.peer_ip, current.peer_ip),
+        label=_written(desired.label, current.label),
+        metric=_written(desired.metric, current.metric),
+        flags=(current.flags | desired.flags & _SETTABLE) & ~desired.unset,
     )
-    return found if _in_place(there, found) else as_added(found)
+    return after if _is_changed_in_place(current, after) else as_added(after)
 
 
-def _written(wanted: Any, there: Any) -> Any:
-    """What was written, of which an empty text and 0 say that the address has none; what is there where nothing was."""
-    return there if wanted is None else wanted or None
+def _written(desired: Any, current: Any) -> Any:
+    """The option as set, where an empty text and 0 mean none; the current one if it is omitted."""
+    return current if desired is None else desired or None
 
 
 def _parsed(item: Any) -> Address:

@@ -28,9 +28,9 @@ class Type:
         """The normal form; InvalidValue says what is wrong and what to write instead."""
         return value
 
-    def difference(self, current: Any, wanted: Any) -> Difference:
+    def difference(self, current: Any, desired: Any) -> Difference:
         """What has to change; a current value of None is not known, and so differs from everything."""
-        return None if current == wanted else (current, wanted)
+        return None if current == desired else (current, desired)
 
     def describe(self, value: Any) -> str:
         """The value as it stands in a sentence."""
@@ -38,9 +38,9 @@ class Type:
             return "true" if value else "false"
         return '""' if value == "" else str(value)
 
-    def change(self, current: Any, wanted: Any) -> str:
+    def change(self, current: Any, desired: Any) -> str:
         """A change as it stands in a sentence; a current value of None is not known."""
-        return self.describe(wanted) if current is None else f"{self.describe(current)} -> {self.describe(wanted)}"
+        return self.describe(desired) if current is None else f"{self.describe(current)} -> {self.describe(desired)}"
 
     def returned(self, value: Any) -> Any:
         """The value as it stands in a result (made of what JSON has)."""
@@ -129,10 +129,10 @@ class SetOf(Type):
 
     def parse(self, value: Any) -> tuple[Any, ...]:
         """The set; values that are written twice count once."""
-        found = tuple(sorted({self.item.parse(item) for item in value}))
-        if self.most and len(found) > self.most:
-            raise InvalidValue(f"it has {len(found)} entries, more than {self.most}")
-        return found
+        parsed = tuple(sorted({self.item.parse(item) for item in value}))
+        if self.most and len(parsed) > self.most:
+            raise InvalidValue(f"it has {len(parsed)} entries, more than {self.most}")
+        return parsed
 
     def describe(self, value: Any) -> str:
         """The values in brackets."""

@@ -130,12 +130,12 @@ def from_record(record: Mapping[str, Any]) -> Dhcp4:
 def returned(client: Client | None) -> dict[str, Any]:
     """A client in the words of the options, with its lease; what it does not have is null."""
     options = client.options if client is not None else Dhcp4(enabled=False, client_id="", use_routes=False)
-    found = {field.name: getattr(options, field.name) for field in fields(Dhcp4) if field.name != "source_routing"}
+    described = {field.name: getattr(options, field.name) for field in fields(Dhcp4) if field.name != "source_routing"}
     lease = client.lease if client is not None else None
-    found["client_id"] = found["client_id"] or None
-    found["lease"] = None
+    described["client_id"] = described["client_id"] or None
+    described["lease"] = None
     if lease is not None:
-        found["lease"] = {
+        described["lease"] = {
             "address": str(lease),
             "routers": list(lease.routers),
             "routes": [{"destination": destination, "gateway": gateway} for destination, gateway in lease.routes],
@@ -144,14 +144,14 @@ def returned(client: Client | None) -> dict[str, Any]:
             "server": lease.server or None,
             "seconds": lease.seconds,
         }
-    return found
+    return described
 
 
 def compared(client: Client | None) -> dict[str, Any]:
     """A client as it stands in a diff: what it was started with."""
     if client is None or not client.is_running:
         return {"state": "absent"}
-    found = {name: value for name, value in vars(client.options).items() if value is not None}
+    options = {name: value for name, value in vars(client.options).items() if value is not None}
     if client.options.source_routing is not None:
-        found["source_routing"] = str(client.options.source_routing)
-    return {"state": "present", **found}
+        options["source_routing"] = str(client.options.source_routing)
+    return {"state": "present", **options}

@@ -22,8 +22,9 @@ def ip_interface(value: Any) -> tuple[str, int]:
     if "/" not in text:
         raise InvalidValue(f"{text!r} has no prefix length. Append one, as in 192.0.2.1/24")
     ip, length = _split(text)
-    found = ipaddress.ip_address(ip)
-    if found.is_unspecified or found.is_multicast or (found.version == 4 and (int(found) >> 24 == 0 or int(found) >> 28 == 15)):
+    address = ipaddress.ip_address(ip)
+    is_reserved = address.version == 4 and (int(address) >> 24 == 0 or int(address) >> 28 == 15)
+    if address.is_unspecified or address.is_multicast or is_reserved:
         raise InvalidValue(f"{ip} cannot be the address of a link")
     return ip, length
 
@@ -45,12 +46,12 @@ class Ip(Type):
         """The address. `010.1.2.3` is refused: some take it for octal, and some do not."""
         text = str(value).strip()
         try:
-            found = ipaddress.ip_address(text)
+            address = ipaddress.ip_address(text)
         except ValueError as error:
             raise InvalidValue(f"{text!r} is not an IP address") from error
-        if (found.version == 4 and re.search(r"(^|\.)0\d", text)) or "%" in text:
+        if (address.version == 4 and re.search(r"(^|\.)0\d", text)) or "%" in text:
             raise InvalidValue(f"{text!r} is not an IP address. Omit leading zeros and the zone")
-        return socket.inet_ntop(AF[found.version], found.packed)
+        return socket.inet_ntop(AF[address.version], address.packed)
 
 
 @dataclass(frozen=True)

@@ -210,4 +210,4 @@ def lease_from_json(value: Any) -> Lease | None:
 
 
 def _tuples(value: Any) -> Any:
-    return tuple(_tuples(one) for one in value) if isinstance(value, (list, tuple)) else value
+    return tuple(_tuples(item) for item in value) if isinstance(value, (list, tuple)) else value

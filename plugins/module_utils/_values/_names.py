@@ -24,9 +24,9 @@ class LinkName(Type):
         name = str(value)
         if not name and self.empty:
             return ""
-        found = _flaw_of_name(name)
-        if found:
-            raise InvalidValue(f"{name!r} cannot be the name of a link: {found}")
+        flaw = _flaw_of_name(name)
+        if flaw:
+            raise InvalidValue(f"{name!r} cannot be the name of a link: {flaw}")
         return name
 
 

@@ -61,10 +61,10 @@ class Seconds(Type):
             raise InvalidValue(f"{value:g} is not between {self.low:g} and {self.high:g} seconds")
         return round(float(value) * 100)
 
-    def difference(self, current: Any, wanted: Any) -> Difference:
+    def difference(self, current: Any, desired: Any) -> Difference:
         """None within a hundredth: the kernel counts in ticks of its own and rounds."""
-        same = current == wanted or (current is not None and abs(current - wanted) <= 1)
-        return None if same else (current, wanted)
+        same = current == desired or (current is not None and abs(current - desired) <= 1)
+        return None if same else (current, desired)
 
     def describe(self, value: Any) -> str:
         """Seconds."""

@@ -72,7 +72,7 @@ class Sysctls(Type):
 
     def parse(self, value: Any) -> Mapping[str, int]:
         """The numbers by key; bounds are ours where the kernel would take anything."""
-        found = {}
+        parsed = {}
         for key, setting in sorted(value.items()):
             if not re.fullmatch(r"ipv[46]\.[a-z0-9_]+", key):
                 raise InvalidValue(f"{key!r} is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra")
@@ -84,16 +84,16 @@ class Sysctls(Type):
                 raise InvalidValue(f"{key} takes a whole number, not {setting!r}")
             low, high = _RANGES.get(key, (-(1 << 31), (1 << 31) - 1))
             try:
-                found[key] = Integer(low, high).parse(int(setting))
+                parsed[key] = Integer(low, high).parse(int(setting))
             except InvalidValue as error:
                 raise InvalidValue(f"{key}: {error}") from error
-        return found
+        return parsed
 
-    def difference(self, current: Any, wanted: Any) -> Difference:
+    def difference(self, current: Any, desired: Any) -> Difference:
         """Only the keys that differ."""
         current = current or {}
-        keys = [key for key in wanted if current.get(key) != wanted[key]]
-        return ({key: current.get(key) for key in keys}, {key: wanted[key] for key in keys}) if keys else None
+        keys = [key for key in desired if current.get(key) != desired[key]]
+        return ({key: current.get(key) for key in keys}, {key: desired[key] for key in keys}) if keys else None
 
     def describe(self, value: Any) -> str:
         """The settings in a row."""

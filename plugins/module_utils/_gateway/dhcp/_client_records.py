@@ -48,8 +48,8 @@ def read(path: str) -> Record | None:
 
 def read_all() -> dict[str, Record]:
     """The records of all clients that were started since the boot, by path."""
-    found = {path: read(path) for path in sorted(glob.glob(f"{FOLDER}/*.json"))}
-    return {path: record for path, record in found.items() if record is not None}
+    records = {path: read(path) for path in sorted(glob.glob(f"{FOLDER}/*.json"))}
+    return {path: record for path, record in records.items() if record is not None}
 
 
 def write(path: str, record: Mapping[str, Any]) -> None:
@@ -62,8 +62,8 @@ def write(path: str, record: Mapping[str, Any]) -> None:
 
 def delete(path: str) -> None:
     """Delete all files of a client, and the folder with the last of them."""
-    for kind in ("json", "pid", "log", "conf"):
-        atomic_files.delete(sibling(path, kind))
+    for extension in ("json", "pid", "log", "conf"):
+        atomic_files.delete(sibling(path, extension))
     for folder in (FOLDER, os.path.dirname(FOLDER)):
         atomic_files.delete_folder_if_empty(folder)
 

@@ -45,8 +45,8 @@ def read_all() -> list[tuple[LinkKey, Record]]:
 
 def processes() -> set[int]:
     """The process ids of those that run. Each ends with its link."""
-    found = (client_processes.find(path) for path in client_records.read_all())
-    return {process for process in found if process is not None}
+    candidates = (client_processes.find(path) for path in client_records.read_all())
+    return {process for process in candidates if process is not None}
 
 
 def client_of(key: ClientKey, record: Mapping[str, Any], link: tuple[int, str | None] | None) -> Client:

@@ -21,7 +21,7 @@ _CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
 
 def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
     """The client that serves each of these links of one namespace: `udhcpc (process 123)` by name of the link."""
-    found: dict[str, str] = {}
+    clients: dict[str, str] = {}
     names = set(links)
     for process, words in _processes_in(namespace):
         if HOOK in words or any(word.startswith(f"{VARIABLE}=") for word in words):
@@ -30,8 +30,8 @@ def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
         for word in words[1:] if program else []:
             name = word[2:] if word.startswith("-i") and len(word) > 2 else word.rpartition("=")[2]
             if name in names:
-                found[name] = f"{program} (process {process})"
-    return found
+                clients[name] = f"{program} (process {process})"
+    return clients
 
 
 def _processes_in(namespace: tuple[int, int]) -> Iterator[tuple[str, list[str]]]:

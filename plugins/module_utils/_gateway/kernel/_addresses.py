@@ -57,7 +57,7 @@ def _send(kernel: Kernel, kind: int, flags: int, key: LinkKey, address: Address)
 def _secondary_addresses_kept(kernel: Kernel, request: RemoveAddress) -> Iterator[None]:
     """Have the kernel keep the secondary addresses of a subnet: it deletes them with the primary one unless it promotes one."""
     sysctls, link = kernel.namespace(request.key.netns).sysctls, request.key.name
-    promotes = [sysctls.read(which, _PROMOTE) for which in ("all", link)]
+    promotes = [sysctls.read(target, _PROMOTE) for target in ("all", link)]
     # Whether the address is primary now is unknown: a secondary one may have replaced a primary one that was removed before.
     if request.address.family == 6 or any(promotes):
         yield

@@ -164,8 +164,8 @@ def _read_data_flag(row: Attribute, _message: Decoded, data: Decoded | None) -> 
 
 
 def _read_sources(row: Attribute, _message: Decoded, data: Decoded | None) -> tuple[str, ...]:
-    found = data.get(row.nla) if data is not None else None
-    return tuple(sorted(item[1] for item in found["attrs"])) if found else ()
+    attribute = data.get(row.nla) if data is not None else None
+    return tuple(sorted(item[1] for item in attribute["attrs"])) if attribute else ()
 
 
 def _read_inet6(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
@@ -175,8 +175,8 @@ def _read_inet6(row: Attribute, message: Decoded, _data: Decoded | None) -> Any:
 
 
 def _read_altnames(_row: Attribute, message: Decoded, _data: Decoded | None) -> tuple[str, ...]:
-    found = message.get("IFLA_PROP_LIST")
-    return tuple(sorted(item[1] for item in found["attrs"] if item[0] == "IFLA_ALT_IFNAME")) if found else ()
+    attribute = message.get("IFLA_PROP_LIST")
+    return tuple(sorted(item[1] for item in attribute["attrs"] if item[0] == "IFLA_ALT_IFNAME")) if attribute else ()
 
 
 def _write_message(row: Attribute, value: Any, draft: _Draft) -> None:

@@ -52,7 +52,17 @@ def listeners(kernel: Kernel, names: Iterable[str]) -> list[Listener]:
             raise RequestFailed(f"the kernel cannot report listening sockets: {error.text}", error.errno, error.text) from error
     processes = _processes_by_inode({inode for inode, _listener in by_inode})
     complete = [replace(listener, processes=tuple(processes.get(inode, ()))) for inode, listener in by_inode]
-    return sorted(complete, key=lambda one: (one.netns, one.protocol, one.port, one.families, one.address, one.link))
+    return sorted(
+        complete,
+        key=lambda listener: (
+            listener.netns,
+            listener.protocol,
+            listener.port,
+            listener.families,
+            listener.address,
+            listener.link,
+        ),
+    )
 
 
 def _in_namespace(kernel: Kernel, netns: str) -> Iterator[tuple[int, Listener]]:
@@ -86,15 +96,15 @@ def _is_ipv6_only(message: bytes) -> bool:
 
 def _processes_by_inode(inodes: set[int]) -> dict[int, list[tuple[int, str]]]:
     """The processes that have these sockets open, as far as their files can be read."""
-    found: dict[int, list[tuple[int, str]]] = {}
+    processes: dict[int, list[tuple[int, str]]] = {}
     for process in sorted(int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to another user
             inodes_of_process = {_inode(f"/proc/{process}/fd/{number}") for number in os.listdir(f"/proc/{process}/fd")}
             with open(f"/proc/{process}/comm", encoding="utf-8", errors="replace") as file:
                 name = file.read().strip()
             for inode in inodes_of_process & inodes:
-                found.setdefault(inode, []).append((process, name))
-    return found
+                processes.setdefault(inode, []).append((process, name))
+    return processes
 
 
 def _inode(path: str) -> int:

@@ -108,10 +108,10 @@ def _other_owner_of(name: str) -> str:
 def _processes_in(name: str) -> tuple[int, ...]:
     """The ids of the processes that run in a namespace, sorted."""
     namespace = identity_of(name)
-    found = []
+    processes = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to another user
                 if identity_of_process(entry) == namespace:
-                    found.append(int(entry))
-    return tuple(sorted(found))
+                    processes.append(int(entry))
+    return tuple(sorted(processes))

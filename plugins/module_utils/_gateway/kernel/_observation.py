@@ -61,7 +61,7 @@ class Observer:
             raise RequestFailed(f"the links cannot be read: {error.text}", error.errno, error.text) from error
 
     def _observe(self, scope: Scope) -> Observation:
-        found = Observation()
+        observation = Observation()
         references = _References(self._kernel)
         self._read_links(scope, references)
         for netns, raw in references.links.items():
@@ -69,10 +69,10 @@ class Observer:
             addresses: dict[int, list[Address]] = {}
             has_traffic = netns in scope.traffic
             if has_traffic:
-                found.identities[netns] = namespace.identity
+                observation.identities[netns] = namespace.identity
                 addresses = _read_addresses(self._kernel, netns, raw)
-                found.routes += read_routes(self._kernel, netns, raw)
-                found.rules += read_rules(self._kernel, netns)
+                observation.routes += read_routes(self._kernel, netns, raw)
+                observation.rules += read_rules(self._kernel, netns)
             for link in raw.values():
                 key = LinkKey(netns, link.name)
                 values = references.of(netns, link)
@@ -86,12 +86,12 @@ class Observer:
                     values["wireless"] = devices.is_wireless(link.name)
                 if kind_of(link.kind).has_node:
                     values.update(devices.read_node(link.index, namespace.device_numbers().get(link.name)))
-                found.links.append(link.link(key, values))
-        existing = {link.key for link in found.links}
-        found.settings = {key: self._settings_of(key) for key in sorted(scope.settings & existing)}
-        found.sysctls = self._general_sysctls(scope, found.settings)
-        found.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.optional_namespaces)) if netns]
-        return found
+                observation.links.append(link.link(key, values))
+        existing = {link.key for link in observation.links}
+        observation.settings = {key: self._settings_of(key) for key in sorted(scope.settings & existing)}
+        observation.sysctls = self._general_sysctls(scope, observation.settings)
+        observation.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.optional_namespaces)) if netns]
+        return observation
 
     def _read_links(self, scope: Scope, references: _References) -> None:
         names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
@@ -135,12 +135,17 @@ class Observer:
         self, scope: Scope, settings: Mapping[LinkKey, Mapping[str, int]]
     ) -> dict[tuple[str, str, str], int | None]:
         """Those of `all` and `default`, for every setting that was read of a link."""
-        names = {(key.netns, setting) for some in (scope.sysctls, settings) for key, values in some.items() for setting in values}
+        names = {
+            (key.netns, setting)
+            for settings_by_link in (scope.sysctls, settings)
+            for key, values in settings_by_link.items()
+            for setting in values
+        }
         return {
-            (netns, which, setting): self._kernel.namespace(netns).sysctls.read(which, setting)
+            (netns, target, setting): self._kernel.namespace(netns).sysctls.read(target, setting)
             for netns, setting in sorted(names)
             if netns not in scope.optional_namespaces or exists(netns)
-            for which in ("all", "default")
+            for target in ("all", "default")
         }
 
     def _settings_of(self, key: LinkKey) -> dict[str, int]:
@@ -191,11 +196,11 @@ class _References:
 
 def _read_addresses(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> dict[int, list[Address]]:
     """By index of the link, in the order of the kernel: of IPv4, the primary ones first."""
-    found: dict[int, list[Address]] = {}
+    addresses: dict[int, list[Address]] = {}
     for message in kernel.dump(netns, kernel.codec.address, codec.RTM_GETADDR, {}):
         index = message["index"]
-        found.setdefault(index, []).append(read_address(message, links[index].name if index in links else ""))
-    return found
+        addresses.setdefault(index, []).append(read_address(message, links[index].name if index in links else ""))
+    return addresses
 
 
 def read_routes(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> list[Route]:
@@ -204,14 +209,14 @@ def read_routes(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> lis
     def name_of(index: int) -> str:
         return links[index].name if index in links else f"(link {index})"
 
-    found = []
+    routes = []
     message = kernel.codec.route
     for family in AF.values():
         for part in kernel.dump_bytes(netns, message, codec.RTM_GETROUTE, {"family": family}):
             table, protocol = part[_RTM_TABLE : _RTM_TABLE + 2]  # compared before the costly decoding
             if (table, protocol) != (LOCAL_TABLE, RTPROT_KERNEL):
-                found.append(read_route(kernel.codec.decode(message, part), netns, name_of))
-    return found
+                routes.append(read_route(kernel.codec.decode(message, part), netns, name_of))
+    return routes
 
 
 def read_rules(kernel: Kernel, netns: str, *families: int) -> list[Rule]:

@@ -59,7 +59,7 @@ _FILTER = (
 def probe(kernel: Kernel, key: LinkKey, ips: Sequence[str], seconds: float, count: int) -> dict[str, list[str]]:
     """The MAC addresses that answer for each address, each of which is probed `count` times, `seconds` seconds each time."""
     link = _link_with_carrier(kernel, key, seconds)
-    sources = [one.ip for one in link.addresses if is_link_local(one.ip) and one.settled]
+    sources = [address.ip for address in link.addresses if is_link_local(address.ip) and address.settled]
     try:
         with kernel.namespace(key.netns).packet_socket(key.name) as packets:
             _name, _protocol, _direction, hardware, mac = packets.getsockname()
@@ -130,7 +130,7 @@ def request(mac: bytes, ip: str, source: str = "::") -> bytes:
     """
     if family_of(ip) == 4:
         return arp_request(mac, bytes(4), socket.inet_pton(socket.AF_INET, ip))
-    sender, target = (socket.inet_pton(socket.AF_INET6, one) for one in (source, ip))
+    sender, target = (socket.inet_pton(socket.AF_INET6, address) for address in (source, ip))
     option = struct.pack("!BB", _SOURCE_LINK_LAYER_ADDRESS, 1) + mac if any(sender) else b""
     group = _SOLICITED_NODE[:13] + target[13:]
     return neighbor_message(mac, sender, group, _NEIGHBOR_SOLICITATION, bytes(4) + target + option)

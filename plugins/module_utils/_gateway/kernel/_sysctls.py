@@ -58,14 +58,14 @@ class Sysctls:
 
     def names(self, link: str) -> list[str]:
         """The names of all settings of a link."""
-        found = []
+        settings = []
         for family, folder in self._folders.items():
             try:
                 descriptor = os.open(link, _FOLDER, dir_fd=folder)
             except FileNotFoundError:
                 continue
             try:
-                found += [f"{family}.{name}" for name in os.listdir(descriptor)]
+                settings += [f"{family}.{name}" for name in os.listdir(descriptor)]
             finally:
                 os.close(descriptor)
-        return found
+        return settings
