@@ -173,11 +173,11 @@ def _removed(declared: Mapping[DesiredKey, Desired], items: Iterable[Desired]) -
         return {end for key in keys for end in (key, other_ends.get(key)) if end is not None}
 
     absent = with_other_ends(item.key for item in items if not item.present)
-    stay = {item.key for item in items if item.present}
+    present = {item.key for item in items if item.present}
     cascaded = {
         key
         for key, item in declared.items()
-        if _namespaces(item) & absent or (isinstance(item, DesiredRoute) and _link_of(item) in absent and key not in stay)
+        if _namespaces(item) & absent or (isinstance(item, DesiredRoute) and item.link in absent and key not in present)
     }
     absent_rules = [item.key for item in items if isinstance(item, DesiredRule) and not item.present]
     cascaded |= {key for key in declared if isinstance(key, RuleKey) and any(rule.covers(key) for rule in absent_rules)}
@@ -190,12 +190,6 @@ def _namespaces(item: Desired) -> set[DesiredKey]:
         return set()
     peer = peer_of(item)
     return {NetnsKey(key.netns) for key in (item.key, peer) if key is not None and key.netns}
-
-
-def _link_of(item: DesiredRoute) -> LinkKey | None:
-    """The link that a route leaves by."""
-    name = item.text("link")
-    return LinkKey(item.key.netns, name) if name else None
 
 
 # --- what a declaration says afterwards ---
@@ -211,8 +205,8 @@ def overlaid(earlier: Desired | None, item: Desired) -> Desired:
         if item.sysctls:  # each of them is an attribute of its own
             item = replace(item, attributes={**item.attributes, "sysctls": {**earlier.sysctls, **item.sysctls}})
     if isinstance(earlier, DesiredRoute) and _sets_direction(item):
-        left = {name: value for name, value in earlier.attributes.items() if name not in _DIRECTION}
-        earlier = replace(earlier, attributes=left)
+        remaining = {name: value for name, value in earlier.attributes.items() if name not in _DIRECTION}
+        earlier = replace(earlier, attributes=remaining)
     return overlay(earlier, item)
 
 
@@ -253,8 +247,8 @@ def _needed(item: DesiredLink, link: Link) -> Iterator[tuple[str, object]]:
         return
     for row in kind.options:
         value = link.get(row.name)
-        unusual = row.at is At.CREATION and row.initial is not None and value != row.initial
-        if value is not None and (unusual or row.name in (*kind.needs, "mode") or isinstance(row.type, Reference)):
+        differs_from_initial = row.at is At.CREATION and row.initial is not None and value != row.initial
+        if value is not None and (differs_from_initial or row.name in (*kind.needs, "mode") or isinstance(row.type, Reference)):
             yield row.name, value
     if draws_address(kind, link.attributes) and link.address is not None:
         yield "address", link.address

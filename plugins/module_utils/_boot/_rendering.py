@@ -70,18 +70,18 @@ def render(before: Declarations, merged: Merged, desired: Sequence[Desired], boo
     unreadable = _unreadable_files(before, merged, files)
     replayed = [item for item in declared if item.persist == REPLAY]
     program = boot.files[systemd_files.ENGINE].content if boot.release > engine.version else engine.content
-    around: dict[str, File] = {}
+    other_files: dict[str, File] = {}
     if replayed or unreadable:
-        around.update(systemd_files.boot_program_files(boot, program))
-        around.update(_replay_files(replayed, boot))
+        other_files.update(systemd_files.boot_program_files(boot, program))
+        other_files.update(_replay_files(replayed, boot))
     if _needs_dhcp_clients(desired, replayed, boot):
-        around.update(systemd_files.dhcp_client_files(boot, program))
+        other_files.update(systemd_files.dhcp_client_files(boot, program))
     of_managers, warnings = _manager_files(merged, boot)
     for backend in MANAGERS:
-        around.update(_files_beside_manager(backend, [item for item in declared if item.persist == backend], boot))
+        other_files.update(_files_beside_manager(backend, [item for item in declared if item.persist == backend], boot))
     if unreadable:  # nobody knows what an unreadable declaration needs, so everything stays
-        around = {**{path: file for path, file in boot.files.items() if not backend_of(path)}, **around}
-    return Rendered({**around, **of_managers, **files, **unreadable}, frozenset(of_managers), tuple(warnings))
+        other_files = {**{path: file for path, file in boot.files.items() if not backend_of(path)}, **other_files}
+    return Rendered({**other_files, **of_managers, **files, **unreadable}, frozenset(of_managers), tuple(warnings))
 
 
 # --- declarations ---
@@ -139,7 +139,7 @@ def awaited_links(items: Iterable[Desired]) -> set[str]:
             others.add(LinkKey(item.key.netns, item.controller or ""))
             (created if item.kind else others).add(item.key)
         elif isinstance(item, DesiredRoute):
-            others.add(LinkKey(item.key.netns, item.text("link") or ""))
+            others |= {item.link} if item.link is not None else set()
     return {key.name for key in lower | (others - created) if key.netns == HERE} - {"", "lo"}
 
 
@@ -203,7 +203,7 @@ def _check_runs(backend: str, declared: Iterable[Desired], merged: Merged) -> No
 
 def _is_about(item: Desired, key: DesiredKey) -> bool:
     """Whether a manager cannot express a declaration because it cannot express the object with this key."""
-    is_route_of_link = isinstance(item, DesiredRoute) and LinkKey(item.key.netns, item.text("link") or "") == key
+    is_route_of_link = isinstance(item, DesiredRoute) and item.link == key
     return item.key == key or peer_of(item) == key or is_route_of_link
 
 

@@ -215,6 +215,11 @@ class Kind:
         return "lower_device" in self.needs
 
     @property
+    def has_routing_table(self) -> bool:
+        """Whether the links that are attached to it use a routing table of its own."""
+        return self.is_controller and "table" in self.needs
+
+    @property
     def has_node(self) -> bool:
         """Whether it comes with a device node."""
         return any(row.store is Store.NODE for row in self.options)

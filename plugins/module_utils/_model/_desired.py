@@ -115,6 +115,12 @@ class DesiredRoute(TypedAttributes):
     persist: str | None = field(default=None, metadata=_AGREE)
     origin: str = field(default="", metadata=_FIRST)
 
+    @property
+    def link(self) -> LinkKey | None:
+        """The link that packets leave through; None when the task sets none."""
+        name = self.text("link")
+        return LinkKey(self.key.netns, name) if name else None
+
 
 @dataclass(frozen=True)
 class DesiredRule(TypedAttributes):

@@ -89,7 +89,7 @@ def is_restarted(link: Link, changed: Attributes, state: State) -> bool:
     return (
         len(controllers) > 1
         and link.admin_state == "up"
-        and any(controller is not None and controller.kind == "vrf" for controller in links)
+        and any(controller is not None and kind_of(controller.kind).has_routing_table for controller in links)
     )
 
 

@@ -94,8 +94,8 @@ def _remove_routes_by_source(changes: dict[RouteKey, tuple[Route, ...]], state: 
 
 def _table_of(link: Link, state: State) -> int:
     """The routing table that a link uses: the main table, or that of its VRF."""
-    vrf = state.get(LinkKey(link.key.netns, link.controller or ""))
-    table = vrf.number("table") if vrf is not None and vrf.kind == "vrf" else None
+    controller = state.get(LinkKey(link.key.netns, link.controller or ""))
+    table = controller.number("table") if controller is not None else None  # only a VRF has one
     return MAIN_TABLE if table is None else table
 
 
