@@ -33,39 +33,41 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._dhcp4 imp
 RENEW_ELSEWHERE = ("dhclient", "dhcpcd")  # their sockets are bound neither to the link nor to the address
 
 
-def address_of(lease: Lease, left: int, source_routing: SourceRouting | None = None) -> Address:
+def address_of(lease: Lease, seconds_left: int, source_routing: SourceRouting | None = None) -> Address:
     """The address, for as long as the lease is valid. By default the kernel adds no route to its network."""
-    seconds = min(left, FOREVER - 1)
+    seconds = min(seconds_left, FOREVER - 1)
     flags = 0 if source_routing is not None and source_routing.connected_in_main else NOPREFIXROUTE
     return Address(lease.ip, lease.prefix_length, 4, flags, preferred=seconds, valid=seconds)
 
 
-def ended(items: Sequence[DesiredLink], going: Collection[DesiredKey], state: State) -> Iterator[Operation]:
-    """The clients that end, before anything else: what they would do meanwhile would stay."""
+def stop_clients(items: Sequence[DesiredLink], removed: Collection[DesiredKey], state: State) -> Iterator[Operation]:
+    """Stop clients before anything else, because what they would set meanwhile would stay."""
     unwanted = {item.key for item in items if item.present and item.dhcp4 is not None and not item.dhcp4.enabled}
-    unwanted |= {item.key for item in items if item.present and _changes_hands(item, state.clients.get(ClientKey(item.key)))}
+    unwanted |= {
+        item.key for item in items if item.present and _changes_to_or_from_networkd(item, state.clients.get(ClientKey(item.key)))
+    }
     for key, client in state.clients.items():
-        if key.link in going or key.link in unwanted:
+        if key.link in removed or key.link in unwanted:
             yield ChangeClient(client, None)
 
 
-def asked_of(item: DesiredLink) -> Dhcp4 | None:
-    """What is wanted of a client, with the program that is to do it."""
+def client_options(item: DesiredLink) -> Dhcp4 | None:
+    """The desired options of a client, with the program that serves the link."""
     return None if item.dhcp4 is None else replace(item.dhcp4, client=item.dhcp4.client or item.client)
 
 
-def _changes_hands(item: DesiredLink, client: Client | None) -> bool:
-    """Whether address and routes are networkd's own work before or afterwards, and not both."""
-    asked = asked_of(item)
-    if asked is None or client is None or not asked.enabled:
+def _changes_to_or_from_networkd(item: DesiredLink, client: Client | None) -> bool:
+    """Whether networkd, which sets address and routes itself, starts or stops to serve the link."""
+    desired = client_options(item)
+    if desired is None or client is None or not desired.enabled:
         return False
-    return (asked.client == NETWORKD) != (client.options.client == NETWORKD)
+    return (desired.client == NETWORKD) != (client.options.client == NETWORKD)
 
 
-def held(item: DesiredLink, state: State) -> Lease | None:
-    """The lease that the link has and keeps: one of another link, or of another MAC address, is none of its own."""
+def current_lease(item: DesiredLink, state: State) -> Lease | None:
+    """The lease that the link has and keeps; None if it belongs to another link, or to another MAC address."""
     client, link = state.clients.get(ClientKey(item.key)), state.get(item.key)
-    if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_hands(item, client):
+    if client is None or link is None or client.lease is None or item.dhcp4 is None or _changes_to_or_from_networkd(item, client):
         return None
     serves = item.dhcp4.enabled and client.matches_link and client.seconds_left > 0
     return client.lease if serves and _keeps_its_mac(item, link) else None
@@ -79,46 +81,49 @@ def _keeps_its_mac(item: DesiredLink, link: Link) -> bool:
     return PASSTHRU not in (link.mode, item.mode) or not any(changed)
 
 
-def _known(client: Client) -> tuple[Lease, ...]:
+def _leases_of(client: Client) -> tuple[Lease, ...]:
+    """Its former leases and its current one."""
     return (*client.former, *((client.lease,) if client.lease else ()))
 
 
-def leased_address(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
-    """The address of the lease comes, before any route that has it as its source."""
-    client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), held(item, observed)
+def add_leased_address(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
+    """Add the address of the lease, before any route that has it as its source."""
+    client, link, lease = observed.clients.get(ClientKey(item.key)), state.get(item.key), current_lease(item, observed)
     if client is None or link is None or lease is None or client.options.client == NETWORKD:
         return
     before: tuple[Address, ...] = link.addresses
     new = address_of(lease, client.seconds_left, item.dhcp4.source_routing if item.dhcp4 is not None else None)
-    same = [one for one in before if identity(one) == identity(new)]
+    same = [address for address in before if identity(address) == identity(new)]
     if not same:
         yield UpdateLink(link, {"addresses": (*before, new)})
     elif owner(same[0]) == DHCP and (same[0].flags ^ new.flags) & NOPREFIXROUTE:
         flags = same[0].flags & ~NOPREFIXROUTE | new.flags
-        yield UpdateLink(link, {"addresses": tuple(replace(one, flags=flags) if one == same[0] else one for one in before)})
+        yield UpdateLink(
+            link, {"addresses": tuple(replace(address, flags=flags) if address == same[0] else address for address in before)}
+        )
 
 
-def former_addresses(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
-    """Those of former leases go, when no route has them as its source any more; a static one that is the same stays."""
+def remove_former_addresses(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
+    """Remove the addresses of former leases, when no route has them as its source any more, unless they are static too."""
     client, link = observed.clients.get(ClientKey(item.key)), state.get(item.key)
     if client is None or link is None or item.dhcp4 is None:
         return
-    lease = held(item, observed)
-    old = {identity(address_of(one, 0)) for one in _known(client)}
+    lease = current_lease(item, observed)
+    old = {identity(address_of(address, 0)) for address in _leases_of(client)}
     old -= {identity(address_of(lease, 0))} if lease else set()
     before: tuple[Address, ...] = link.addresses
-    after = tuple(one for one in before if identity(one) not in old or owner(one) != DHCP)
+    after = tuple(address for address in before if identity(address) not in old or owner(address) != DHCP)
     if after != before:
         yield UpdateLink(link, {"addresses": after})
 
 
-def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
-    """Start the client, or restart one that was started otherwise, or for a link that is no more."""
+def start_client(item: DesiredLink, observed: State, state: State) -> Iterator[Operation]:
+    """Start the client, or restart one that was started with other options or for a deleted link."""
     key = ClientKey(item.key)
-    there, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
-    options = asked_of(item)
-    if options is None and there is not None and not there.is_running and link is not None and link.index is None:
-        options = there.options  # the link was made anew along with others
+    current, before, link = state.clients.get(key), observed.get(item.key), state.get(item.key)
+    options = client_options(item)
+    if options is None and current is not None and not current.is_running and link is not None and link.index is None:
+        options = current.options  # the link was recreated with another one
         item = replace(item, dhcp4=options)
     if options is None or not options.enabled or link is None:
         return
@@ -129,45 +134,45 @@ def service(item: DesiredLink, observed: State, state: State) -> Iterator[Operat
             "Leave the setting out, or write client: udhcpc"
         )
     moved = before is not None and link.address != before.address
-    if there is None or not there.is_serving or there.options != options or moved:
-        lease, known = held(item, observed), observed.clients.get(key)
-        started = Client(key, options, lease, known.seconds_left) if lease and known else Client(key, options, settled=False)
-        yield ChangeClient(there, started)
+    if current is None or not current.is_serving or current.options != options or moved:
+        lease, former = current_lease(item, observed), observed.clients.get(key)
+        started = Client(key, options, lease, former.seconds_left) if lease and former else Client(key, options, settled=False)
+        yield ChangeClient(current, started)
 
 
-def awaited_lease(item: DesiredLink, state: State) -> Iterator[Operation]:
-    """Wait for the lease of a link, where a task says so; all clients ask at the same time."""
+def wait_for_lease(item: DesiredLink, state: State) -> Iterator[Operation]:
+    """Wait for the lease of a link, if the task sets a time for it; all clients ask at the same time."""
     client = state.clients.get(ClientKey(item.key))
     if item.policy.wait_lease and client is not None and client.lease is None and not client.settled:
         yield WaitForLease(item.key, item.policy.wait_lease)
 
 
-def renamed(old: LinkKey, new: LinkKey, steps: Sequence[Operation], state: State) -> Iterator[Operation]:
-    """The client of a link that gets another name knows it by its old one: it ends before that, and comes again afterwards."""
+def rename_with_client(old: LinkKey, new: LinkKey, renaming: Sequence[Operation], state: State) -> Iterator[Operation]:
+    """Rename a link; its client, which knows it by its name, is stopped before and started again afterwards."""
     client = state.clients.get(ClientKey(old))
     if client is not None:
         yield ChangeClient(client, None)
-    yield from steps
+    yield from renaming
     if client is not None:
         yield ChangeClient(None, replace(client, key=ClientKey(new), is_running=True, matches_link=True))
 
 
-def paused(links: Sequence[Link], state: State) -> Iterator[Operation]:
-    """The clients of links that are to be made anew end before that, and come again afterwards."""
+def pause_clients(links: Sequence[Link], state: State) -> Iterator[Operation]:
+    """Stop the clients of links that are deleted and created again; they are started again afterwards."""
     for link in links:
         client = state.clients.get(ClientKey(link.key))
         if client is not None and client.is_running:
             yield ChangeClient(client, replace(client, is_running=False))
 
 
-def doubts(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
-    """What a user should know of the clients that serve after a task."""
+def client_warnings(items: Sequence[DesiredLink], predicted: State) -> Iterator[str]:
+    """Warnings about the clients that serve links after a task."""
     for item in items:
         client = predicted.clients.get(ClientKey(item.key)) if item.present and item.dhcp4 is not None else None
         if client is None or client.options.client not in RENEW_ELSEWHERE:
             continue
-        around = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
-        if any(link.admin_state == "up" for link in around):
+        other_links = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
+        if any(link.admin_state == "up" for link in other_links):
             yield (
                 f"{item.key}: dhcp4: {client.options.client} sends its renewals as the main table leads to the server: "
                 "they leave with the MAC address and the IP address of another link, which a switch that goes by MAC addresses "
@@ -183,7 +188,7 @@ def check_link(link: Link, state: State) -> None:
             f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
             f"of a server too. Write dhcp4 for {controller.key.name}, or detach the port"
         )
-    if not link.ethernet or link.kind == "vrf":
+    if not link.ethernet or kind_of(link.kind).has_routing_table:
         raise Refused(f"{link.key}: dhcp4: no DHCP server can be asked by a link of this kind ({link.kind}). Leave it out")
     if link.get("served_by"):
         raise Refused(

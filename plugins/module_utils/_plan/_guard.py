@@ -174,7 +174,7 @@ def route_towards(state: State, ip: str, source: str) -> Route | None:
     """
     candidates = list(state.routes_matching(HERE, ip))
     rules = [rule for key, same in state.rules.items() if (key.netns, key.family) == (HERE, family_of(ip)) for rule in same]
-    for rule in sorted(rules, key=lambda each: each.key.priority):
+    for rule in sorted(rules, key=lambda rule: rule.key.priority):
         if set(rule.attributes) - {"from", "to", "action", "table", "suppress_prefix_length"}:
             continue
         if not inside(source, rule.text("from") or DEFAULT[rule.key.family]):
@@ -184,7 +184,7 @@ def route_towards(state: State, ip: str, source: str) -> Route | None:
         if rule.get("action") in REJECTS:
             return None
         suppressed = rule.number("suppress_prefix_length")
-        route = next((each for each in candidates if each.key.table == rule.get("table")), None)
+        route = next((route for route in candidates if route.key.table == rule.get("table")), None)
         if route is None or route.get("type") == "throw":
             continue
         if suppressed is not None and int(route.key.destination.partition("/")[2]) <= suppressed:

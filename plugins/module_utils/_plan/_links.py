@@ -37,7 +37,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks impo
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion import delete
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import renamed
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import rename_with_client
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._recreation import recreate
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import interrupted_routes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import restore_prefsrc
@@ -173,4 +173,4 @@ def _rename_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
         other = state.get(link.peer) if link is not None and kind_of(link.kind).has_peer else None
         if other is not None and other.key != missing and other.key.netns == missing.netns and state.get(missing) is None:
             check_name(missing, state)
-            yield from renamed(other.key, missing, [Rename(other, missing.name)], state)
+            yield from rename_with_client(other.key, missing, [Rename(other, missing.name)], state)

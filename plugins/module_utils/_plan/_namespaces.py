@@ -19,9 +19,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion im
 def create_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation]:
     """Create a namespace that does not exist, in the place of a file that remains of a former one."""
     namespace = context.predicted.namespaces.get(item.key)
-    if namespace is not None and namespace.instead:
+    if namespace is not None and namespace.obstacle:
         yield _delete_file(namespace)
-    if namespace is None or namespace.instead:
+    if namespace is None or namespace.obstacle:
         yield CreateNetns(item.key)
 
 
@@ -31,7 +31,7 @@ def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
     namespace = state.namespaces.get(item.key)
     if namespace is None:
         return
-    if namespace.instead:
+    if namespace.obstacle:
         yield _delete_file(namespace)
         return
     if namespace.processes and not item.force:
@@ -53,9 +53,9 @@ def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
 
 def _delete_file(namespace: Netns) -> DeleteNetns:
     """Delete what is in the place of a namespace, if nobody can own it."""
-    if namespace.instead != LEFT_BEHIND:
+    if namespace.obstacle != LEFT_BEHIND:
         raise Refused(
-            f"{namespace.key}: /run/netns/{namespace.key.name} is {namespace.instead}, not a network namespace, and is not "
+            f"{namespace.key}: /run/netns/{namespace.key.name} is {namespace.obstacle}, not a network namespace, and is not "
             "deleted. Move it away first, or choose another name"
         )
     return DeleteNetns(namespace.key, left_behind=True)

@@ -62,13 +62,13 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
         at_risk |= operation.loses_contents_of(predicted)
         predicted.update(_assume_kept(predicted_changes(operation, predicted), operation, context))
     _check_contradictions(context)
-    for sentence in _dhcp.doubts(context.links, predicted):
+    for sentence in _dhcp.client_warnings(context.links, predicted):
         context.warn(sentence)
     return Plan(tuple(operations), state, predicted, frozenset(at_risk), context.warnings)
 
 
 def _stop_clients(context: Context) -> Iterator[Operation]:
-    yield from _dhcp.ended(context.links, context.removed, context.current)
+    yield from _dhcp.stop_clients(context.links, context.removed, context.current)
 
 
 def _create_namespaces(context: Context) -> Iterator[Operation]:
@@ -88,7 +88,7 @@ def _change_links(context: Context) -> Iterator[Operation]:
 
 def _add_leased_addresses(context: Context) -> Iterator[Operation]:
     for item in context.present_links:
-        yield from _dhcp.leased_address(item, context.current, context.predicted)
+        yield from _dhcp.add_leased_address(item, context.current, context.predicted)
 
 
 def _set_routing(context: Context) -> Iterator[Operation]:
@@ -105,17 +105,17 @@ def _plan_routing(items: Sequence[DesiredRoute | DesiredRule], context: Context)
 
 def _remove_former_addresses(context: Context) -> Iterator[Operation]:
     for item in context.present_links:
-        yield from _dhcp.former_addresses(item, context.current, context.predicted)
+        yield from _dhcp.remove_former_addresses(item, context.current, context.predicted)
 
 
 def _start_clients(context: Context) -> Iterator[Operation]:
     for item in context.present_links:
-        yield from _dhcp.service(item, context.current, context.predicted)
+        yield from _dhcp.start_client(item, context.current, context.predicted)
 
 
 def _wait_for_leases(context: Context) -> Iterator[Operation]:
     for item in context.present_links:
-        yield from _dhcp.awaited_lease(item, context.predicted)
+        yield from _dhcp.wait_for_lease(item, context.predicted)
 
 
 def _delete_namespaces(context: Context) -> Iterator[Operation]:

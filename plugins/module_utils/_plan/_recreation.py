@@ -29,7 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._opera
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import check
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._deletion import delete
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import paused
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import pause_clients
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import is_restorable, restorable_contents
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
@@ -49,7 +49,7 @@ def recreate(case: Situation, current: Link, fixed: Iterable[str], context: Cont
     former, former_peer = FormerLink.of(current, state), None if peer is None else FormerLink.of(peer, state)
     ports = state.attached_to(current.key)
     deletion = delete(current, context, recreated=", ".join(fixed))
-    yield from paused([current, *(link for link, _contents in deletion.cascaded)], state)
+    yield from pause_clients([current, *(link for link, _contents in deletion.cascaded)], state)
     yield deletion
     new = _successor(item, former, state)
     attributes = AttributeView(new.attributes)
@@ -158,7 +158,9 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
             continue
         if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in desired:
             continue
-        if row.name == "address" and any(shares_address(kind, {"mode": either_mode}) for either_mode in (mode, before.mode)):
+        if row.name == "address" and any(
+            shares_address(kind, {"mode": mode_of_either}) for mode_of_either in (mode, before.mode)
+        ):
             continue
         if row.name == "source_addresses" and mode != SOURCE:
             continue

@@ -47,7 +47,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import LAST_METRIC, SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import asked_of, held
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._dhcp import client_options, current_lease
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     NOPREFIXROUTE,
     STATIC,
@@ -80,13 +80,13 @@ def source_routing_of(
         return _by_key(_lease_routes(link, MAIN_TABLE, options, lease, has_default=True))
     table = routing.table
     addresses = [address for address in addresses if not is_link_local(address.ip)]
-    near = [destination for destination, _address in _networks(addresses)]
-    near += [network(lease.ip, lease.prefix_length)] if lease else []
-    near += [route.destination for route in routing.routes if not route.attributes.get("gateway")]
+    reachable = [destination for destination, _address in _networks(addresses)]
+    reachable += [network(lease.ip, lease.prefix_length)] if lease else []
+    reachable += [route.destination for route in routing.routes if not route.attributes.get("gateway")]
 
-    def towards(gateway: str) -> dict[str, object] | None:
+    def attributes_towards(gateway: str) -> dict[str, object] | None:
         """How a route reaches its gateway; None before the lease that brings the network of the gateway."""
-        if is_link_local(gateway) or any(inside(gateway, one) for one in near):
+        if is_link_local(gateway) or any(inside(gateway, destination) for destination in reachable):
             return {}
         if options is not None and family_of(gateway) == 4:
             return None if lease is None else {"onlink": True}
@@ -98,20 +98,20 @@ def source_routing_of(
         return {}
 
     def routes() -> Iterator[DesiredRoute]:
-        for one in routing.routes:
-            gateway = one.text("gateway")
-            reach = towards(gateway) if gateway and not one.attributes.get("onlink") else {}
-            leaves = {} if one.attributes.get("type") in REJECTS else {"link": link.name}
-            if reach is not None:
-                attributes = {**leaves, **reach, **one.attributes}
-                yield _route(link, table, one.family, one.destination, one.metric, **attributes)
+        for route in routing.routes:
+            gateway = route.text("gateway")
+            gateway_attributes = attributes_towards(gateway) if gateway and not route.attributes.get("onlink") else {}
+            link_attribute = {} if route.attributes.get("type") in REJECTS else {"link": link.name}
+            if gateway_attributes is not None:
+                attributes = {**link_attribute, **gateway_attributes, **route.attributes}
+                yield _route(link, table, route.family, route.destination, route.metric, **attributes)
         for destination, address in _networks(addresses):
             yield _route(link, table, address.family, destination, None, link=link.name, source=address.ip)
         for gateway in routing.gateways:
-            reach = towards(gateway)
-            if reach is not None:
+            gateway_attributes = attributes_towards(gateway)
+            if gateway_attributes is not None:
                 family = family_of(gateway)
-                yield _route(link, table, family, DEFAULT[family], None, gateway=gateway, link=link.name, **reach)
+                yield _route(link, table, family, DEFAULT[family], None, gateway=gateway, link=link.name, **gateway_attributes)
         if options is not None and lease is not None:
             has_default = not any(family_of(gateway) == 4 for gateway in routing.gateways)
             yield from _lease_routes(link, table, options, lease, has_default)
@@ -135,8 +135,8 @@ def source_routing_of(
 
 def _networks(addresses: Iterable[Address]) -> Iterator[tuple[str, Address]]:
     """(network, address) of the addresses that are in one."""
-    plain = tuple(replace(address, flags=address.flags & ~NOPREFIXROUTE) for address in addresses)
-    for destination, address in connected(plain):
+    without_flag = tuple(replace(address, flags=address.flags & ~NOPREFIXROUTE) for address in addresses)
+    for destination, address in connected(without_flag):
         if address.peer_ip or address.prefix_length < BITS[address.family]:
             yield destination, address
 
@@ -145,16 +145,16 @@ def _lease_routes(link: LinkKey, table: int | str, options: Dhcp4, lease: Lease,
     """The routes of a lease: its network, then those that the server names. has_default: with the default route."""
     if options.client == NETWORKD:  # which adds them itself
         return
-    near = [network(lease.ip, lease.prefix_length)]
-    named = lease.effective_routes if options.use_routes else ()
-    near += [destination for destination, gateway in named if gateway == ON_LINK]
+    reachable = [network(lease.ip, lease.prefix_length)]
+    server_routes = lease.effective_routes if options.use_routes else ()
+    reachable += [destination for destination, gateway in server_routes if gateway == ON_LINK]
     common = {"link": link.name, "source": lease.ip}
-    for destination in near:
+    for destination in reachable:
         yield _route(link, table, 4, destination, options.metric, **common)
-    for destination, gateway in named:
+    for destination, gateway in server_routes:
         if gateway == ON_LINK or (destination == DEFAULT[4] and not has_default):
             continue
-        onlink = {} if any(inside(gateway, one) for one in near) else {"onlink": True}
+        onlink = {} if any(inside(gateway, destination) for destination in reachable) else {"onlink": True}
         yield _route(link, table, 4, destination, options.metric, gateway=gateway, **common, **onlink)
 
 
@@ -173,10 +173,10 @@ def _rule(link: LinkKey, routing: SourceRouting, family: int, selector: str, val
 
 def _by_key(items: Iterable[DesiredRoute | DesiredRule]) -> Routing:
     """The first of each key counts: a route that the user sets comes before one that is derived."""
-    found: Routing = {}
+    by_key: Routing = {}
     for item in items:
-        found.setdefault(item.key, item)
-    return found
+        by_key.setdefault(item.key, item)
+    return by_key
 
 
 def with_derived_routing(item: Desired) -> Iterator[Desired]:
@@ -218,10 +218,10 @@ def _flagged_addresses(item: DesiredLink, state: State) -> dict[str, object]:
     elif routing.table is not None or _tables_of(item.key, state):
         written = item.addresses
         flagged = [
-            one
-            if one in written and one.flags & NOPREFIXROUTE
-            else replace(one, flags=one.flags & ~NOPREFIXROUTE, unset=one.unset | NOPREFIXROUTE)
-            for one in addresses
+            address
+            if address in written and address.flags & NOPREFIXROUTE
+            else replace(address, flags=address.flags & ~NOPREFIXROUTE, unset=address.unset | NOPREFIXROUTE)
+            for address in addresses
         ]
     else:
         return {}
@@ -232,7 +232,10 @@ def _without_prefix_routes(addresses: Iterable[Address], routing: SourceRouting)
     """The addresses as source routing needs them, where the user sets nothing else for one."""
     if routing.table is None or routing.connected_in_main:
         return tuple(addresses)
-    return tuple(one if one.unset & NOPREFIXROUTE else replace(one, flags=one.flags | NOPREFIXROUTE) for one in addresses)
+    return tuple(
+        address if address.unset & NOPREFIXROUTE else replace(address, flags=address.flags | NOPREFIXROUTE)
+        for address in addresses
+    )
 
 
 def _static_addresses(item: DesiredLink, state: State) -> tuple[Address, ...]:
@@ -240,7 +243,7 @@ def _static_addresses(item: DesiredLink, state: State) -> tuple[Address, ...]:
     if "addresses" in item.attributes:
         return item.addresses
     link = state.get(item.key)
-    return tuple(one for one in (link.addresses if link else ()) if owner(one) == STATIC)
+    return tuple(address for address in (link.addresses if link else ()) if owner(address) == STATIC)
 
 
 def routing_changes(
@@ -253,33 +256,33 @@ def routing_changes(
     for item in present.values():
         if item.source_routing is None and item.dhcp4 is None:
             continue
-        client, lease = state.clients.get(ClientKey(item.key)), held(item, state)
+        client, lease = state.clients.get(ClientKey(item.key)), current_lease(item, state)
         addresses = _static_addresses(item, state)
-        options = asked_of(item)
+        options = client_options(item)
         options = options if options is not None and options.enabled else None
         routing = item.source_routing
         if routing is None and options is not None:
             routing = options.source_routing
         elif routing is None and client is not None and addresses:  # it ends, and static addresses stay
             routing = client.options.source_routing
-        old.update(_of_earlier_leases(client, addresses))
+        old.update(_routing_of_earlier_leases(client, addresses))
         if item.source_routing is not None:
             tables = _tables_of(item.key, state) | ({item.source_routing.table} - {None})
-            old.update(_found(item.key, tables, state))
+            old.update(_kernel_routing_of(item.key, tables, state))
         new.update(source_routing_of(item.key, routing, addresses, options, lease))
     for key in removed:
         if isinstance(key, LinkKey):
-            old.update(_of_earlier_leases(state.clients.get(ClientKey(key)), ()))
+            old.update(_routing_of_earlier_leases(state.clients.get(ClientKey(key)), ()))
             if NetnsKey(key.netns) not in removed:  # the routes and rules of a namespace are deleted with it
-                old.update(_found(key, _tables_of(key, state), state))
-    absent = [replace(item, present=False, attributes=_named_by(item)) for key, item in old.items() if key not in new]
-    return [*absent, *_out_of_reach(old, new, state), *new.values()]
+                old.update(_kernel_routing_of(key, _tables_of(key, state), state))
+    absent = [replace(item, present=False, attributes=_table_of_rule(item)) for key, item in old.items() if key not in new]
+    return [*absent, *_routes_out_of_reach(old, new, state), *new.values()]
 
 
-def _out_of_reach(old: Routing, new: Routing, state: State) -> Iterator[DesiredRoute]:
+def _routes_out_of_reach(old: Routing, new: Routing, state: State) -> Iterator[DesiredRoute]:
     """The routes whose gateway is in no network any more, as absent: they are deleted before the network is, so that a rollback
     restores the network first."""
-    near = [key for key, item in new.items() if isinstance(key, RouteKey) and not item.attributes.get("gateway")]
+    networks = [key for key, item in new.items() if isinstance(key, RouteKey) and not item.attributes.get("gateway")]
     for key in old.keys() & new.keys():
         if not isinstance(key, RouteKey):
             continue
@@ -287,33 +290,37 @@ def _out_of_reach(old: Routing, new: Routing, state: State) -> Iterator[DesiredR
             gateway = route.gateway
             if gateway == new[key].attributes.get("gateway") or route.get("onlink"):
                 continue
-            same_table = [one for one in near if (one.netns, one.table) == (key.netns, key.table) and one.metric != LAST_METRIC]
-            if gateway and not is_link_local(gateway) and not any(inside(gateway, one.destination) for one in same_table):
+            destinations = [
+                network_key.destination
+                for network_key in networks
+                if (network_key.netns, network_key.table) == (key.netns, key.table) and network_key.metric != LAST_METRIC
+            ]
+            if gateway and not is_link_local(gateway) and not any(inside(gateway, network_) for network_ in destinations):
                 yield DesiredRoute(key, False)
 
 
-def _named_by(item: DesiredRoute | DesiredRule) -> dict[str, object]:
+def _table_of_rule(item: DesiredRoute | DesiredRule) -> dict[str, object]:
     return {"table": item.attributes["table"]} if isinstance(item, DesiredRule) else {}
 
 
-def _of_earlier_leases(client: Client | None, addresses: Sequence[Address]) -> Routing:
-    found: Routing = {}
+def _routing_of_earlier_leases(client: Client | None, addresses: Sequence[Address]) -> Routing:
+    routing: Routing = {}
     if client is not None:
         for lease in (*client.former, *((client.lease,) if client.lease else ())):
-            found.update(source_routing_of(client.key.link, client.options.source_routing, addresses, client.options, lease))
-    return found
+            routing.update(source_routing_of(client.key.link, client.options.source_routing, addresses, client.options, lease))
+    return routing
 
 
 def _tables_of(link: LinkKey, state: State) -> set[int]:
     """The tables that the kernel has for a link: a rule for it looks up a table that ends in the unreachable default."""
     selectors = (("oif", link.name),)
-    found: set[int | None] = set()
+    tables: set[int | None] = set()
     for at, rules in state.rules.items():
         if at.netns == link.netns:
-            found |= {
+            tables |= {
                 rule.number("table") for rule in rules if rule.protocol == RTPROT_STATIC and rule.key.selectors == selectors
             }
-    return {table for table in found if table is not None and _ends_unreachable(link.netns, table, state)}
+    return {table for table in tables if table is not None and _ends_unreachable(link.netns, table, state)}
 
 
 def _ends_unreachable(netns: str, table: int, state: State) -> bool:
@@ -321,7 +328,7 @@ def _ends_unreachable(netns: str, table: int, state: State) -> bool:
     return any(route.get("type") == "unreachable" for key in keys for route in state.routes.get(key, ()))
 
 
-def _found(link: LinkKey, tables: Collection[int | str | None], state: State) -> Routing:
+def _kernel_routing_of(link: LinkKey, tables: Collection[int | str | None], state: State) -> Routing:
     """The routes and rules in the kernel that belong to these tables of a link; what other programs added stays."""
     if not tables:
         return {}
