@@ -229,7 +229,7 @@ def _is_listed(key: Key, items: Iterable[Key]) -> bool:
 def _netns_state(netns: Netns | None) -> str:
     if netns is None:
         return "absent"
-    return "left behind" if netns.instead else "present"
+    return "left behind" if netns.obstacle else "present"
 
 
 def _routing_side(state: State, key: RouteKey | RuleKey) -> Any:

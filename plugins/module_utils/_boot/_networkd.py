@@ -96,7 +96,7 @@ class _NetworkdRenderer(Renderer):
                 texts[f"{folder}/05-patchbay-{name}.conf"] = [("Network", [(setting.key, name)])]
         return texts
 
-    def _network_file(self, link: ManagedLink, other: str, called: str) -> str:
+    def _network_file(self, link: ManagedLink, other: str, relation: str) -> str:
         """The .network file whose drop-ins are read for a link, in /etc whatever folder the file itself is in."""
         if other in self.links and self.links[other].is_created:
             return f"{path_prefix(other)}.network"
@@ -104,8 +104,8 @@ class _NetworkdRenderer(Renderer):
         if not file:
             raise self.refuse(
                 link.key,
-                f"{called} is not configured by {self.program} (networkctl status {other} shows no .network file), and only with "
-                "the file of that link can it create or change links",
+                f"{relation} is not configured by {self.program} (networkctl status {other} shows no .network file), "
+                "and only with the file of that link can it create or change links",
             )
         return f"{NETWORKD}/{file.rpartition('/')[2]}"
 

@@ -191,8 +191,8 @@ def _postponed_reload(boot: BootState, changes: Sequence[Change]) -> tuple[tuple
     version = boot.versions.get("networkd", networkd.RELOADS_WITHOUT_GAP)
     drop_ins = [path for path, _before, _after in changes if networkd.is_drop_in(path)]
     lower_devices = [name for path in drop_ins for name in networkd.links_of_drop_in(boot, path) if boot.governed[name][1]]
-    begins = version < networkd.RELOADS_WITHOUT_GAP and bool(lower_devices)
-    if not begins and networkd.POSTPONED not in boot.files:
+    must_postpone = version < networkd.RELOADS_WITHOUT_GAP and bool(lower_devices)
+    if not must_postpone and networkd.POSTPONED not in boot.files:
         return (), ()
     warnings: tuple[str, ...] = ()
     if any(path.startswith(f"{systemd_files.NETWORKD}/") for path, _before, _after in changes):
@@ -226,12 +226,12 @@ def _to_reapply(before: Declarations, merged: Merged, desired: Sequence[Desired]
         now = merged.items.get(key)
         if item.persist in MANAGERS and (now is None or now.persist != item.persist):
             lost.append(item)
-    named = {item.key: item for item in desired}
-    absent = {key for key, item in named.items() if not item.present}
+    items_by_key = {item.key: item for item in desired}
+    absent = {key for key, item in items_by_key.items() if not item.present}
     return tuple(
-        _as_desired(item, named.get(item.key), absent)
+        _as_desired(item, items_by_key.get(item.key), absent)
         for item in with_both_ends(lost)
-        if item.key not in absent and _exists(item, after) and not _is_another_kind(item, named.get(item.key))
+        if item.key not in absent and _exists(item, after) and not _is_another_kind(item, items_by_key.get(item.key))
     )
 
 

@@ -36,8 +36,8 @@ class Gateway(Protocol):
     def has_declarations(self) -> bool:
         """Whether anything comes back at the next boot, or is served until then."""
 
-    def boot_state(self, native: bool) -> BootState:
-        """The files that bring things back at the next boot. native: with what a network manager says of itself."""
+    def boot_state(self, ask_managers: bool) -> BootState:
+        """The files that bring things back at the next boot. ask_managers: with what network managers report."""
 
     def execute(self, request: Request) -> None:
         """Send one request; RequestFailed when the kernel refuses it."""

@@ -70,10 +70,10 @@ def _temporary(path: str) -> str:
 def delete(path: str) -> bool:
     """Delete a file, and what an interrupted write of it left; whether the file existed."""
     existed = False
-    for each in (_temporary(path), path):
+    for file_path in (_temporary(path), path):
         existed = True
         try:
-            os.unlink(each)
+            os.unlink(file_path)
         except FileNotFoundError:
             existed = False
     return existed

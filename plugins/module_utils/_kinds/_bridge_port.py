@@ -288,7 +288,7 @@ PORT = (
         "stp_state",
         # The kernel passes through the three others by itself; from blocking at once.
         Choice(
-            {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}, offered=("disabled", "forwarding")
+            {"disabled": 0, "listening": 1, "learning": 2, "forwarding": 3, "blocking": 4}, settable=("disabled", "forwarding")
         ),
         Store.PORT,
         "IFLA_BRPORT_STATE",

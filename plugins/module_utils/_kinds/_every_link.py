@@ -139,16 +139,16 @@ def _warn_of_sysctls(case: Situation) -> Iterator[str]:
     settings = case.desired.sysctls
     for setting, value in settings.items():
         family, name = setting.split(".")
-        of_all = case.state.sysctls.get((case.key.netns, "all", setting))
-        if of_all is None:
+        value_of_all = case.state.sysctls.get((case.key.netns, "all", setting))
+        if value_of_all is None:
             continue
-        if setting == "ipv6.forwarding" and value and not of_all and not settings.get("ipv6.force_forwarding"):
+        if setting == "ipv6.forwarding" and value and not value_of_all and not settings.get("ipv6.force_forwarding"):
             yield (
                 f"{case.key}: ipv6.forwarding = {value} has no effect while net.ipv6.conf.all.forwarding is 0. "
                 "Set ipv6.force_forwarding: 1 as well (Linux 6.17 and later), or that of all links"
             )
-        if (name in _LARGER_HOLDS and of_all > value) or (name in _EITHER_HOLDS and of_all and not value):
-            yield f"{case.key}: {setting} = {value} has no effect while net.{family}.conf.all.{name} is {of_all}"
+        if (name in _LARGER_HOLDS and value_of_all > value) or (name in _EITHER_HOLDS and value_of_all and not value):
+            yield f"{case.key}: {setting} = {value} has no effect while net.{family}.conf.all.{name} is {value_of_all}"
 
 
 def name_taken(key: LinkKey, owner: LinkKey) -> Refused:

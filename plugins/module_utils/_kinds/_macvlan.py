@@ -182,7 +182,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
         # Above some 2,550 addresses the kernel's dumps are cut short, above 5,454 they are garbage.
         Attribute(
             "source_addresses",
-            SetOf(Mac(), most=1000),
+            SetOf(Mac(), maximum=1000),
             Store.SOURCES,
             prefix + "MACADDR_DATA",
             initial=(),

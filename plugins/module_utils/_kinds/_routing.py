@@ -175,7 +175,7 @@ RULE = Kind(
             "action",
             Choice(
                 {"lookup": 1, "goto": 2, "nop": 3, "blackhole": 6, "unreachable": 7, "prohibit": 8},
-                offered=("lookup", "nop", "blackhole", "unreachable", "prohibit"),
+                settable=("lookup", "nop", "blackhole", "unreachable", "prohibit"),
             ),
             Store.RULE,
             networkd=ManagerSetting(

@@ -44,16 +44,16 @@ LEFT_BEHIND = "an empty file"  # what remains of a namespace whose mount is gone
 class Netns:
     """A named network namespace; processes: the ids of those that run in it.
 
-    instead: what has its name in /run/netns, if that is no namespace: LEFT_BEHIND, or a description of what only its owner may
+    obstacle: what has its name in /run/netns, if that is no namespace: LEFT_BEHIND, or a description of what only its owner may
     delete.
     """
 
     key: NetnsKey
     processes: tuple[int, ...] = ()
-    instead: str = ""
+    obstacle: str = ""
 
     def __str__(self) -> str:
-        return f"{self.instead} in the place of {self.key}" if self.instead else str(self.key)
+        return f"{self.obstacle} in the place of {self.key}" if self.obstacle else str(self.key)
 
 
 @dataclass(frozen=True)

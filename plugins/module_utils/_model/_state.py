@@ -149,12 +149,12 @@ class State:
         if link is None:
             return
         if link.lower_device:
-            _note(self._by_lower_device, link.lower_device, link.key, add)
-            _note(self._by_mac, (link.lower_device, link.address), link.key, add)
+            _index(self._by_lower_device, link.lower_device, link.key, add)
+            _index(self._by_mac, (link.lower_device, link.address), link.key, add)
         if link.controller:
-            _note(self._by_controller, LinkKey(link.key.netns, link.controller), link.key, add)
+            _index(self._by_controller, LinkKey(link.key.netns, link.controller), link.key, add)
         for address in link.addresses:
-            _note(self._by_ip, (link.key.netns, address.ip), link.key, add)
+            _index(self._by_ip, (link.key.netns, address.ip), link.key, add)
         for altname in link.altnames:
             if add:
                 self._owners_of_altnames[LinkKey(link.key.netns, altname)] = link.key
@@ -164,10 +164,10 @@ class State:
     def _index_routes(self, routes: Iterable[Route], add: bool) -> None:
         for route in routes:
             for link in route.links:
-                _note(self._routes_by_link, link, route.key, add)
+                _index(self._routes_by_link, link, route.key, add)
             by_length = self._routes_by_destination.setdefault((route.key.netns, route.key.family), {})
             length = int(route.key.destination.partition("/")[2])
-            _note(by_length.setdefault(length, {}), route.key.destination, route.key, add)
+            _index(by_length.setdefault(length, {}), route.key.destination, route.key, add)
 
     def get(self, key: LinkKey | None) -> Link | None:
         """The link of this key, whose name is no alternative name; or None."""
@@ -241,7 +241,7 @@ def _put(objects: dict[_Value, _Object], key: _Value, new: _Object | None) -> No
         objects.pop(key, None)
 
 
-def _note(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool) -> None:
+def _index(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool) -> None:
     """Add the key of an object that has this value to an index, or delete it."""
     members = index.setdefault(value, {})
     if add:
@@ -253,6 +253,6 @@ def _note(index: _Index[_Value, _Member], value: _Value, key: _Member, add: bool
 def _grouped(objects: Iterable[_Object], key_of: Callable[[_Object], _Value]) -> dict[_Value, tuple[_Object, ...]]:
     """Objects by their keys, those with the same key in their order."""
     groups: dict[_Value, tuple[_Object, ...]] = {}
-    for each in objects:
-        groups[key_of(each)] = (*groups.get(key_of(each), ()), each)
+    for item in objects:
+        groups[key_of(item)] = (*groups.get(key_of(item), ()), item)
     return groups

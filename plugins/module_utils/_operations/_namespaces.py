@@ -37,7 +37,7 @@ class CreateNetns(Operation):
     def predict(self, _state: State) -> Changes:
         """The namespace with its loopback device."""
         if self.left_behind:
-            return {self.key: Netns(self.key, instead=LEFT_BEHIND)}
+            return {self.key: Netns(self.key, obstacle=LEFT_BEHIND)}
         loopback = Link(LinkKey(self.key.name, "lo"), PHYSICAL, {"admin_state": "down"}, ethernet=False)
         return {self.key: Netns(self.key), loopback.key: loopback}
 

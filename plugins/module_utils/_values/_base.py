@@ -85,11 +85,11 @@ class Choice(Type):
     """One of some words, each with the number that stands for it in a netlink message."""
 
     codes: Mapping[str, int]
-    offered: tuple[str, ...] = ()  # those that a user may write, when the kernel has more that it sets itself
+    settable: tuple[str, ...] = ()  # those that a user may write, when the kernel has more that it sets itself
 
     def argument(self) -> dict[str, Any]:
         """The choices as Ansible checks them."""
-        return {"type": "str", "choices": list(self.offered or self.codes)}
+        return {"type": "str", "choices": list(self.settable or self.codes)}
 
     def encoded(self, value: Any) -> int:
         """The number."""
@@ -104,13 +104,13 @@ class Choice(Type):
 class Text(Type):
     """Free text, counted in bytes as the kernel counts."""
 
-    most: int
+    maximum: int
 
     def parse(self, value: Any) -> str:
         """The text."""
         size = len(value.encode())
-        if size > self.most:
-            raise InvalidValue(f"it has {size} bytes, but the kernel allows at most {self.most}")
+        if size > self.maximum:
+            raise InvalidValue(f"it has {size} bytes, but the kernel allows at most {self.maximum}")
         if "\0" in value:
             raise InvalidValue("it contains a NUL byte, where the kernel would cut it off")
         return str(value)
@@ -121,7 +121,7 @@ class SetOf(Type):
     """Several values without order; normal form: a sorted tuple. Nothing written is managed as nothing: an empty set."""
 
     item: Type
-    most: int = 0  # 0: no bound
+    maximum: int = 0  # 0: no bound
 
     def argument(self) -> dict[str, Any]:
         """A list of what the item is."""
@@ -130,8 +130,8 @@ class SetOf(Type):
     def parse(self, value: Any) -> tuple[Any, ...]:
         """The set; values that are written twice count once."""
         parsed = tuple(sorted({self.item.parse(item) for item in value}))
-        if self.most and len(parsed) > self.most:
-            raise InvalidValue(f"it has {len(parsed)} entries, more than {self.most}")
+        if self.maximum and len(parsed) > self.maximum:
+            raise InvalidValue(f"it has {len(parsed)} entries, more than {self.maximum}")
         return parsed
 
     def describe(self, value: Any) -> str:

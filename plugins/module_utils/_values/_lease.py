@@ -186,9 +186,9 @@ def _length(text: str) -> int:
     return bits.count("1")
 
 
-def _number(text: str, most: int = 255) -> int:
-    if not re.fullmatch(r"\d{1,10}", text) or int(text) > most:
-        raise InvalidValue(f"{text!r} is not a number up to {most}")
+def _number(text: str, maximum: int = 255) -> int:
+    if not re.fullmatch(r"\d{1,10}", text) or int(text) > maximum:
+        raise InvalidValue(f"{text!r} is not a number up to {maximum}")
     return int(text)
 
 

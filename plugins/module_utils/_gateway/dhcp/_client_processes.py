@@ -128,11 +128,11 @@ def _spawn(path: str) -> None:
         os.setsid()
         if not os.fork():
             os.chdir("/")
-            nothing = os.open(os.devnull, os.O_RDONLY)
+            devnull = os.open(os.devnull, os.O_RDONLY)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
             log = os.open(client_records.sibling(path, "log"), flags, atomic_files.PRIVATE_FILE)
-            for number, opened in enumerate((nothing, log, log)):
-                os.dup2(opened, number)
+            for number, source in enumerate((devnull, log, log)):
+                os.dup2(source, number)
             os.closerange(3, _OPEN_FILES)
             become(_name(path))
     except SystemExit as error:

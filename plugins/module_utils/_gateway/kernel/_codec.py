@@ -164,8 +164,8 @@ def _complete_port(*classes: Any) -> None:
     """Give the classes for a bridge port the attributes that are newer than their release."""
     have = list(classes[0].nla_map)
     have += [(f"IFLA_BRPORT_{name}", kind) for number, name, kind in _PORT_ATTRIBUTES if number >= len(have)]
-    for each in classes:
-        each.nla_map = tuple(have)
+    for class_ in classes:
+        class_.nla_map = tuple(have)
 
 
 def _macvlan_data(nla: Any, kind: str) -> Any:

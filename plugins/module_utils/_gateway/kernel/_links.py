@@ -82,10 +82,10 @@ def _first_index_without_node(kernel: Kernel, start: str, target: str) -> int | 
     All namespaces share one /dev, so the node of a link elsewhere would stand for the new one. An older kernel (seen on
     Linux 6.1) requires that the index is free in the namespace that the request is sent in, too.
     """
-    taken = devices.indexes_with_node()
-    if taken <= kernel.indexes_in(target):
+    used_indexes = devices.indexes_with_node()
+    if used_indexes <= kernel.indexes_in(target):
         return None
-    return 1 + max(taken | kernel.indexes_in(start, target))
+    return 1 + max(used_indexes | kernel.indexes_in(start, target))
 
 
 def _peer_data(kernel: Kernel, request: NewLink, key: LinkKey, attributes: Attributes) -> codec.Attrs:

@@ -38,7 +38,7 @@ def read(name: str) -> Netns | None:
     if exists(name):
         return Netns(NetnsKey(name), _processes_in(name))
     other = _other_owner_of(name)
-    return Netns(NetnsKey(name), instead=other) if other else None
+    return Netns(NetnsKey(name), obstacle=other) if other else None
 
 
 def create(_kernel: Kernel, request: NewNetns) -> None:

@@ -69,15 +69,15 @@ class Namespace:
         if self.name == HERE:
             yield
             return
-        back = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
+        own_namespace = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
         try:
             enter_network_namespace(self.descriptor)
             try:
                 yield
             finally:
-                enter_network_namespace(back)
+                enter_network_namespace(own_namespace)
         finally:
-            os.close(back)
+            os.close(own_namespace)
 
     @contextlib.contextmanager
     def packet_socket(self, link: str) -> Iterator[socket.socket]:

@@ -112,7 +112,7 @@ BESIDE = {  # what else has to be written for an option to mean something
 def samples(type_: Type) -> list[Any]:
     """Values of a type at its edges; a type that is not known here has to be put here."""
     if isinstance(type_, Choice):
-        return list(type_.offered or type_.codes)
+        return list(type_.settable or type_.codes)
     if isinstance(type_, Mask):
         return [0, type_.high & ~type_.never]
     if isinstance(type_, (Integer, Seconds)):

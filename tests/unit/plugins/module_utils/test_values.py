@@ -54,7 +54,7 @@ NORMAL_FORMS: list[tuple[Type, Any, Any]] = [
     (SetOf(Mac()), [], ()),
     (SetOf(Mac()), ["00:16:3e:11:11:02", "00-16-3e-11-11-01", "0016.3e11.1102"], ("00:16:3e:11:11:01", "00:16:3e:11:11:02")),
     (SetOf(AltName()), ["b", "a", "b"], ("a", "b")),
-    (SetOf(AltName(), most=2), ["b", "a", "b"], ("a", "b")),
+    (SetOf(AltName(), maximum=2), ["b", "a", "b"], ("a", "b")),
     (LINK_GROUP, "7", 7),
     (LINK_GROUP, 7, 7),
     (LINK_GROUP, "0", 0),
@@ -168,7 +168,7 @@ REFUSALS: list[tuple[Type, Any, str]] = [
         for text in ("01:00:5e:00:00:01", "ff:ff:ff:ff:ff:ff")
     ),
     (SetOf(Mac()), ["00:16:3e:11:11:01", "hello"], "'hello' is not a MAC address such as 00:16:3e:11:11:01"),
-    (SetOf(AltName(), most=2), ["a", "b", "c"], "it has 3 entries, more than 2"),
+    (SetOf(AltName(), maximum=2), ["a", "b", "c"], "it has 3 entries, more than 2"),
     (LINK_GROUP, "4294967296", "4294967296 is not between 0 and 4294967295"),
     *(
         (Sysctls(), {key: 1}, f"{key!r} is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra")
@@ -333,7 +333,7 @@ def test_words_and_numbers() -> None:
 
 def test_choices_that_only_the_kernel_makes() -> None:
     """They are read, but nobody may write them."""
-    some = Choice({"off": 0, "between": 1, "on": 2}, offered=("off", "on"))
+    some = Choice({"off": 0, "between": 1, "on": 2}, settable=("off", "on"))
     assert some.argument() == {"type": "str", "choices": ["off", "on"]}
     assert some.decoded(1) == "between"
 
