@@ -11,7 +11,8 @@ current:     the current state, a list per kind. An entry is a name or the optio
              where it has no value. `settings` has the sysctls of `all` and `default`, `sysctls` all those of a link.
              `addresses` of a link are texts, or `ip` with what the kernel reports (flags, protocol, valid, client...); IPv6
              addresses have passed duplicate address detection. `routes` and `rules` have the options of the modules, and
-             `protocol`, `plain`, `hops`. The routes that the kernel adds with addresses, and its own rules, need no entry.
+             `protocol`, `is_representable`, `hops`. The routes that the kernel adds with addresses, and its own rules, need no
+             entry.
              `clients` are DHCP clients with `link`, `source_routing`, the options of dhcp4, and `lease`, `former`,
              `seconds_left`, `is_running`, `matches_link`.
 desired:     the options of a topology task
@@ -150,7 +151,7 @@ def _client(link: str, **entry: Any) -> Client:
         ClientKey(LinkKey(HERE, link)),
         options,
         _lease(lease) if lease else None,
-        former=tuple(_lease(one) for one in former),
+        former=tuple(_lease(text) for text in former),
         **{"seconds_left": 600, **known},
     )
 
@@ -175,52 +176,52 @@ def _ends(kind: str, entry: Mapping[str, Any]) -> list[tuple[str, Mapping[str, A
     """A pair is two links, each with the key of the other; any other entry is one link."""
     if kind != "veth" or not isinstance(entry.get("peer"), dict):
         return [(kind, entry)]
-    one, other = (LinkKey(end.get("netns", HERE), end["name"]) for end in (entry, entry["peer"]))
-    return [(kind, {**entry, "peer": other}), (kind, {**entry["peer"], "peer": one})]
+    first, second = (LinkKey(end.get("netns", HERE), end["name"]) for end in (entry, entry["peer"]))
+    return [(kind, {**entry, "peer": second}), (kind, {**entry["peer"], "peer": first})]
 
 
 def _port(link: Link, entry: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a bridge port; the kernel chooses cost and state."""
     state = "forwarding" if link.carrier else "disabled"
     rows = kind_of(link.kind).port
-    found = {**{row.name: row.initial for row in rows}, "cost": 2, "stp_state": state}
-    return {**found, **{row.name: link.get(row.name) for row in rows if row.name in entry}}
+    settings = {**{row.name: row.initial for row in rows}, "cost": 2, "stp_state": state}
+    return {**settings, **{row.name: link.get(row.name) for row in rows if row.name in entry}}
 
 
 def _link(kind: str, entry: Mapping[str, Any], number: int) -> Link:
     macvlan = kind == "macvlan"
     table = kind_of(kind)
     options = {alias: row.name for row in table.attributes for alias in (row.name, *row.aliases)}
-    found: dict[str, Any] = {row.name: row.initial for row in table.options if row.initial is not None}
-    found.update({row.name: None for row in table.port})
-    found.update(_CHOSEN.get(kind, {}))
-    found.update(mtu=1500, address=f"02:fa:ce:00:00:{number:02x}", address_generation_mode="eui64")
-    found["admin_state"] = "down" if macvlan else "up"
+    attributes: dict[str, Any] = {row.name: row.initial for row in table.options if row.initial is not None}
+    attributes.update({row.name: None for row in table.port})
+    attributes.update(_CHOSEN.get(kind, {}))
+    attributes.update(mtu=1500, address=f"02:fa:ce:00:00:{number:02x}", address_generation_mode="eui64")
+    attributes["admin_state"] = "down" if macvlan else "up"
     for option, value in entry.items():
         if option in ("name", "netns", "lower_device_netns", "carrier", "ethernet"):
             continue
         if option == "addresses":
-            found["addresses"] = _addresses(value)
+            attributes["addresses"] = _addresses(value)
             continue
         row = table[options[option]] if option in options else None
         if option == "lower_device":
             value = LinkKey(entry.get("lower_device_netns", HERE), value)
         written = row is not None and option not in ("lower_device", "peer") and value is not None
-        found[options.get(option, option)] = row.type.parse(value) if row and written else value
-    if found["mtu"] < 1280:
-        found["address_generation_mode"] = None
-    up = found["admin_state"] == "up"
+        attributes[options.get(option, option)] = row.type.parse(value) if row and written else value
+    if attributes["mtu"] < 1280:
+        attributes["address_generation_mode"] = None
+    up = attributes["admin_state"] == "up"
     key = LinkKey(entry.get("netns", HERE), entry["name"])
-    return Link(key, kind, found, number, entry.get("ethernet", True), up and entry.get("carrier", True))
+    return Link(key, kind, attributes, number, entry.get("ethernet", True), up and entry.get("carrier", True))
 
 
 def _addresses(entries: Iterable[Any]) -> tuple[Address, ...]:
-    found: list[Address] = []
+    addresses: list[Address] = []
     for entry in entries:
         ip, flags, rest = (entry, PERMANENT, {}) if isinstance(entry, str) else _address_parts(**entry)
         address, _slash, length = ip.partition("/")
-        found = with_address(found, Address(address, int(length), 6 if ":" in ip else 4, flags, **rest))
-    return tuple(found)
+        addresses = with_address(addresses, Address(address, int(length), 6 if ":" in ip else 4, flags, **rest))
+    return tuple(addresses)
 
 
 def _address_parts(ip: str, flags: int | None = None, **rest: Any) -> tuple[str, int, dict[str, Any]]:
@@ -229,11 +230,11 @@ def _address_parts(ip: str, flags: int | None = None, **rest: Any) -> tuple[str,
 
 
 def _connected(links: Iterable[Link]) -> list[Route]:
-    found: list[Route] = []
+    routes: list[Route] = []
     for link in links:
         for address in link.get("addresses") if link.get("admin_state") == "up" else ():
-            found += [route for route in connected_routes(link.key, address) if route not in found]
-    return found
+            routes += [route for route in connected_routes(link.key, address) if route not in routes]
+    return routes
 
 
 def _route(entry: Mapping[str, Any]) -> Route:

@@ -62,44 +62,46 @@ class World:
     def state(self, *settings: LinkKey) -> State:
         """Everything, with all settings of some links."""
         both = frozenset({self.netns, self.other})
-        found: State = self.gateway.observe(Scope(namespaces=both, settings=frozenset(settings), traffic=both))
-        return found
+        observed: State = self.gateway.observe(Scope(namespaces=both, settings=frozenset(settings), traffic=both))
+        return observed
 
     def find(self, name: str, netns: str | None = None) -> Link | None:
         """A link with some of its settings, or None."""
         key = self.key(name, netns)
-        found: State = self.gateway.observe(Scope(frozenset({key}), sysctls={key: SETTINGS}))
-        return found.get(key)
+        observed: State = self.gateway.observe(Scope(frozenset({key}), sysctls={key: SETTINGS}))
+        return observed.get(key)
 
     def link(self, name: str, netns: str | None = None) -> Link:
-        """A link that is there."""
-        found = self.find(name, netns)
-        assert found is not None, f"{name} is not there"
-        return found
+        """A link that exists."""
+        link = self.find(name, netns)
+        assert link is not None, f"{name} does not exist"
+        return link
 
     def get(self, name: str, attribute: str) -> Any:
         """One attribute of a link."""
         return self.link(name).get(attribute)
 
     def contents_of(self, name: str) -> LinkContents:
-        """What lives on a link."""
+        """The contents of a link."""
         return self.state(self.key(name)).contents_of(self.key(name))
 
     def addresses(self, name: str) -> list[str]:
         """The addresses of a link, but for those of IPv6 that the kernel makes, which are link-local."""
         return sorted(
-            str(one) for one in self.contents_of(name).addresses if one.protocol != 3 and not one.ip.startswith("fe80:")
+            str(address)
+            for address in self.contents_of(name).addresses
+            if address.protocol != 3 and not address.ip.startswith("fe80:")
         )
 
     def address(self, name: str, ip: str) -> Address:
         """One address of a link."""
-        (found,) = (one for one in self.contents_of(name).addresses if one.ip == ip)
-        return found
+        (address,) = (candidate for candidate in self.contents_of(name).addresses if candidate.ip == ip)
+        return address
 
     def routes(self, name: str) -> list[str]:
         """The routes that leave by a link, but for those of IPv6 to link-local and multicast addresses."""
-        found = (one for one in self.contents_of(name).routes if not one.key.destination.startswith(("fe80:", "ff00:")))
-        return sorted(str(replace(one, key=replace(one.key, netns=""))) for one in found)
+        routes = (route for route in self.contents_of(name).routes if not route.key.destination.startswith(("fe80:", "ff00:")))
+        return sorted(str(replace(route, key=replace(route.key, netns=""))) for route in routes)
 
     def route(self, destination: str, name: str | None = None, metric: int | None = None, **attributes: Any) -> Route:
         """A route here; by its type and scope as the planner completes it."""
@@ -107,9 +109,9 @@ class World:
         table = attributes.pop("table", 254)
         rejects = attributes.get("type") in ("blackhole", "unreachable", "prohibit", "throw")
         scope = "global" if family == 6 or rejects or "gateway" in attributes else "link"
-        found = {"type": "unicast", **({"link": name} if name else {}), "scope": scope, "onlink": False, **attributes}
+        known = {"type": "unicast", **({"link": name} if name else {}), "scope": scope, "onlink": False, **attributes}
         metric = (1024 if family == 6 else 0) if metric is None else metric
-        return Route(RouteKey(self.netns, table, family, destination, metric), found)
+        return Route(RouteKey(self.netns, table, family, destination, metric), known)
 
     def at(self, destination: str, table: int = 254, metric: int | None = None) -> list[Route]:
         """The routes at a key, in the order of the kernel."""
@@ -117,8 +119,8 @@ class World:
 
     def rule(self, priority: int = 100, family: int = 4, protocol: int = 4, **parts: Any) -> Rule:
         """A policy rule here, whose selectors that are words of Python end with an underscore."""
-        found = {"action": "lookup", "table": 500, **{name.rstrip("_"): value for name, value in parts.items()}}
-        known = {name: value for name, value in found.items() if value is not None}
+        given = {"action": "lookup", "table": 500, **{name.rstrip("_"): value for name, value in parts.items()}}
+        known = {name: value for name, value in given.items() if value is not None}
         return Rule(RulePriority(self.netns, family, priority), known, protocol)
 
     def rules(self, priority: int = 100, family: int = 4) -> list[Rule]:
@@ -126,11 +128,13 @@ class World:
         return list(self.state().rules.get(RulePriority(self.netns, family, priority), ()))
 
     def give(self, name: str, *addresses: Address | str) -> None:
-        """Put addresses on a link."""
-        self.execute(*(AddAddress(self.key(name), static(one) if isinstance(one, str) else one) for one in addresses))
+        """Add addresses to a link."""
+        self.execute(
+            *(AddAddress(self.key(name), static(address) if isinstance(address, str) else address) for address in addresses)
+        )
 
     def take(self, name: str, ip: str) -> None:
-        """Take an address off a link, as it is observed."""
+        """Remove an address from a link, as it is observed."""
         self.execute(RemoveAddress(self.key(name), self.address(name, ip)))
 
     def new(self, name: str, lower: str = "eth0", **attributes: Any) -> NewLink:
@@ -138,22 +142,22 @@ class World:
         return NewLink(self.key(name), "macvlan", {"lower_device": self.key(lower), **attributes})
 
     def create(self, name: str, lower: str = "eth0", **attributes: Any) -> None:
-        """Make a macvlan."""
+        """Create a macvlan."""
         self.execute(self.new(name, lower, **attributes))
 
     def bridge(self, name: str, **attributes: Any) -> None:
-        """Make a bridge."""
+        """Create a bridge."""
         self.execute(NewLink(self.key(name), "bridge", attributes))
 
     def pair(self, name: str, peer: str, second: Mapping[str, Any] | None = None, **attributes: Any) -> None:
-        """Make a pair, both ends here; `second` is what the other end has."""
+        """Create a pair, both ends here; `second` is what the other end has."""
         self.execute(NewLink(self.key(name), "veth", attributes, peer=(self.key(peer), second or {})))
 
     def change(self, name: str, **attributes: Any) -> None:
         """Change a link, in one request."""
         key = self.key(name)
-        found = self.find(name)
-        self.execute(SetLink(key, found.kind if found else "macvlan", attributes))
+        link = self.find(name)
+        self.execute(SetLink(key, link.kind if link else "macvlan", attributes))
 
     def execute(self, *requests: Request) -> None:
         """Send requests."""

@@ -190,17 +190,18 @@ class FakeGateway:
 
     @classmethod
     def holding(cls, state: State, namespaces: Iterable[str] = ()) -> FakeGateway:
-        """A kernel in this state, with what lives on its links; `namespaces` may be empty ones."""
+        """A kernel in this state, with the contents of its links; `namespaces` may be empty ones."""
         links = [key for link in state for key in (link.key, link.get("lower_device"), link.get("peer")) if key]
-        places = {key.netns for key in links}
-        places |= {netns for netns, _which, _name in state.sysctls} | set(namespaces)
-        places |= {key.netns for key in (*state.routes, *state.rules)}
-        gateway = cls(sorted(places - {HERE}), {place: value for place, value in state.sysctls.items() if value is not None})
+        names = {key.netns for key in links}
+        names |= {netns for netns, _which, _name in state.sysctls} | set(namespaces)
+        names |= {key.netns for key in (*state.routes, *state.rules)}
+        gateway = cls(sorted(names - {HERE}), {setting: value for setting, value in state.sysctls.items() if value is not None})
         gateway.clients = {key.link: client for key, client in state.clients.items()}
         for link in state:
             gateway._put(link, state.settings.get(link.key, {}))
         gateway.traffic.hold(
-            (route for some in state.routes.values() for route in some), (rule for some in state.rules.values() for rule in some)
+            (route for same_key in state.routes.values() for route in same_key),
+            (rule for same_key in state.rules.values() for rule in same_key),
         )
         for bridge in [device for device in gateway.devices.values() if device.kind == "bridge"]:
             bridge.own_mtu = bridge.attributes["mtu"] != gateway._least_mtu(bridge)
@@ -322,32 +323,32 @@ class FakeGateway:
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
         named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic
-        places = {self.canonical(place) for place in named}
+        namespaces = {self.canonical(name) for name in named}
         for key in scope.links & self.devices.keys():
             for name in ("lower_device", "peer"):
                 other = self.devices[key].attributes.get(name)
-                places |= {other.netns} & set(self._namespaces) if other else set()  # it may be in one that has no name
-        links = [self._link(device, scope) for device in self.devices.values() if device.key.netns in places]
+                namespaces |= {other.netns} & set(self._namespaces) if other else set()  # it may be in one that has no name
+        links = [self._link(device, scope) for device in self.devices.values() if device.key.netns in namespaces]
         settings = {key: self._settings_of(self.devices[key]) for key in scope.settings & self.devices.keys()}
-        routes = [one for key, some in self.traffic.routes.items() for one in some if key.netns in scope.traffic]
-        rules = [one for key, some in self.traffic.rules.items() for one in some if key.netns in scope.traffic]
-        clients = [client for key, client in self.clients.items() if key.netns in places]
+        routes = [route for key, same in self.traffic.routes.items() for route in same if key.netns in scope.traffic]
+        rules = [rule for key, same in self.traffic.rules.items() for rule in same if key.netns in scope.traffic]
+        clients = [client for key, client in self.clients.items() if key.netns in namespaces]
         return State(links, self._general_settings(scope, settings), settings, (), routes, rules, clients)
 
     def _link(self, device: Device, scope: Scope) -> Link:
-        found = dict(device.attributes)
+        attributes = dict(device.attributes)
         lower = self._lower(device)
-        if lower and "bc_cutoff" in found:
-            found["bc_cutoff"] = lower.bc_cutoff
+        if lower and "bc_cutoff" in attributes:
+            attributes["bc_cutoff"] = lower.bc_cutoff
         if device.key in scope.sysctls:
-            found["sysctls"] = {name: self._setting(device, name) for name in sorted(scope.sysctls[device.key])}
+            attributes["sysctls"] = {name: self._setting(device, name) for name in sorted(scope.sysctls[device.key])}
         if device.key.netns in scope.traffic:
-            found["addresses"] = tuple(device.addresses)
+            attributes["addresses"] = tuple(device.addresses)
         carrier = self._carrier(device)
-        other = found.get("peer")
-        below = "lower_device" in found or (other and other.netns == device.key.netns)
+        other = attributes.get("peer")
+        below = "lower_device" in attributes or (other and other.netns == device.key.netns)
         state = "up" if carrier else "lowerlayerdown" if device.up and below else "down"
-        return Link(device.key, device.kind, found, device.index, device.key.name != LOOPBACK, carrier, state)
+        return Link(device.key, device.kind, attributes, device.index, device.key.name != LOOPBACK, carrier, state)
 
     def _carrier(self, device: Device) -> bool:
         lower, peer = self._lower(device), self._peer(device)
@@ -356,8 +357,8 @@ class FakeGateway:
         return lower is None or self._carrier(lower)
 
     def _settings_of(self, device: Device) -> dict[str, int]:
-        found = {name: self._setting(device, name) for name in device.settings}
-        return {name: value for name, value in found.items() if value is not None}
+        settings = {name: self._setting(device, name) for name in device.settings}
+        return {name: value for name, value in settings.items() if value is not None}
 
     def _setting(self, device: Device, name: str) -> int | None:
         return None if name.startswith("ipv6.") and not device.ipv6 else device.settings.get(name)
@@ -365,11 +366,11 @@ class FakeGateway:
     def _general_settings(
         self, scope: Scope, known: Mapping[LinkKey, Mapping[str, int]]
     ) -> dict[tuple[str, str, str], int | None]:
-        wanted = {(key.netns, name) for key, names in scope.sysctls.items() for name in names}
-        wanted |= {(key.netns, name) for key, found in known.items() for name in found}
+        names = {(key.netns, name) for key, names in scope.sysctls.items() for name in names}
+        names |= {(key.netns, name) for key, settings in known.items() for name in settings}
         return {
             (netns, which, name): self._settings.get((netns, which, name))
-            for netns, name in wanted
+            for netns, name in names
             for which in ("all", "default")
         }
 
@@ -618,8 +619,8 @@ class FakeGateway:
         bridge = self._controller(device)
         if bridge is None or bridge.kind != "bridge":
             return {}
-        found = {row.name: row.initial for row in kind_of(device.kind).port}
-        return {**found, "cost": 2, "stp_state": self._stp_state(device, bridge)}
+        settings = {row.name: row.initial for row in kind_of(device.kind).port}
+        return {**settings, "cost": 2, "stp_state": self._stp_state(device, bridge)}
 
     def _stp_state(self, device: Device, bridge: Device) -> str:
         if not bridge.up or not self._carrier(device):
@@ -729,7 +730,7 @@ class FakeGateway:
         controller = self._device(key) if name else None
         former = self._controller(device)
         self._leave(device)
-        if device.up and any(one is not None and one.kind == "vrf" for one in (controller, former)):
+        if device.up and any(link is not None and link.kind == "vrf" for link in (controller, former)):
             self._change_admin_state(device, "down")
             self._change_admin_state(device, "up")
         if controller is None:
@@ -836,7 +837,7 @@ class FakeGateway:
     def _add_address(self, request: AddAddress) -> None:
         lower = self._lower(self._device(request.key))
         siblings = [other for other in self._above(lower) if _shares_address(other)] if lower else []
-        if any(one.ip == request.address.ip for other in siblings for one in other.addresses):
+        if any(address.ip == request.address.ip for other in siblings for address in other.addresses):
             raise No(errno.EADDRINUSE, "Address already assigned to an ipvlan device")
         self.traffic.add_address(self._device(request.key), request.address)
 
@@ -849,7 +850,9 @@ class FakeGateway:
     def _await_addresses(self, request: AwaitAddresses) -> None:
         device = self._device(request.key)
         peer = self._peer(device)
-        duplicate = self.traffic.settle(device, request.ips, [one.ip for one in peer.addresses] if peer and peer.up else ())
+        duplicate = self.traffic.settle(
+            device, request.ips, [address.ip for address in peer.addresses] if peer and peer.up else ()
+        )
         if duplicate:
             text = f"{duplicate} is a duplicate"
             raise RequestFailed(text, errno.EADDRINUSE, text)
@@ -899,8 +902,8 @@ class FakeGateway:
 
     def _ports(self, controller: Device) -> list[Device]:
         key = controller.key
-        found = [device for device in self.devices.values() if device.attributes["controller"] == key.name]
-        return [device for device in found if device.key.netns == key.netns]
+        attached = [device for device in self.devices.values() if device.attributes["controller"] == key.name]
+        return [device for device in attached if device.key.netns == key.netns]
 
     def _flattened(self, device: Device) -> Device:
         """What a macvlan on this one sits on; the kernel refuses one on a passthru link."""

@@ -66,15 +66,15 @@ def usual_rules(netns: str) -> list[Rule]:
     """Those that every namespace has."""
     return [
         Rule(RulePriority(netns, family, priority), {"action": "lookup", "table": table}, RTPROT_KERNEL)
-        for family, some in RULES.items()
-        for priority, table in some
+        for family, rules in RULES.items()
+        for priority, table in rules
     ]
 
 
-def with_address(there: Iterable[Address], new: Address) -> list[Address]:
+def with_address(addresses: Iterable[Address], new: Address) -> list[Address]:
     """The addresses of a link with one more: of a subnet of IPv4, all but the first are secondary ones."""
-    second = new.family == 4 and any(other.family == 4 and subnet(other) == subnet(new) for other in there)
-    return [*there, replace(new, flags=new.flags | SECONDARY) if second else new]
+    second = new.family == 4 and any(other.family == 4 and subnet(other) == subnet(new) for other in addresses)
+    return [*addresses, replace(new, flags=new.flags | SECONDARY) if second else new]
 
 
 def connected_routes(key: LinkKey, address: Address) -> list[Route]:
@@ -83,18 +83,18 @@ def connected_routes(key: LinkKey, address: Address) -> list[Route]:
     if address.flags & NOPREFIXROUTE or (four and (address.flags & SECONDARY or not length)):
         return []
     if four:
-        places = [] if length == 32 and not address.peer_ip else [network(address.peer_ip or ip, length)]
+        destinations = [] if length == 32 and not address.peer_ip else [network(address.peer_ip or ip, length)]
     else:
-        places = [network(ip, length), *([f"{address.peer_ip}/128"] if address.peer_ip else [])]
+        destinations = [network(ip, length), *([f"{address.peer_ip}/128"] if address.peer_ip else [])]
     attributes = {"source": ip, "scope": "link"} if four else {"scope": "global"}
     metric = address.metric or (0 if four else 256)
     return [
         Route(
-            RouteKey(key.netns, MAIN_TABLE, address.family, place, metric),
+            RouteKey(key.netns, MAIN_TABLE, address.family, destination, metric),
             {"type": "unicast", "link": key.name, "onlink": False, **attributes},
             RTPROT_KERNEL,
         )
-        for place in places
+        for destination in destinations
     ]
 
 
@@ -136,55 +136,55 @@ class Traffic:
 
     def replace_address(self, device: Holder, address: Address) -> None:
         """Of IPv4 the metric changes, of IPv6 the flags too; what is not said is no metric for IPv4, and the old one for IPv6."""
-        there = self._own(device, address)
-        if there is None:
+        current = self._own(device, address)
+        if current is None:
             self.add_address(device, address)
             return
-        if there.family == 4:
-            new = replace(there, metric=address.metric)
+        if current.family == 4:
+            new = replace(current, metric=address.metric)
         else:
-            flags = there.flags & ~(NODAD | NOPREFIXROUTE) | address.flags & (NODAD | NOPREFIXROUTE)
-            new = replace(there, metric=address.metric or there.metric, flags=flags)
-        device.addresses[device.addresses.index(there)] = new
-        self._disconnect(device, there)
+            flags = current.flags & ~(NODAD | NOPREFIXROUTE) | address.flags & (NODAD | NOPREFIXROUTE)
+            new = replace(current, metric=address.metric or current.metric, flags=flags)
+        device.addresses[device.addresses.index(current)] = new
+        self._disconnect(device, current)
         self.connect(device, [new])
 
     def remove_address(self, device: Holder, address: Address) -> None:
-        """One that is not there is no error. Of a subnet, the next one is the primary then."""
-        there = self._own(device, address)
-        if there is None:
+        """Removing a missing address is no error. The next address of the subnet becomes the primary one."""
+        removed = self._own(device, address)
+        if removed is None:
             return
-        device.addresses.remove(there)
-        left = [one for one in device.addresses if one.family == there.family]
-        self._disconnect(device, there)
-        if there.family == 6:
-            self._exchange(lambda one: one.link == device.key and one.get("source") == there.ip, _without_source)
-            self.connect(device, left)
+        device.addresses.remove(removed)
+        remaining = [other for other in device.addresses if other.family == removed.family]
+        self._disconnect(device, removed)
+        if removed.family == 6:
+            self._exchange(lambda route: route.link == device.key and route.get("source") == removed.ip, _without_source)
+            self.connect(device, remaining)
             return
-        if not any(one.ip == there.ip for other in self._of(device.key.netns) for one in other.addresses):
-            self._take(lambda one: one.get("source") == there.ip and one.key.table == MAIN_TABLE, 4, device.key.netns)
-        if not left:
-            self._take(lambda one: one.link == device.key, 4)
-        heirs = [one for one in left if subnet(one) == subnet(there) and one.flags & SECONDARY]
-        if heirs and not there.flags & SECONDARY:
+        if not any(other.ip == removed.ip for holder in self._of(device.key.netns) for other in holder.addresses):
+            self._take(lambda route: route.get("source") == removed.ip and route.key.table == MAIN_TABLE, 4, device.key.netns)
+        if not remaining:
+            self._take(lambda route: route.link == device.key, 4)
+        heirs = [other for other in remaining if subnet(other) == subnet(removed) and other.flags & SECONDARY]
+        if heirs and not removed.flags & SECONDARY:
             heir = replace(heirs[0], flags=heirs[0].flags & ~SECONDARY)
             device.addresses[device.addresses.index(heirs[0])] = heir
             self.connect(device, [heir])
 
     def connect(self, device: Holder, addresses: Iterable[Address]) -> None:
-        """The routes to the networks of these addresses come, if the link is up."""
+        """Add the routes to the networks of these addresses, if the link is up."""
         for route in (route for address in addresses if device.up for route in connected_routes(device.key, address)):
-            some = self.routes.setdefault(route.key, [])
-            if not any((one.link, one.protocol) == (device.key, RTPROT_KERNEL) for one in some):
-                some.append(route)
+            routes = self.routes.setdefault(route.key, [])
+            if not any((other.link, other.protocol) == (device.key, RTPROT_KERNEL) for other in routes):
+                routes.append(route)
 
     def _disconnect(self, device: Holder, address: Address) -> None:
         for gone in connected_routes(device.key, address):
-            self._take(lambda one, key=gone.key: (one.key, one.link, one.protocol) == (key, device.key, RTPROT_KERNEL))
+            self._take(lambda route, key=gone.key: (route.key, route.link, route.protocol) == (key, device.key, RTPROT_KERNEL))
 
     def settle(self, device: Holder, ips: Iterable[str], others: Collection[str]) -> str:
         """Duplicate address detection ends, as far as it can; the address that another host has, or an empty text."""
-        for address in [one for one in device.addresses if one.ip in ips and device.up]:
+        for address in [candidate for candidate in device.addresses if candidate.ip in ips and device.up]:
             taken = address.ip in others and not address.settled
             flags = address.flags | DADFAILED if taken else address.flags & ~TENTATIVE
             device.addresses[device.addresses.index(address)] = replace(address, flags=flags)
@@ -193,68 +193,70 @@ class Traffic:
         return ""
 
     def _own(self, device: Holder, address: Address) -> Address | None:
-        return next((one for one in device.addresses if identity(one) == identity(address)), None)
+        return next((candidate for candidate in device.addresses if identity(candidate) == identity(address)), None)
 
     # What becomes of a link
 
     def came_up(self, device: Holder) -> None:
-        """The networks of its addresses come back, and no other route."""
+        """Add the routes to the networks of its addresses again, and no other route."""
         self.connect(device, device.addresses)
 
     def went_down(self, device: Holder) -> None:
-        """Its IPv6 addresses go, and its routes of all tables."""
-        self._take(lambda one: one.link == device.key)
+        """Remove its IPv6 addresses, and its routes of all tables."""
+        self._take(lambda route: route.link == device.key)
         self.lost_ipv6(device)
 
     def lost_ipv6(self, device: Holder) -> None:
-        """Its IPv6 addresses and routes go."""
+        """Remove its IPv6 addresses and routes."""
         device.addresses = [address for address in device.addresses if address.family == 4]
-        self._take(lambda one: one.link == device.key, 6)
+        self._take(lambda route: route.link == device.key, 6)
 
     def went(self, device: Holder) -> None:
-        """All its addresses and routes go."""
+        """Remove all its addresses and routes."""
         for address in list(device.addresses):
             self.remove_address(device, address)
-        self._take(lambda one: device.key in one.links)
+        self._take(lambda route: device.key in route.links)
 
     def renamed(self, old: LinkKey, name: str) -> None:
-        """Routes go by the index of a link, and so follow."""
-        self._exchange(lambda one: one.link == old, lambda one: replace(one, attributes={**one.attributes, "link": name}))
+        """Routes refer to a link by its index, so they keep it."""
+        self._exchange(
+            lambda route: route.link == old, lambda route: replace(route, attributes={**route.attributes, "link": name})
+        )
 
     # Routes and rules
 
     def add_route(self, route: Route) -> None:
-        """Where another is, nothing comes."""
+        """Add a route, unless another one has its key."""
         new = self._checked(route)
         if not self.routes.get(new.key):
             self.routes[new.key] = [new]
 
     def replace_route(self, route: Route) -> None:
-        """The first one at the key goes."""
+        """Replace the first route with the same key."""
         new = self._checked(route)
-        some = self.routes.get(new.key, [])
-        if new in some[1:]:
+        routes = self.routes.get(new.key, [])
+        if new in routes[1:]:
             raise No(errno.EEXIST)
-        self.routes[new.key] = [new, *some[1:]]
+        self.routes[new.key] = [new, *routes[1:]]
 
     def remove_route(self, route: Route) -> None:
-        """The first that has all of this; none is no error."""
-        words = ("gateway", "link", "source", "scope", "type") if route.key.family == 4 else ("gateway", "link")
-        for one in self.routes.get(route.key, []):
-            fits = all(route.get(word) in (None, one.get(word)) for word in words)
-            if fits and route.protocol in (0, one.protocol):
-                self.routes[route.key].remove(one)
+        """Remove the first that has all these attributes; none is no error."""
+        names = ("gateway", "link", "source", "scope", "type") if route.key.family == 4 else ("gateway", "link")
+        for candidate in self.routes.get(route.key, []):
+            matches = all(route.get(name) in (None, candidate.get(name)) for name in names)
+            if matches and route.protocol in (0, candidate.protocol):
+                self.routes[route.key].remove(candidate)
                 return
 
     def add_rule(self, rule: Rule) -> None:
-        """The same once more is nothing; it comes behind those of its priority."""
+        """Add a rule after those of its priority, unless it exists."""
         self.hold(rules=[rule])
 
     def remove_rule(self, rule: Rule) -> None:
-        """The first that has all of this; none is no error."""
-        for one in self.rules.get(rule.at, []):
-            if rule.attributes.items() <= one.attributes.items() and rule.protocol in (0, one.protocol):
-                self.rules[rule.at].remove(one)
+        """Remove the first that has all these attributes; none is no error."""
+        for candidate in self.rules.get(rule.at, []):
+            if rule.attributes.items() <= candidate.attributes.items() and rule.protocol in (0, candidate.protocol):
+                self.rules[rule.at].remove(candidate)
                 return
 
     def _checked(self, route: Route) -> Route:
