@@ -389,13 +389,13 @@ def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
     return [UpdateLink(after, before) for after, before in side_effects]
 
 
-def initial_attributes(kind: str, lower: Link | None) -> dict[str, Any]:
+def initial_attributes(kind: str, lower: Link | None) -> dict[str, object]:
     """The attributes that every new link of a kind has on this lower device, as far as they are known."""
     initial = {row.name: row.initial for row in kind_of(kind).attributes if row.initial is not None}
     return {**initial, "mtu": lower.mtu if lower is not None else None}
 
 
-def chosen_attributes(link: Link, rows: Iterable[Attribute], with_initial: bool = False) -> dict[str, Any]:
+def chosen_attributes(link: Link, rows: Iterable[Attribute], with_initial: bool = False) -> dict[str, object]:
     """The attributes of a link that differ from those of a new link; with_initial: outside of port settings, the others too."""
     chosen = {}
     for row in rows:
@@ -406,7 +406,7 @@ def chosen_attributes(link: Link, rows: Iterable[Attribute], with_initial: bool 
     return chosen
 
 
-def peer_creation_attributes(kind: str, attributes: Attributes) -> dict[str, Any]:
+def peer_creation_attributes(kind: str, attributes: Attributes) -> dict[str, object]:
     """What the request that creates a pair sets on its other end: no flags, and nothing that the kernel ignores there."""
     names = [row.name for row in kind_of(kind).rows(attributes) if row.store is Store.MESSAGE and row.at is not At.AFTER]
     return {name: attributes[name] for name in names if attributes[name] is not None}

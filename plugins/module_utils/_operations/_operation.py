@@ -15,7 +15,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import Request
 
-Changes = Mapping[Any, Any]  # by key: a Link, a Netns, a Client, or all routes or rules with that key; None: deleted
+# By key: a Link, a Netns, a Client, or all routes or rules with that key; None: deleted. The type of a value follows from that of
+# its key, which a mapping cannot express.
+Changes = Mapping[Any, Any]
 
 
 class Operation(ABC):

@@ -117,7 +117,7 @@ def render(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]
             "",
             "[IPv6AcceptRA]",
             f"RouteMetric={_METRIC}",
-            *_no("UseDNS", "UseDomains", "DHCPv6Client"),
+            *_disabled("UseDNS", "UseDomains", "DHCPv6Client"),
         ]
         if not ipv6.get("accept_ra"):
             lines[lines.index("IPv6AcceptRA=yes") :] = ["IPv6AcceptRA=no"]
@@ -129,7 +129,7 @@ def render(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]
     sets_gateway = routing is not None and any(family_of(gateway) == 4 for gateway in routing.gateways)
     switches = {"UseRoutes": options.use_routes, "UseGateway": options.use_routes and not sets_gateway}
     lines += [f"{key}={'yes' if is_on else 'no'}" for key, is_on in switches.items()]
-    lines += _no("UseDNS", "UseNTP", "UseHostname", "UseDomains", "RoutesToDNS", "RoutesToNTP", "SendRelease")
+    lines += _disabled("UseDNS", "UseNTP", "UseHostname", "UseDomains", "RoutesToDNS", "RoutesToNTP", "SendRelease")
     if duid is None:
         lines.append("ClientIdentifier=mac")
     else:
@@ -141,7 +141,7 @@ def render(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]
     return "\n".join(["# Written by patchbay.netdev: DHCP for a link that it makes.", *lines, ""])
 
 
-def _no(*keys: str) -> list[str]:
+def _disabled(*keys: str) -> list[str]:
     return [f"{key}=no" for key in keys]
 
 
