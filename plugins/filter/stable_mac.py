@@ -25,7 +25,7 @@ def stable_mac(host: str, link: str, oui: str | None = None, secret: str = "") -
     """
     for name, value in (("host", host), ("link", link), ("secret", secret)):
         if not isinstance(value, str) or (not value and name != "secret"):
-            raise AnsibleFilterError(f"stable_mac: {name} must be a text{'' if name == 'secret' else ' that is not empty'}")
+            raise AnsibleFilterError(f"stable_mac: {name} must be a {'' if name == 'secret' else 'non-empty '}string")
     digest = hashlib.sha256("\0".join((NAMESPACE, secret, host, link)).encode()).digest()
     octets = list(digest[:6])
     if oui:
@@ -43,7 +43,9 @@ def _octets(oui: str) -> list[int]:
         raise AnsibleFilterError(f"stable_mac: oui {oui!r} is not one to five octets such as '00:04:f2' (quote it)")
     octets = [int(octet, 16) for octet in re.split("[:-]", oui)]
     if octets[0] & 1:
-        raise AnsibleFilterError(f"stable_mac: oui {oui} makes multicast addresses (the lowest bit of its first octet is set)")
+        raise AnsibleFilterError(
+            f"stable_mac: oui {oui} results in multicast addresses (the lowest bit of its first octet is set). Set a unicast OUI"
+        )
     return octets
 
 

@@ -585,7 +585,7 @@ def test_another_client_serves(machine: Served) -> None:
     """A link that another program serves is refused."""
     machine.sh("udhcpc -i eth0 -p /run/client.pid -s /bin/true >/dev/null 2>&1")
     result = machine.run("link", name="eth0", dhcp4={})
-    assert re.match(r"eth0: dhcp4: udhcpc \(process \d+\) serves it already, and two clients", result["msg"]), result
+    assert re.match(r"eth0: dhcp4: udhcpc \(process \d+\) already serves the link, and two clients", result["msg"]), result
     assert machine.clients() != []
 
 

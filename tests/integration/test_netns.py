@@ -247,7 +247,7 @@ def test_file_left_behind_is_restored(host: Host, state: str) -> None:
 def test_file_that_became_a_namespace(host: Host) -> None:
     """A file that became a namespace after it was read is not deleted."""
     ip("netns", "add", "room")
-    with KernelGateway() as gateway, pytest.raises(RequestFailed, match="/run/netns/room is in use by now"):
+    with KernelGateway() as gateway, pytest.raises(RequestFailed, match="/run/netns/room is now in use"):
         gateway.execute(RemoveNetns("room", left_behind=True))
     assert "room" in ip("netns", "list").split()
 

@@ -259,7 +259,7 @@ CASES = {
         "sysctls: 'arp_ignore' is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra",
     ),
     "setting that is no number": Case(
-        on_eth0(sysctls={"ipv4.arp_ignore": "on"}), "sysctls: ipv4.arp_ignore takes a whole number, not 'on'"
+        on_eth0(sysctls={"ipv4.arp_ignore": "on"}), "sysctls: ipv4.arp_ignore requires an integer, not 'on'"
     ),
     "group without a number": Case(
         on_eth0(group="voice"),

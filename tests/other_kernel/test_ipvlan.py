@@ -137,8 +137,7 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str]] = {
     "bridge port": (
         [("ipvlan", IV0), ("bridge", {"name": "br0"})],
         ("bridge_port", {"port": "iv0", "bridge": "br0"}),
-        "iv0: the kernel lets no bridge receive from an ipvlan, so it cannot be attached to br0. "
-        "Use a veth, or set controller to a VRF",
+        "iv0: an ipvlan cannot be a bridge port, so it cannot be attached to br0. Use a veth, or set controller to a VRF",
         "link set iv0 master br0",
     ),
     "lower device as a bridge port": (

@@ -321,14 +321,14 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str, str]] = {
     "VRF in a VRF": (
         [VRF0, ("vrf", {"name": "vrf1", "table": 11})],
         ("vrf", {"name": "vrf1", "controller": "vrf0"}),
-        "vrf1: a VRF cannot be attached to a bridge or to another VRF, so not to vrf0. Omit controller",
+        "vrf1: a VRF cannot be attached to vrf0, because the kernel attaches it to no bridge and no VRF. Omit controller",
         "link set vrf1 master vrf0",
         "Can not enslave an L3 master device to a VRF",
     ),
     "VRF in a bridge": (
         [VRF0, ("bridge", {"name": "br0"})],
         ("vrf", {"name": "vrf0", "controller": "br0"}),
-        "vrf0: a VRF cannot be attached to a bridge or to another VRF, so not to br0. Omit controller",
+        "vrf0: a VRF cannot be attached to br0, because the kernel attaches it to no bridge and no VRF. Omit controller",
         "link set vrf0 master br0",
         "",
     ),

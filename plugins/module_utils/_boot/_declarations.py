@@ -234,7 +234,7 @@ def from_text(text: str, path: str) -> Desired:
 
 def _object(content: Mapping[str, dict[str, Any]]) -> Desired:
     if len(content) != 1:
-        raise InvalidValue("it has to declare exactly one object")
+        raise InvalidValue("a declaration must contain exactly one object")
     ((name, options),) = content.items()
     readers: dict[str, Callable[[dict[str, Any]], Desired]] = {"netns": _netns, ROUTE.name: _route, RULE.name: _rule}
     if name not in readers and name not in (*KINDS, LINK.name):

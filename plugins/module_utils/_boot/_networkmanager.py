@@ -92,7 +92,7 @@ class _NetworkManagerRenderer(Renderer):
 
     def _profile(self, link: ManagedLink) -> Profile:
         if not link.is_created:
-            raise self.refuse(link.key, f"the profile of {link.name}, which others create, is not changed")
+            raise self.refuse(link.key, f"the profile of {link.name}, which another program created, is not changed")
         if link.link.admin_state != "up":
             raise self.refuse(link.key, f"{self.program} brings up each link that it creates, so admin_state has to be up")
         profile: Profile = {

@@ -122,7 +122,9 @@ def _link_differences(before: State, now: State, key: LinkKey) -> Iterator[str]:
         [f"{address} on {key}" for address in side.addresses if owner(address) != KERNEL] for side in (contents, left)
     )
     yield from _presence(addresses_before, addresses_now if old.get("addresses") is not None else addresses_before)
-    yield from (f"{address} on {key} is not in its place" for address in misplaced(contents.addresses, left.addresses))
+    yield from (
+        f"{address} on {key} is in another position than before" for address in misplaced(contents.addresses, left.addresses)
+    )
     for name, value in contents.sysctls.items():
         if left.sysctls.get(name) != value:
             yield f"{key}: {name} is {left.sysctls.get(name, 'unknown')} (was {value})"

@@ -51,7 +51,7 @@ def _check_no_bridge_port(case: Situation) -> None:
     controller = case.state.get(LinkKey(case.key.netns, name)) if name else None
     if controller is not None and case.kind_of(controller.kind).has_ports:
         raise Refused(
-            f"{case.key}: the kernel lets no bridge receive from an ipvlan, so it cannot be attached to {name}. "
+            f"{case.key}: an ipvlan cannot be a bridge port, so it cannot be attached to {name}. "
             "Use a veth, or set controller to a VRF"
         )
 

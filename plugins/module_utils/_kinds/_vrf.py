@@ -25,7 +25,8 @@ def _check_no_controller(case: Situation) -> None:
     controller = case.changed.get("controller")
     if controller:
         raise Refused(
-            f"{case.key}: a VRF cannot be attached to a bridge or to another VRF, so not to {controller}. Omit controller"
+            f"{case.key}: a VRF cannot be attached to {controller}, because the kernel attaches it to no bridge and no VRF. "
+            "Omit controller"
         )
 
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Planning of DHCP clients and of the addresses of their leases. Pure.
 
-The address of a lease has the lifetime that the server gave it: so it differs from static ones, and expires when the client ends.
-The routes and rules of a lease are planned in _source_routing.
+The address of a lease has the lifetime that the server granted, which distinguishes it from static addresses and lets it expire
+when the client ends. The routes and rules of a lease are planned in _source_routing.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def current_lease(item: DesiredLink, state: State) -> Lease | None:
 
 
 def _keeps_its_mac(item: DesiredLink, link: Link) -> bool:
-    """Whether a link has the same MAC address after a task: one in mode passthru has that of its lower device."""
+    """Whether a link has the same MAC address after a task. In mode passthru, it has the address of its lower device."""
     if item.attributes.get("address") is not None:
         return bool(item.attributes["address"] == link.address)
     changed = [item.attributes.get(name) not in (None, link.get(name)) for name in ("mode", "lower_device")]
@@ -130,8 +130,8 @@ def start_client(item: DesiredLink, observed: State, state: State) -> Iterator[O
     check_link(link, state)
     if options.client == NETWORKD and item.sysctls.get("ipv6.accept_ra"):
         raise Refused(
-            f"{item.key}: dhcp4: systemd-networkd takes router advertisements itself, and sets ipv6.accept_ra to 0. "
-            "Leave the setting out, or write client: udhcpc"
+            f"{item.key}: dhcp4: systemd-networkd processes router advertisements itself and sets ipv6.accept_ra to 0. "
+            "Omit this sysctl, or set client: udhcpc"
         )
     moved = before is not None and link.address != before.address
     if current is None or not current.is_serving or current.options != options or moved:
@@ -174,26 +174,27 @@ def client_warnings(items: Sequence[DesiredLink], predicted: State) -> Iterator[
         other_links = [link for link in predicted if link.key.netns == item.key.netns and link.key != item.key and link.ethernet]
         if any(link.admin_state == "up" for link in other_links):
             yield (
-                f"{item.key}: dhcp4: {client.options.client} sends its renewals as the main table leads to the server: "
-                "they leave with the MAC address and the IP address of another link, which a switch that goes by MAC addresses "
-                "drops. Write another client (udhcpc), or give the link a namespace of its own"
+                f"{item.key}: dhcp4: {client.options.client} sends its renewals through the link that the main table selects, "
+                "with the MAC address and the IP address of that link, and a switch that filters by MAC address drops them. Set "
+                "client: udhcpc, or create the link in its own network namespace"
             )
 
 
 def check_link(link: Link, state: State) -> None:
-    """Raise Refused or Missing with a sentence if no client could get a lease on a link."""
+    """Raise Refused or Missing if no client can get a lease on the link."""
     controller = state.get(LinkKey(link.key.netns, link.controller or ""))
     if controller is not None and kind_of(controller.kind).has_ports:
         raise Refused(
-            f"{link.key}: dhcp4: it is a port of bridge {controller.key.name}, which takes all that arrives by it, an answer "
-            f"of a server too. Write dhcp4 for {controller.key.name}, or detach the port"
+            f"{link.key}: dhcp4: the link is a port of bridge {controller.key.name}, which receives all its frames, including "
+            f"the replies of a DHCP server. Set dhcp4 for {controller.key.name}, or detach {link.key.name} first"
         )
     if not link.ethernet or kind_of(link.kind).has_routing_table:
-        raise Refused(f"{link.key}: dhcp4: no DHCP server can be asked by a link of this kind ({link.kind}). Leave it out")
+        what = "a VRF" if kind_of(link.kind).has_routing_table else "not an Ethernet link"
+        raise Refused(f"{link.key}: dhcp4: the link is {what}, so no DHCP client can serve it. Omit dhcp4")
     if link.get("served_by"):
         raise Refused(
-            f"{link.key}: dhcp4: {link.get('served_by')} serves it already, and two clients would give it two addresses. "
-            "End that one first"
+            f"{link.key}: dhcp4: {link.get('served_by')} already serves the link, and two clients would give it two addresses. "
+            "Stop that client first"
         )
     if link.admin_state == "down":
-        raise Missing(f"{link.key}: dhcp4: it is down, and nothing can be asked by a link that is down. Write admin_state: up")
+        raise Missing(f"{link.key}: dhcp4: the link is down, so it cannot request a lease. Set admin_state: up")

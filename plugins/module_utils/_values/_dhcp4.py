@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option `dhcp4` of a link: its suboptions, what they say, and how they are saved. Pure."""
+"""The option `dhcp4` of a link: how its suboptions are parsed, saved and returned. Pure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._source_routing import SourceRoute, SourceRouting
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
-# Of those that a host has and that can do what is asked, the first one serves a link. udhcpc says what it is told and no more,
-# and leaves IPv6 alone; the renewals of the last two leave by the link that the main table says, with the MAC address of that.
+# In the order of preference: the first client that the host has and that supports the options serves the link. udhcpc sends
+# nothing that is not configured and leaves IPv6 to the kernel. The last two send renewals through the link that the main table
+# selects, with the MAC address of that link.
 NETWORKD = "networkd"
 CLIENTS = ("udhcpc", NETWORKD, "dhclient", "dhcpcd")
 ARGUMENT: dict[str, Any] = {
@@ -38,7 +39,7 @@ _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
-    """What the suboptions say, and how many seconds to wait; InvalidValue without the name of the option."""
+    """The options of the client, and the seconds to wait for a lease. InvalidValue names the suboption, but not `dhcp4`."""
 
     def read(name: str, parse: Callable[[Any], Any]) -> Any:
         if params.get(name) is None:
@@ -68,41 +69,41 @@ def parsed(params: Mapping[str, Any]) -> tuple[Dhcp4, float | None]:
 
 def _wait(value: float) -> float:
     if not 0 < value <= 3600:
-        raise InvalidValue(f"{value:g} is no number of seconds up to 3600. Leave it out to go on without the lease")
+        raise InvalidValue(f"{value:g} is not greater than 0 and at most 3600 seconds. Omit wait to continue without the lease")
     return value
 
 
 def _client_id(value: str) -> str:
-    """A word, or the bytes of an identifier with colons."""
+    """A keyword, or the bytes of an identifier with colons."""
     text = value.strip().lower().replace("-", ":")
     if text in ("none", "mac", "duid"):
         return text
     if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){1,254}", text):
         raise InvalidValue(
-            f"{value!r} is neither none, mac nor duid, nor the bytes of an identifier such as 01:52:54:00:12:34:56 (quoted)"
+            f"{value!r} is not a client identifier. Set none, mac, duid, or bytes such as '01:52:54:00:12:34:56' (quoted)"
         )
     if text.count(":") == 5 and text[:2] not in ("00", "01", "ff"):
         raise InvalidValue(
-            f"{value} looks like a MAC address, which an identifier has behind a byte for its type. "
-            f"Write mac for that of the link, or 01:{text}"
+            f"{value} looks like a MAC address without the type byte of a client identifier. "
+            f"Set mac to send the MAC address of the link, or set 01:{text}"
         )
     return text
 
 
 def _hostname(value: str) -> str:
     if len(value) > 253 or not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", value):
-        raise InvalidValue(f"{value!r} is no host name: it is made of letters, digits and hyphens, with dots between its parts")
+        raise InvalidValue(f"{value!r} is not a valid host name. Use letters, digits and hyphens, with dots between the labels")
     return value
 
 
 def _vendor_class(value: str) -> str:
     if not re.fullmatch(r"[ -~]{1,255}", value):
-        raise InvalidValue(f"{value!r} is no vendor class: it has 1 to 255 characters of ASCII")
+        raise InvalidValue(f"{value!r} is not a valid vendor class. Use 1 to 255 printable ASCII characters")
     return value
 
 
 def saved(options: Dhcp4) -> dict[str, Any]:
-    """The suboptions that were set, made of what JSON has: `parsed` reads them back."""
+    """The suboptions that differ from their defaults, as JSON values. `parsed` reads them back."""
     if not options.enabled:
         return {"enabled": False}
     usual = vars(replace(Dhcp4(), client_id=""))
@@ -110,7 +111,7 @@ def saved(options: Dhcp4) -> dict[str, Any]:
 
 
 def recorded(options: Dhcp4) -> dict[str, Any]:
-    """All of the options, made of what JSON has: `from_record` reads them back."""
+    """All options as JSON values. `from_record` reads them back."""
     routing = options.source_routing
     if routing is None:
         return {**vars(options), "source_routing": None}
@@ -128,7 +129,7 @@ def from_record(record: Mapping[str, Any]) -> Dhcp4:
 
 
 def returned(client: Client | None) -> dict[str, Any]:
-    """A client in the words of the options, with its lease; what it does not have is null."""
+    """A client with the names of its options, and its lease. Missing values are null."""
     options = client.options if client is not None else Dhcp4(enabled=False, client_id="", use_routes=False)
     described = {field.name: getattr(options, field.name) for field in fields(Dhcp4) if field.name != "source_routing"}
     lease = client.lease if client is not None else None
@@ -148,7 +149,7 @@ def returned(client: Client | None) -> dict[str, Any]:
 
 
 def compared(client: Client | None) -> dict[str, Any]:
-    """A client as it stands in a diff: what it was started with."""
+    """A client as a diff shows it: the options that it was started with."""
     if client is None or not client.is_running:
         return {"state": "absent"}
     options = {name: value for name, value in vars(client.options).items() if value is not None}

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The per-link settings under /proc/sys/net, as the value of an option: which there are, and what each takes."""
+"""The per-link settings under /proc/sys/net, as the value of an option: their names and ranges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Difference, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
-# Ranges of the keys that the recipes and the documentation name: the kernel itself checks nearly none of them.
+# Ranges of the keys that the documentation names, because the kernel itself checks almost none of them.
 _RANGES = {
     "ipv4.accept_local": (0, 1),
     "ipv4.accept_redirects": (0, 1),
@@ -55,23 +55,23 @@ _RANGES = {
     "ipv6.use_tempaddr": (-1, 2),
 }
 _ELSEWHERE = {
-    "ipv6.addr_gen_mode": "write the option address_generation_mode",
-    "ipv6.stable_secret": "it is a secret, not a number: set it by other means",
-    "ipv4.mc_forwarding": "the kernel sets it by itself",
-    "ipv6.mc_forwarding": "the kernel sets it by itself",
+    "ipv6.addr_gen_mode": "set the option address_generation_mode instead",
+    "ipv6.stable_secret": "its value is a secret and no integer. Set it with another tool",
+    "ipv4.mc_forwarding": "the kernel sets it itself. Omit it",
+    "ipv6.mc_forwarding": "the kernel sets it itself. Omit it",
 }
 
 
 @dataclass(frozen=True)
 class Sysctls(Type):
-    """Per-link settings under /proc/sys/net/{ipv4,ipv6}/conf/LINK: `ipv4.arp_ignore` -> number. Only written keys count."""
+    """Per-link settings under /proc/sys/net/{ipv4,ipv6}/conf/LINK: `ipv4.arp_ignore` -> number. Omitted keys are not managed."""
 
     def argument(self) -> dict[str, Any]:
         """A dict."""
         return {"type": "dict"}
 
     def parse(self, value: Any) -> Mapping[str, int]:
-        """The numbers by key; bounds are ours where the kernel would take anything."""
+        """The numbers by key, within bounds that are stricter than those of the kernel for the keys in _RANGES."""
         parsed = {}
         for key, setting in sorted(value.items()):
             if not re.fullmatch(r"ipv[46]\.[a-z0-9_]+", key):
@@ -81,7 +81,7 @@ class Sysctls(Type):
             if isinstance(setting, bool):
                 setting = int(setting)
             if not re.fullmatch(r"-?\d{1,10}", str(setting)):
-                raise InvalidValue(f"{key} takes a whole number, not {setting!r}")
+                raise InvalidValue(f"{key} requires an integer, not {setting!r}")
             low, high = _RANGES.get(key, (-(1 << 31), (1 << 31) - 1))
             try:
                 parsed[key] = Integer(low, high).parse(int(setting))

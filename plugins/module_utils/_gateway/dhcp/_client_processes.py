@@ -96,7 +96,7 @@ def become(name: str) -> NoReturn:
                 raise SystemExit(f"the namespace {record['netns']} cannot be entered: {error.strerror}") from error
     program = shutil.which(record["command"][0], path=commands.PATH)
     if program is None:
-        raise SystemExit(f"{record['command'][0]} is not installed any more")
+        raise SystemExit(f"{record['command'][0]} is no longer installed")
     if record["folders"] or record["places"]:
         try:
             _make_private_view(record["folders"], record["places"])

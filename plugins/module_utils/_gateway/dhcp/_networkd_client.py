@@ -82,7 +82,7 @@ def unsupported(options: Dhcp4) -> str:
     if options.hostname and "." in options.hostname:
         return f"systemd-networkd cannot send {options.hostname} in option 12. Omit the domain"
     if options.use_dns:
-        return "systemd-networkd does not pass on the DNS servers of a lease here. Set client: udhcpc"
+        return "use_dns is not supported with systemd-networkd as the client. Set client: udhcpc"
     vendor_class = options.vendor_class or ""
     if vendor_class != vendor_class.strip() or set(vendor_class) & _UNSAFE:
         return f"systemd-networkd cannot send the vendor class {vendor_class!r}. Set client: udhcpc"
@@ -138,7 +138,7 @@ def render(link: str, options: Dhcp4, identifier: bytes, ipv6: Mapping[str, int]
     lines += ["SendHostname=yes", f"Hostname={options.hostname}"] if options.hostname else ["SendHostname=no"]
     if options.vendor_class:
         lines.append(f"VendorClassIdentifier={options.vendor_class}")
-    return "\n".join(["# Written by patchbay.netdev: DHCP for a link that it makes.", *lines, ""])
+    return "\n".join(["# Written by patchbay.netdev: DHCP for a link that it creates.", *lines, ""])
 
 
 def _disabled(*keys: str) -> list[str]:
@@ -164,7 +164,7 @@ def start(link: str, index: int, known: Mapping[str, Any], has_new_file: bool, h
     _write(_file(link), known["text"])
     commands.run(["systemctl", "start", systemd_files.LEASES])
     if not any(is_watched() for _poll in polls(_SECONDS)):
-        raise RequestFailed(f"{systemd_files.LEASES} does not run", 0, "")
+        raise RequestFailed(f"{systemd_files.LEASES} is not running", 0, "")
     if not _service()[0]:
         return  # networkd reads its files when it starts
     if has_new_file:

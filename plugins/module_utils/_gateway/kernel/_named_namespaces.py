@@ -70,7 +70,7 @@ def remove(kernel: Kernel, request: RemoveNetns) -> None:
     path = path_of(request.name)
     if request.left_behind:
         if exists(request.name) or _other_owner_of(request.name) != LEFT_BEHIND:
-            raise OSError(errno.EBUSY, f"{path} is in use by now")
+            raise OSError(errno.EBUSY, f"{path} is now in use")
     else:
         try:
             unmount(path)

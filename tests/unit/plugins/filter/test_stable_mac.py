@@ -95,11 +95,11 @@ def test_everything_counts() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("", "mv0"), "stable_mac: host must be a text that is not empty"),
-        ((None, "mv0"), "stable_mac: host must be a text that is not empty"),
-        (("web1", ""), "stable_mac: link must be a text that is not empty"),
-        (("web1", 5), "stable_mac: link must be a text that is not empty"),
-        (("web1", "mv0", None, 5), "stable_mac: secret must be a text"),
+        (("", "mv0"), "stable_mac: host must be a non-empty string"),
+        ((None, "mv0"), "stable_mac: host must be a non-empty string"),
+        (("web1", ""), "stable_mac: link must be a non-empty string"),
+        (("web1", 5), "stable_mac: link must be a non-empty string"),
+        (("web1", "mv0", None, 5), "stable_mac: secret must be a string"),
         *(
             (("web1", "mv0", oui), f"stable_mac: oui {oui!r} is not one to five octets such as '00:04:f2' (quote it)")
             for oui in ("0004f2", "00:04:f", "00:04:f2:", "00:04:f2:00:00:00", "xx", 242, "00:04-zz", "00:04:f2\n")
@@ -107,7 +107,8 @@ def test_everything_counts() -> None:
         *(
             (
                 ("web1", "mv0", oui),
-                f"stable_mac: oui {oui} makes multicast addresses (the lowest bit of its first octet is set)",
+                f"stable_mac: oui {oui} results in multicast addresses (the lowest bit of its first octet is set). "
+                "Set a unicast OUI",
             )
             for oui in ("01:00:5e", "ff")
         ),

@@ -225,7 +225,7 @@ def test_sysctls_of_a_link_that_others_create() -> None:
         ),
         (
             {"link": [{"name": "mv0", "mtu": 1400}]},
-            "mv0: persist: networkmanager: the profile of mv0, which others create, is not changed",
+            "mv0: persist: networkmanager: the profile of mv0, which another program created, is not changed",
         ),
         (
             {"macvlan": [MV0], "rules": [{"priority": 7, "family": "ipv6", "iif": "mv0", "table": "7"}]},

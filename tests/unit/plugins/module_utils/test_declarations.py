@@ -296,7 +296,7 @@ def test_no_two_objects_share_a_file() -> None:
         ('{"format": 2, "macvlan": {"na', "Unterminated string starting at: line 1 column 27 (char 26)"),
         ("[]", "pop expected at most 1 argument, got 2"),
         ("{}", "'format'"),
-        ('{"format": 2}', "it has to declare exactly one object"),
+        ('{"format": 2}', "a declaration must contain exactly one object"),
         ('{"format": 2, "macvlan": []}', "'name'"),
         ('{"format": 2, "macvlan": {}}', "'name'"),
         ('{"format": 2, "macvlan": "mv0"}', "dictionary update sequence element #0 has length 1; 2 is required"),
@@ -314,7 +314,7 @@ def test_no_two_objects_share_a_file() -> None:
         ('{"format": 2, "macvlan": {"name": "a", "mtu": true}}', "True is not a valid value of mtu"),
         ('{"format": 2, "macvlan": {"name": "a", "port": "b"}}', "port: not an option of macvlan"),
         ('{"format": 2, "macvlans": {"name": "a"}}', "macvlans is not a known type of object"),
-        ('{"format": 2, "macvlan": {"name": "a"}, "link": {"name": "a"}}', "it has to declare exactly one object"),
+        ('{"format": 2, "macvlan": {"name": "a"}, "link": {"name": "a"}}', "a declaration must contain exactly one object"),
     ],
 )
 def test_damaged_file_is_named(text: str, why: str) -> None:

@@ -102,8 +102,8 @@ def test_client_id(written: str, understood: str) -> None:
     assert item.dhcp4.client_id == understood
 
 
-BYTES = "is neither none, mac nor duid, nor the bytes of an identifier such as 01:52:54:00:12:34:56 (quoted)"
-NAME = "is no host name: it is made of letters, digits and hyphens, with dots between its parts"
+BYTES = "is not a client identifier. Set none, mac, duid, or bytes such as '01:52:54:00:12:34:56' (quoted)"
+NAME = "is not a valid host name. Use letters, digits and hyphens, with dots between the labels"
 
 
 @pytest.mark.parametrize(
@@ -116,24 +116,24 @@ NAME = "is no host name: it is made of letters, digits and hyphens, with dots be
         ({"client_id": ":".join(["aa"] * 256)}, f"client_id: '{':'.join(['aa'] * 256)}' {BYTES}"),
         (
             {"client_id": "52:54:00:12:34:56"},
-            "client_id: 52:54:00:12:34:56 looks like a MAC address, which an identifier has behind a byte for its type. "
-            "Write mac for that of the link, or 01:52:54:00:12:34:56",
+            "client_id: 52:54:00:12:34:56 looks like a MAC address without the type byte of a client identifier. "
+            "Set mac to send the MAC address of the link, or set 01:52:54:00:12:34:56",
         ),
         ({"hostname": "old host"}, f"hostname: 'old host' {NAME}"),
         ({"hostname": "-old"}, f"hostname: '-old' {NAME}"),
         ({"hostname": ""}, f"hostname: '' {NAME}"),
         ({"hostname": "a" * 64}, f"hostname: '{'a' * 64}' {NAME}"),
-        ({"vendor_class": ""}, "vendor_class: '' is no vendor class: it has 1 to 255 characters of ASCII"),
-        ({"vendor_class": "Büro"}, "vendor_class: 'Büro' is no vendor class: it has 1 to 255 characters of ASCII"),
+        ({"vendor_class": ""}, "vendor_class: '' is not a valid vendor class. Use 1 to 255 printable ASCII characters"),
+        ({"vendor_class": "Büro"}, "vendor_class: 'Büro' is not a valid vendor class. Use 1 to 255 printable ASCII characters"),
         (
             {"metric": 5},
             "metric applies to the routes of a lease. Set source_routing or use_main_table as well",
         ),
-        ({"wait": 0}, "wait: 0 is no number of seconds up to 3600. Leave it out to go on without the lease"),
-        ({"wait": 3601}, "wait: 3601 is no number of seconds up to 3600. Leave it out to go on without the lease"),
+        ({"wait": 0}, "wait: 0 is not greater than 0 and at most 3600 seconds. Omit wait to continue without the lease"),
+        ({"wait": 3601}, "wait: 3601 is not greater than 0 and at most 3600 seconds. Omit wait to continue without the lease"),
     ],
 )
-def test_what_cannot_be_meant(suboptions: dict[str, Any], sentence: str) -> None:
+def test_suboption_is_not_valid(suboptions: dict[str, Any], sentence: str) -> None:
     """The whole sentence."""
     with pytest.raises(InvalidValue) as caught:
         read(**suboptions)

@@ -34,7 +34,7 @@ def test_file() -> None:
     assert (
         render("old-1", PLAIN, HARDWARE, IPV6)
         == """\
-# Written by patchbay.netdev: DHCP for a link that it makes.
+# Written by patchbay.netdev: DHCP for a link that it creates.
 [Match]
 Name=old-1
 

@@ -174,16 +174,20 @@ REFUSALS: list[tuple[Type, Any, str]] = [
         (Sysctls(), {key: 1}, f"{key!r} is not a per-link setting such as ipv4.arp_ignore or ipv6.accept_ra")
         for key in ("arp_ignore", "net.ipv4.conf.all.arp_ignore", "ipv5.arp_ignore", "ipv4.../../x", "ipv4.", "ipv4.a/b")
     ),
-    (Sysctls(), {"ipv6.addr_gen_mode": 1}, "ipv6.addr_gen_mode cannot be set here: write the option address_generation_mode"),
+    (
+        Sysctls(),
+        {"ipv6.addr_gen_mode": 1},
+        "ipv6.addr_gen_mode cannot be set here: set the option address_generation_mode instead",
+    ),
     (
         Sysctls(),
         {"ipv6.stable_secret": 1},
-        "ipv6.stable_secret cannot be set here: it is a secret, not a number: set it by other means",
+        "ipv6.stable_secret cannot be set here: its value is a secret and no integer. Set it with another tool",
     ),
-    (Sysctls(), {"ipv4.mc_forwarding": 1}, "ipv4.mc_forwarding cannot be set here: the kernel sets it by itself"),
-    (Sysctls(), {"ipv6.mc_forwarding": 1}, "ipv6.mc_forwarding cannot be set here: the kernel sets it by itself"),
+    (Sysctls(), {"ipv4.mc_forwarding": 1}, "ipv4.mc_forwarding cannot be set here: the kernel sets it itself. Omit it"),
+    (Sysctls(), {"ipv6.mc_forwarding": 1}, "ipv6.mc_forwarding cannot be set here: the kernel sets it itself. Omit it"),
     *(
-        (Sysctls(), {"ipv4.arp_ignore": value}, f"ipv4.arp_ignore takes a whole number, not {value!r}")
+        (Sysctls(), {"ipv4.arp_ignore": value}, f"ipv4.arp_ignore requires an integer, not {value!r}")
         for value in (None, "", "yes", "0x1", 1.5, "1 ", [1], {"a": 1})
     ),
     (Sysctls(), {"ipv4.arp_ignore": 9}, "ipv4.arp_ignore: 9 is not between 0 and 8"),
