@@ -2,7 +2,7 @@
 
 judge.py CAPTURE --voice MAC --nic MAC [--vlan ID] [--marked]
 
-"Call established" in the log of a softphone says nothing about the sound, so each direction of each protocol is verified. Fails
+"Call established" in the log of a softphone says nothing about the audio, so each direction of each protocol is verified. Fails
 if SIP, RTP or web is missing in one direction, if SIP or RTP does not use the MAC address for voice, or if web does not use that
 of the network card; with --marked, if sent frames do not have the mark CS3 (SIP) or EF (RTP).
 """

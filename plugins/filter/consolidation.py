@@ -153,7 +153,7 @@ def consolidation_duplicates(claims: Mapping[str, Sequence[Mapping[str, Any]]]) 
 
 
 def _claimed(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What only one old host can have. Invalid values have an error message of their own."""
+    """The values that only one old host can have. Invalid values have an error message of their own."""
     try:
         yield "MAC address", Mac().parse(entry.get("address"))
         for address in Addresses().parse(_listed(entry.get("addresses"))):
@@ -352,13 +352,13 @@ def _source_routing(host: OldHost) -> dict[str, Any]:
 
 
 def _rules_of_announced(host: OldHost) -> Entries:
-    """An address that the kernel adds is not among those of the link, so its rule stands by itself."""
+    """The rules for addresses that the kernel adds, because these are not among the addresses of the link."""
     state = {} if host.is_present else {"state": "absent"}
     return [{"from": ip, "table": str(host.table), "priority": host.priority, **state} for ip, _length in host.announced]
 
 
 def _routes_in_namespace(host: OldHost) -> Iterator[dict[str, Any]]:
-    """The main table of a namespace of its own; its routes are deleted with the namespace."""
+    """The routes in the main table of the namespace of an old host, which are deleted with the namespace."""
     if not host.is_present:
         return
     for family in (4, 6):
@@ -395,7 +395,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def checked(filter_: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, which raises AnsibleFilterError for input that is no list of old hosts at all."""
+    """The filter, which raises AnsibleFilterError for input that is not a list of old hosts."""
 
     def call(value: Any, *more: Any, **named: Any) -> Any:
         try:

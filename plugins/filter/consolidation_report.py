@@ -101,8 +101,8 @@ def _fault(host: Mapping[str, Any], ip: str, addresses: Mapping[str, Mapping[str
         )
     if ip in host["announced"]:
         return (
-            f"{label}: {ip} was not made from a router advertisement: either no router announced the network, or the MAC address "
-            f"{host['address']} results in another address. Set it in addresses"
+            f"{label}: {ip} was not generated from a router advertisement: either no router announced the network, or the MAC "
+            f"address {host['address']} results in another address. Set it in addresses"
         )
     return f"{label}: {ip} is missing on the link. Run the role again"
 
@@ -111,7 +111,7 @@ def _validity(address: Mapping[str, Any]) -> str:
     if not address:
         return "-"
     seconds = address["valid_seconds"]
-    return "ever" if seconds is None else f"{seconds} s ({address['owner']})"
+    return "forever" if seconds is None else f"{seconds} s ({address['owner']})"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -236,7 +236,7 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
 
 
 def desired_netns(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredNetns, ...]:
-    """The desired state of a namespace; it is named by a name, never by a path."""
+    """The desired state of a namespace, which is identified by its name, never by a path."""
     read = _Reader(params, origin)
     name = read.namespace("name", path=False)
     present = params.get("state") != "absent"
@@ -358,7 +358,7 @@ def saved_source_routing(routing: SourceRouting) -> dict[str, Any]:
 
 
 def desired_rule(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredRule, ...]:
-    """The desired state of a policy rule; what is omitted is no part of it."""
+    """The desired state of a policy rule. Omitted selectors are not part of the rule."""
     read = _Reader(params, origin)
     attributes = read.attributes(RULE.options)
     family = read.family(attributes.get("from"), attributes.get("to"))

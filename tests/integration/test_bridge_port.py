@@ -352,7 +352,7 @@ CASES: dict[str, Case] = {
     ),
     "link with macvlans": Case(
         _eth1(bridge="br0"),
-        "eth1: mv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of mv0, or delete that first",
+        "eth1: mv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of mv0, or delete mv0 first",
         ip=("link add br0 type bridge",),
         tasks=(("macvlan", {"name": "mv0", "lower_device": "eth1"}),),
     ),

@@ -171,7 +171,7 @@ def test_two_old_hosts(new: NewHost) -> None:
     assert_answered({ip(1): mac(1), ip(3): mac(3), NEW: NEW_MAC})
     assert_replies({ip(1): mac(1), ip(3): mac(3), NEW: NEW_MAC})
     assert_replies({f"{NETWORK6}:3": mac(3)}, "2001:db8:6::9")
-    (line,) = [line for line in done.said.splitlines() if ip(3) in line and "ever" in line]
+    (line,) = [line for line in done.said.splitlines() if ip(3) in line and "forever" in line]
     assert line.endswith(f'tcp {PORT} python3, udp 5353 python3 (!)",'), "a service on all addresses by UDP is not marked"
     assert "(!) udp 5353 python3: UDP on all addresses." in done.said
     main = sh("newhost", "ip route show; ip -6 route show default")

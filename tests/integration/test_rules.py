@@ -278,11 +278,13 @@ CASES: dict[str, Case] = {
     ),
     "the kernel's own, deleted": Case(
         {"priority": 32767, "state": "absent"},
-        "IPv4 rule 32767: the rule is managed by another owner (the kernel) and is not deleted",
+        "IPv4 rule 32767: the rule is managed by another owner (the kernel) and is not deleted. "
+        "Omit it, or delete it with ip rule",
     ),
     "the kernel's own, of IPv6": Case(
         {"priority": 32766, "family": "ipv6", "state": "absent"},
-        "IPv6 rule 32766: the rule is managed by another owner (the kernel) and is not deleted",
+        "IPv6 rule 32766: the rule is managed by another owner (the kernel) and is not deleted. "
+        "Omit it, or delete it with ip rule",
     ),
     "no table": Case(
         {"priority": 1000, "from": "192.0.2.0/24"},

@@ -111,21 +111,21 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str]] = {
         [("macvlan", MV0)],
         ("ipvlan", IV0),
         "iv0: mv0 already receives from lower device eth0, and the kernel allows no ipvlan beside a macvlan. "
-        "Delete that first, or use another lower_device",
+        "Delete mv0 first, or use another lower_device",
         "link add iv0 link eth0 type ipvlan mode l2",
     ),
     "macvlan beside an ipvlan": (
         [("ipvlan", IV0), ("ipvlan", IV1)],
         ("macvlan", MV0),
         "mv0: iv0, iv1 already receive from lower device eth0, and the kernel allows no macvlan beside an ipvlan. "
-        "Delete those first, or use another lower_device",
+        "Delete iv0, iv1 first, or use another lower_device",
         "link add mv0 link eth0 type macvlan",
     ),
     "macvtap beside an ipvlan": (
         [("ipvlan", IV0)],
         ("macvtap", {"name": "mt0", "lower_device": "eth0"}),
         "mt0: iv0 already receives from lower device eth0, and the kernel allows no macvtap beside an ipvlan. "
-        "Delete that first, or use another lower_device",
+        "Delete iv0 first, or use another lower_device",
         "link add mt0 link eth0 type macvtap",
     ),
     "macvlan on an ipvlan": (
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[list[Any], Any, str, str]] = {
     "lower device as a bridge port": (
         [("ipvlan", IV0), ("bridge", {"name": "br0"})],
         ("bridge_port", {"port": "eth0", "bridge": "br0"}),
-        "eth0: iv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of iv0, or delete that first",
+        "eth0: iv0 already receives from it, so it cannot be a bridge port. Use br0 as lower_device of iv0, or delete iv0 first",
         "link set eth0 master br0",
     ),
     "MAC address": (

@@ -17,7 +17,7 @@ PLUGINS = Path(__file__).parents[2] / "plugins"
 ENGINE = "module_utils"
 INNER = f"ansible_collections.patchbay.netdev.plugins.{ENGINE}."
 
-# From the ground up. What stands on one floor may use its neighbours and what is below. A folder is one room.
+# From the ground up. A file may import from its own floor and from floors below. A folder is one room.
 FLOORS = (
     ("_model",),
     ("_values",),

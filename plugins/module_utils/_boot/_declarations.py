@@ -67,7 +67,7 @@ FOLDER = folder_of(REPLAY)
 
 
 def backend_of(path: str) -> str:
-    """The boot backend that a declaration is for; "" for a file that is no declaration."""
+    """The boot backend that a declaration is for; "" for a file that is not a declaration."""
     return path[len(OWN_FOLDER) + 1 :].partition(".d/")[0] if path.startswith(f"{OWN_FOLDER}/") else ""
 
 
@@ -197,7 +197,7 @@ def _references(item: DesiredLink) -> dict[str, Any]:
 
 
 def _link_options(item: DesiredLink) -> dict[str, Any]:
-    """The options that are no attributes, as far as they have a meaning at boot."""
+    """The options that are not attributes and have an effect at boot."""
     options: dict[str, Any] = {}
     if item.policy.lower_device_state:
         options["lower_device_state"] = item.policy.lower_device_state

@@ -76,7 +76,7 @@ class ManagedLink:
 
     @property
     def is_created(self) -> bool:
-        """Whether the manager creates it, and nobody else."""
+        """Whether only the manager creates the link."""
         return self.link.kind is not None
 
     @property
@@ -99,7 +99,7 @@ class Renderer:
         self.links = self._managed_links(declared)
 
     def refuse(self, key: DesiredKey, why: str, fix: str = "") -> NotExpressible:
-        """The error for a declaration; fix: how else than by persist: replay."""
+        """The error for a declaration; fix: an alternative to persist: replay."""
         way_out = f"{fix}, or set persist: replay" if fix else "Set persist: replay"
         sentence = f"{key}: persist: {self.backend}: {why}. {way_out}, which restores everything"
         return NotExpressible(self._declared_as.get(key, key), sentence)
@@ -205,8 +205,8 @@ class Renderer:
         if name is None:
             raise self.refuse(
                 rule.key,
-                f"{self.program} keeps a rule in the file of a link, but this one names no link, and neither an address nor a "
-                f"table of a link with persist: {self.backend}",
+                f"{self.program} keeps a rule in the file of a link, but the rule has neither a link nor an address or a table "
+                f"of a link with persist: {self.backend}",
             )
         return links[name]
 

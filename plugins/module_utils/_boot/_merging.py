@@ -310,7 +310,7 @@ def _check_namespaces(item: Desired) -> None:
 
 
 def _missing_namespaces(desired: Iterable[Desired], kept: Mapping[DesiredKey, Desired]) -> Iterator[str]:
-    """A warning for each object that is restored only after somebody else has created its namespace."""
+    """A warning for each object that is restored only after another program has created its namespace."""
     for item in desired:
         if item.persist != REPLAY or not item.present:
             continue

@@ -198,9 +198,9 @@ def _postponed_reload(boot: BootState, changes: Sequence[Change]) -> tuple[tuple
     if any(path.startswith(f"{systemd_files.NETWORKD}/") for path, _before, _after in changes):
         names = ", ".join(dict.fromkeys(lower_devices)) or "a lower device"
         warnings = (
-            f"systemd-networkd {version or ''} removes the addresses of a link for a moment when it reloads a file of the link, "
-            f"here of {names}: it is not reloaded, and its new files take effect at the next boot. The kernel already has all "
-            "changes",
+            f"systemd-networkd {version or ''} briefly removes the addresses of a link when it reloads a file of that link, "
+            f"here of {names}. It is therefore not reloaded, and its new files take effect at the next boot. The kernel "
+            "already has all changes",
         )
     file = File(b"Written by patchbay.netdev: systemd-networkd must not be reloaded before the next boot.\n", 0o644)
     return ((networkd.POSTPONED, None, file),) if networkd.POSTPONED not in boot.files else (), warnings

@@ -104,7 +104,7 @@ def _refuse_lockout(gateway: Gateway, scope: Scope, planned: Plan) -> None:
 
 
 def _reapply(gateway: Gateway, transaction: Transaction, desired: Sequence[Desired]) -> None:
-    """Bring back what a network manager deleted when it read its files again, so that it is as it was before."""
+    """Restore what a network manager deleted when it reloaded its files."""
     if desired:
         scope, planned = _plan(gateway, gateway.resolve(desired))
         transaction.bring_back(planned.operations)

@@ -36,7 +36,7 @@ _Key = TypeVar("_Key", RouteKey, RulePriority)
 
 
 def restoring_operations(before: State, now: State) -> list[Operation]:
-    """What brings back that which lived on links that exist, and the routes and rules that belong to no link."""
+    """The operations that restore lost contents of existing links, and routes and rules that belong to no link."""
     routes = [route for same_key in before.routes.values() for route in same_key]
     return [
         *_lost_contents(before, now),

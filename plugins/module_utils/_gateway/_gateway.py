@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's only way to the kernel and the host: `observe` reads and changes nothing, `execute` performs one request.
 
-It is composed of kernel/, dhcp/ and host/, which know nothing of each other: what needs two of them stands here.
+It is composed of kernel/, dhcp/ and host/, which do not import each other. Code that needs two of them is here.
 """
 
 from __future__ import annotations

@@ -43,10 +43,10 @@ def _check_new_port(case: Situation) -> None:
         raise Refused(f"{case.key}: the loopback device cannot be a bridge port. Use a dummy or a veth")
     receivers = [link.key for link in case.state.links_on(case.key) if case.kind_of(link.kind).siblings]
     if receivers:
-        receive, them = ("receives", "that") if len(receivers) == 1 else ("receive", "those")
+        receive = "receives" if len(receivers) == 1 else "receive"
         raise Refused(
             f"{case.key}: {listed(receivers)} already {receive} from it, so it cannot be a bridge port. "
-            f"Use {bridge} as lower_device of {listed(receivers)}, or delete {them} first"
+            f"Use {bridge} as lower_device of {listed(receivers)}, or delete {listed(receivers)} first"
         )
 
 

@@ -77,8 +77,8 @@ def check_receiver(case: Situation) -> None:
         )
     others = [link for link in case.state.links_on(lower.key) if link.kind in kind.excludes]
     if others:
-        receive, them = ("receives", "that") if len(others) == 1 else ("receive", "those")
+        names, receive = listed(link.key for link in others), "receives" if len(others) == 1 else "receive"
         raise Refused(
-            f"{case.key}: {listed(link.key for link in others)} already {receive} from lower device {lower.key}, and the kernel "
-            f"allows no {kind.name} beside {kind_with_article(others[0].kind)}. Delete {them} first, or use another lower_device"
+            f"{case.key}: {names} already {receive} from lower device {lower.key}, and the kernel "
+            f"allows no {kind.name} beside {kind_with_article(others[0].kind)}. Delete {names} first, or use another lower_device"
         )

@@ -85,7 +85,7 @@ ROUTE = Kind(
 )
 
 
-NEXT_HOP = ("gateway", "link")  # one thing: who writes one of them means all of it
+NEXT_HOP = ("gateway", "link")  # managed together: setting one of them replaces both
 
 
 REJECTS = ("blackhole", "unreachable", "prohibit", "throw")  # types that go nowhere, and so leave by no link

@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan(items: Sequence[Desired], state: State) -> Plan:
-    """The operations that lead from the observed state to the desired one; Refused or InvalidValue where there is no way."""
+    """The operations that lead from the observed state to the desired one; Refused or InvalidValue if no plan is possible."""
     context = prepare(items, state)
     predicted = context.predicted
     operations: list[Operation] = []

@@ -66,7 +66,10 @@ def _rules_to_delete(item: DesiredRule, current: Sequence[Rule]) -> list[Rule]:
         raise Refused(f"{item.key}: {len(matching)} rules match ({listed}). Set the {missing} of the rule to delete")
     for rule in matching:
         if rule.protocol not in _DELETABLE or item.key.priority == 0:
-            raise Refused(f"{item.key}: the rule is managed by another owner ({_owner(rule)}) and is not deleted")
+            raise Refused(
+                f"{item.key}: the rule is managed by another owner ({_owner(rule)}) and is not deleted. "
+                "Omit it, or delete it with ip rule"
+            )
         if not rule.is_representable:
             raise Refused(
                 f"{item.key}: the rule has attributes that this module does not support, and is not deleted. "

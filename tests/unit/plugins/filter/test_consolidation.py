@@ -290,8 +290,8 @@ def test_report() -> None:
     found = report(PRINT, link)
     assert (found["faults"], found["missing"]) == ([], 0)
     assert found["table"][1:] == [
-        "print      old-print   00:16:3e:11:11:03   192.0.2.103   ever        -",
-        "                                           2001:db8::3   ever        -",
+        "print      old-print   00:16:3e:11:11:03   192.0.2.103   forever     -",
+        "                                           2001:db8::3   forever     -",
     ]
 
 
@@ -326,7 +326,7 @@ def test_who_listens(isolation: str, netns: str | None, four: str, six: str) -> 
     short = FILTERS["consolidation"]([PRINT], isolation=isolation)["hosts"]
     link = seen("old-print", ("192.0.2.103/24", "static", None, True), ("2001:db8::3/64", "static", None, True), netns=netns)
     table = FILTERS["consolidation_report"](short, [link], LISTENERS, isolation)["table"]
-    assert [line.rpartition("ever        ")[2] for line in table[1:3]] == [four, six]
+    assert [line.rpartition("forever     ")[2] for line in table[1:3]] == [four, six]
     advice = [line for line in table[3:] if line]
     assert (advice[0].startswith("(!) udp 53 names: ") and len(advice) == 2) if isolation == "routes" else not advice
 
@@ -345,8 +345,8 @@ def test_who_listens(isolation: str, netns: str | None, four: str, six: str) -> 
         (
             {**MAIL, "expected_address": "2001:db8::1"},
             [seen("old-mail")],
-            "old-mail (mail): 2001:db8::1 was not made from a router advertisement: either no router announced the network, or "
-            "the MAC address 00:16:3e:11:11:01 results in another address. Set it in addresses",
+            "old-mail (mail): 2001:db8::1 was not generated from a router advertisement: either no router announced the network, "
+            "or the MAC address 00:16:3e:11:11:01 results in another address. Set it in addresses",
         ),
         (
             {**MAIL, "expected_address": "2001:db8::1"},

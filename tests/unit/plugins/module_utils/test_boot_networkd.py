@@ -250,8 +250,8 @@ NO_SETTING = "mv0: persist: networkd: systemd-networkd has no setting for"
         ),
         (
             {"rules": [{**RULE, "from": "192.0.2.7/32", "table": "9"}]},
-            "IPv4 rule 107: persist: networkd: systemd-networkd keeps a rule in the file of a link, but this one names no link, "
-            "and neither an address nor a table of a link with persist: networkd",
+            "IPv4 rule 107: persist: networkd: systemd-networkd keeps a rule in the file of a link, but the rule has neither "
+            "a link nor an address or a table of a link with persist: networkd",
         ),
         (
             {"macvlan": [MV0], "rules": [{**RULE, "iif": "mv0", "action": "nop"}]},
@@ -397,8 +397,8 @@ def test_older_release_is_not_reloaded(lower: str) -> None:
     assert not any(told)
     assert sentences(found)[0] == "postpone the reload of systemd-networkd to the next boot: write /run/patchbay-networkd-waits"
     assert found.warnings == (
-        "systemd-networkd 252 removes the addresses of a link for a moment when it reloads a file of the link, here of eth0: it "
-        "is not reloaded, and its new files take effect at the next boot. The kernel already has all changes",
+        "systemd-networkd 252 briefly removes the addresses of a link when it reloads a file of that link, here of eth0. It "
+        "is therefore not reloaded, and its new files take effect at the next boot. The kernel already has all changes",
     )
     later = disk.run("networkd", macvlan=[{"name": "mv0", "mtu": 1400}])
     assert not any(getattr(step, "reloads", ()) for step in (*later.prepare, *later.settle))
