@@ -34,7 +34,7 @@ class Gateway(Protocol):
         """How the task reaches this host."""
 
     def has_declarations(self) -> bool:
-        """Whether anything comes back at the next boot, or is served until then."""
+        """Whether something is restored at the next boot, or served until then."""
 
     def boot_state(self, ask_managers: bool) -> BootState:
         """The files that bring things back at the next boot. ask_managers: with what network managers report."""

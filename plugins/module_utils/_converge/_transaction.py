@@ -122,7 +122,7 @@ class Transaction:
             return ()
 
     def _restore(self, undone: list[str], refused: list[str]) -> list[str]:
-        """Restore what the kernel dropped along the way, until nothing more comes back; sentences for what differs then."""
+        """Restore what the kernel removed meanwhile, until no operation restores more; sentences for what still differs."""
         touched = touched_links(self._planned, self._before)
         scope = replace(self._scope, links=self._scope.links | touched)
         now, former = self._gateway.observe(scope), None

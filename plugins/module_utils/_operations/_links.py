@@ -358,7 +358,7 @@ def side_effects_of(operation: Operation, state: State) -> SideEffects:
             continue
         kind = kind_of(before.kind)
         rows = [row for row in kind.attributes if after.get(row.name) is not None or row.store is Store.PORT]
-        # Addresses are restored as contents of the link; a shared MAC address comes back with that of the lower device.
+        # Addresses are restored as contents of the link; a shared MAC address is restored with that of the lower device.
         shared = "address" if shares_address(kind, before.attributes) else None
         rows = [row for row in rows if row.name != shared and row.store is not Store.ADDRESS]
         if loses_ipv6_settings(before, after.attributes):

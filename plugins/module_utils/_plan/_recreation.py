@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recreation: a link is deleted and created again, with everything on it that can be put back."""
+"""Recreation: a link is deleted and created again, with all contents that can be restored."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ class FormerLink:
 class Successor:
     """A link that is created again.
 
-    attributes: those that it is created with. addresses, routes: those that are put back on it afterwards. lost: in words,
-    what cannot be put back.
+    attributes: those that it is created with. addresses, routes: those that are restored afterwards. lost: in words, what
+    cannot be restored.
     """
 
     item: DesiredLink
@@ -212,8 +212,8 @@ def _drop_routes(new: Successor, state: State) -> None:
 
 def _name_other_losses(new: Successor, old: LinkContents) -> None:
     """Name what was not restorable from the beginning."""
-    returns = "comes back with the next router advertisement"
-    new.lost += [f"{address} ({returns})" for address in old.addresses if owner(address) == RA]
-    new.lost += [f"the {route} ({returns})" for route in old.routes if route.protocol == RTPROT_RA]
+    reason = "comes back with the next router advertisement"
+    new.lost += [f"{address} ({reason})" for address in old.addresses if owner(address) == RA]
+    new.lost += [f"the {route} ({reason})" for route in old.routes if route.protocol == RTPROT_RA]
     multipath = [route for route in old.routes if not route.is_representable and not is_kernel_made(route)]
     new.lost += [f"the {route} (more than one next hop)" for route in multipath]

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be put back on a link that loses its contents."""
+"""Which contents can be restored on a link that loses them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses
 
 
 def restorable_contents(key: LinkKey, state: State) -> LinkContents:
-    """Of the contents of a link, what can be written again, and what the kernel does not restore itself."""
+    """The contents of a link that can be restored, and that the kernel does not restore itself."""
     contents = state.contents_of(key)
     defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
     return LinkContents(

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the patchbay.netdev project
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The links that the management path uses: those that Ansible's connection comes in by."""
+"""The links that the management path uses: those that Ansible's connection arrives by."""
 
 from __future__ import annotations
 
