@@ -245,6 +245,7 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
     """Return the output of ip for these namespaces and the sysctls of their links, without values that change by themselves."""
     found = {}
     for place in namespaces:
+        _wait_for_dad(place)
         commands = ("link", "address", "route show table all", "rule")
         lines = ip_batch(*commands, netns=place, options=("-d", "-j")).splitlines()
         lines += ip_batch("rule", netns=place, options=("-6", "-d", "-j")).splitlines()
@@ -264,6 +265,16 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
         found[f"{place} settings"] = dict(line.split(":", 1) for line in shown.splitlines())
     found["namespaces"] = sorted(os.listdir("/run/netns"))
     return found
+
+
+def _wait_for_dad(netns: str) -> None:
+    """Wait until duplicate address detection has ended where it can: on links with a carrier. It ends by itself."""
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        links = json.loads(ip("-6", "-j", "address", "show", "tentative", netns=netns) or "[]")
+        if not any("LOWER_UP" in link.get("flags", ()) for link in links):
+            return
+        time.sleep(0.02)
 
 
 def lasting(shown: Any, *names: str) -> Any:
