@@ -29,7 +29,7 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
         cascaded[lower.key] = lower.with_attributes({"address": changed["address"]})
     if {"controller", "mtu", "address"} & set(changed):  # a bridge without a MAC and an MTU of its own takes those of its ports
         former = (state.get(link.key) or link).controller
-        for name in {AttributeView(changed).controller, former}:
+        for name in dict.fromkeys((AttributeView(changed).controller, former)):
             bridge = state.get(LinkKey(link.key.netns, name)) if name else None
             if bridge is not None:
                 cascaded.update(changes_of_bridge(bridge, state))

@@ -38,7 +38,8 @@ class ChangeClient(Operation):
     def key(self) -> ClientKey:
         """The client."""
         client = self.after or self.before
-        assert client is not None
+        if client is None:
+            raise AssertionError("a change of a client names it before or after the change")
         return client.key
 
     def __str__(self) -> str:

@@ -159,10 +159,10 @@ def _lease_routes(link: LinkKey, table: int | str, options: Dhcp4, lease: Lease,
 
 
 def _route(
-    link: LinkKey, table: int | str, family: int, destination: str, metric: int | None, /, **attributes: object
+    owner_link: LinkKey, table: int | str, family: int, destination: str, metric: int | None, /, **attributes: object
 ) -> DesiredRoute:
-    key = RouteKey(link.netns, table, family, destination, metric or _USUAL_METRIC[family])
-    return DesiredRoute(key, True, attributes, origin=f"{link}: source_routing")
+    key = RouteKey(owner_link.netns, table, family, destination, metric or _USUAL_METRIC[family])
+    return DesiredRoute(key, True, attributes, origin=f"{owner_link}: source_routing")
 
 
 def _rule(link: LinkKey, routing: SourceRouting, family: int, selector: str, value: str) -> DesiredRule:
