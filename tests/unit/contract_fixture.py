@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -80,6 +81,15 @@ class World:
     def get(self, name: str, attribute: str) -> Any:
         """One attribute of a link."""
         return self.link(name).get(attribute)
+
+    def awaited(self, name: str, attribute: str, value: object) -> bool:
+        """Whether an attribute gets a value that the kernel sets by itself, as when a carrier comes. Wait up to 5 seconds."""
+        end = time.monotonic() + 5
+        while self.get(name, attribute) != value:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
 
     def contents_of(self, name: str) -> LinkContents:
         """The contents of a link."""

@@ -825,7 +825,7 @@ class GatewayContract:
             with refused(errno.ENETDOWN):
                 world.change("port0", stp_state=state)
         world.change("port0", admin_state="up")
-        assert world.get("port0", "stp_state") == "forwarding"
+        assert world.awaited("port0", "stp_state", "forwarding")
         world.change("br0", stp_state=True)
         with refused(errno.EBUSY):
             world.change("port0", stp_state="disabled")
