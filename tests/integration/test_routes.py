@@ -20,7 +20,8 @@ import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_topology
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import converge
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _gateway
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
 from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay
 from ansible_collections.patchbay.netdev.tests.integration.table_names import named_tables
@@ -411,20 +412,24 @@ def test_one_of_ours_and_one_of_others_at_one_key(host: Host) -> None:
 # Deletion
 
 
-class Listening(KernelGateway):
-    """The real gateway, which records each deletion that it sends."""
+Deletion = tuple[int, dict[str, Any], dict[str, Any]]  # type, header and attributes of a message
+
+
+class Listening(Kernel):
+    """The real kernel, which records each deletion that is sent to it."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.deletions: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
+        self.deletions: list[Deletion] = []
 
-    def _send(self, netns: str, message: Any, kind: int, flags: int, header: Any, attrs: Any) -> None:
+    def send(self, netns: str, message: Any, kind: int, flags: int, header: Any, attrs: Any) -> None:
+        """Record the message if it is a deletion."""
         if kind in (21, 25, 33):  # RTM_DELADDR, RTM_DELROUTE, RTM_DELRULE
             self.deletions.append((kind, dict(header), {item[0]: item[1] for item in attrs}))
-        super()._send(netns, message, kind, flags, header, attrs)
+        super().send(netns, message, kind, flags, header, attrs)
 
 
-def test_no_deletion_without_a_selector(host: Host) -> None:
+def test_no_deletion_without_a_selector(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel treats an empty selector as any, and would delete the first address, the default route or the local rule."""
     host.ip("route", "add", "default", "via", "192.0.2.1", "metric", "9")
     host.ip("route", "add", "default", "via", "192.0.2.1", "table", "100")
@@ -446,10 +451,12 @@ def test_no_deletion_without_a_selector(host: Host) -> None:
         }
     )
 
-    def work() -> list[tuple[int, dict[str, Any], dict[str, Any]]]:
-        with Listening() as gateway:
+    def work() -> list[Deletion]:
+        monkeypatch.setattr(_gateway, "Kernel", Listening)
+        with _gateway.KernelGateway() as gateway:
             converge(gateway, items, apply=True, allow_lockout=True)
-            return gateway.deletions
+            assert isinstance(gateway.kernel, Listening)
+            return gateway.kernel.deletions
 
     deletions = in_host(host.netns, work)
     assert sorted(kind for kind, _header, _attrs in deletions) == [21] * 2 + [25] * 5 + [33] * 3
