@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -33,6 +34,9 @@ MODULES = {
 }
 _libc = ctypes.CDLL(None, use_errno=True)
 Codec()  # load the library once, not in each child process
+# A garbage collection in a child process would copy the memory that it shares with this one.
+gc.collect()
+gc.freeze()
 
 # Values that the kernel changes without a request: counters, timers, the carrier and what depends on it, and what a
 # bridge remembers of its former ports.
@@ -163,6 +167,7 @@ def run_in_child(place: str | Callable[[], None], name: str, params: Mapping[str
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        gc.disable()
         try:
             os.close(reader)
             sys.stdout = os.fdopen(writer, "w")
