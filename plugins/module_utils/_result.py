@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
@@ -221,9 +221,11 @@ def _keys_touched(operation: Operation, state: State) -> list[Any]:
     ]
 
 
-def _is_listed(key: Key, items: Iterable[Key]) -> bool:
+def _is_listed(key: Key, items: Collection[Key]) -> bool:
     """Whether an item names this object; a rule that is to be absent may be named by its priority alone."""
-    return any(item == key or (isinstance(item, RuleKey) and isinstance(key, RuleKey) and item.covers(key)) for item in items)
+    if not isinstance(key, RuleKey):
+        return key in items
+    return any(isinstance(item, RuleKey) and item.covers(key) for item in items)
 
 
 def _netns_state(netns: Netns | None) -> str:

@@ -33,8 +33,8 @@ _SIBLINGS = ("ipvlan", "ipvtap")
 
 def _siblings(case: Situation) -> list[Link]:
     """The other links on the same lower device."""
-    links = case.state.links_on(case.lower.key) if case.lower is not None else []
-    return [link for link in links if link.kind in _SIBLINGS and link.key != case.key]
+    links = case.state.links_of_kinds(case.lower.key, _SIBLINGS) if case.lower is not None else ()
+    return [link for link in links if link.key != case.key]
 
 
 def _check_address(case: Situation) -> None:

@@ -75,7 +75,7 @@ def check_receiver(case: Situation) -> None:
             f"{case.key}: lower device {lower.key} is {kind_with_article(lower.kind)}, from which no {kind.name} can receive. "
             f"Use its lower device {lower.lower_device}, or a veth"
         )
-    others = [link for link in case.state.links_on(lower.key) if link.kind in kind.excludes]
+    others = list(case.state.links_of_kinds(lower.key, kind.excludes))
     if others:
         names, receive = listed(link.key for link in others), "receives" if len(others) == 1 else "receive"
         raise Refused(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import (
@@ -28,7 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     netdev_setting,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import USER, USER_GROUP
@@ -68,17 +68,22 @@ def shares_address(kind: Kind, attributes: Attributes) -> bool:
     return kind.address is AddressSource.SHARED or attributes.get("mode") == PASSTHRU
 
 
+def _others(case: Situation, lower: Link, modes: Collection[str] | None = None) -> Iterator[Link]:
+    """The other macvlans and macvtaps of these modes (None: of all) on a lower device."""
+    return (link for link in case.state.links_of_kinds(lower.key, _SIBLINGS, modes) if link.key != case.key)
+
+
 def _check_passthru(case: Situation) -> None:
     if case.lower is None or not (case.is_new or "mode" in case.changed):
         return
-    others = [link for link in case.state.links_on(case.lower.key) if link.kind in _SIBLINGS and link.key != case.key]
-    exclusive = next((link for link in others if link.get("mode") == PASSTHRU), None)
+    exclusive = next(_others(case, case.lower, (PASSTHRU,)), None)
     if exclusive is not None:
         raise Refused(
             f"{case.key}: {exclusive.key} uses lower device {case.lower.key} exclusively (mode passthru). "
             f"Delete {exclusive.key.name} first, or use another lower_device"
         )
-    if others and case.after.get("mode") == PASSTHRU:
+    others = list(_others(case, case.lower)) if case.after.get("mode") == PASSTHRU else []
+    if others:
         raise Refused(
             f"{case.key}: mode passthru needs lower device {case.lower.key} exclusively, but "
             f"{listed(link.key for link in others)} {'uses' if len(others) == 1 else 'use'} it. "
@@ -140,8 +145,8 @@ def _warn_of_modes(case: Situation) -> Iterator[str]:
     mode, lower = case.after.get("mode"), case.lower
     if lower is None or mode not in _REFLECTED or not (case.is_new or "mode" in case.changed):
         return
-    others = [link for link in case.state.links_on(lower.key) if link.key != case.key and link.get("mode") in _REFLECTED]
-    strangers = sorted(f"{link.key} ({link.get('mode')})" for link in others if link.get("mode") != mode)
+    others = _others(case, lower, [other for other in _REFLECTED if other != mode])
+    strangers = sorted(f"{link.key} ({link.mode})" for link in others)
     if strangers:
         yield (
             f"{case.key}: in mode {mode} it exchanges no frames on {lower.key} with {listed(strangers)}, except through a switch "

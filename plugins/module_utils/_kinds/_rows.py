@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
@@ -229,9 +230,13 @@ class Kind:
         """Whether it is one end of a pair."""
         return "peer" in self.needs
 
+    @cached_property
+    def _rows_by_name(self) -> Mapping[str, Attribute]:
+        return {row.name: row for row in self.attributes}
+
     def __getitem__(self, name: str) -> Attribute:
         """The row of an attribute; KeyError for one that this kind does not have."""
-        return {row.name: row for row in self.attributes}[name]
+        return self._rows_by_name[name]
 
     def rows(self, attributes: Attributes) -> list[Attribute]:
         """The rows of these attributes, in the order of the table."""

@@ -31,8 +31,8 @@ def _check_id(case: Situation) -> None:
     if lower is None or not case.is_new:
         return
     tag = {name: case.after.get(name) for name in ("id", "protocol")}
-    for other in case.state.links_on(lower.key):
-        if other.kind == "vlan" and other.key != case.key and all(other.get(name) == tag[name] for name in tag):
+    for other in case.state.links_of_kinds(lower.key, ("vlan",)):
+        if other.key != case.key and all(other.get(name) == tag[name] for name in tag):
             raise Refused(
                 f"{case.key}: {other.key} already has id {tag['id']} and protocol {tag['protocol']} on lower device {lower.key}. "
                 f"Use that link, set another id, or delete {other.key.name} first"

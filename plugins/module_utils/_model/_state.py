@@ -98,6 +98,8 @@ class State:
         self._links: dict[LinkKey, Link] = {}
         # Indexes. The values are dicts without values: sets that keep their order.
         self._by_lower_device: _Index[LinkKey, LinkKey] = {}
+        # By lower device, then by kind and mode: a thousand links on one lower device are checked against each other.
+        self._by_mode: dict[LinkKey, _Index[tuple[str, str | None], LinkKey]] = {}
         self._by_controller: _Index[LinkKey, LinkKey] = {}
         self._by_mac: _Index[tuple[LinkKey, str | None], LinkKey] = {}  # lower device and MAC address
         self._by_ip: _Index[tuple[str, str], LinkKey] = {}  # namespace and IP address
@@ -150,6 +152,7 @@ class State:
             return
         if link.lower_device:
             _index(self._by_lower_device, link.lower_device, link.key, add)
+            _index(self._by_mode.setdefault(link.lower_device, {}), (link.kind, link.mode), link.key, add)
             _index(self._by_mac, (link.lower_device, link.address), link.key, add)
         if link.controller:
             _index(self._by_controller, LinkKey(link.key.netns, link.controller), link.key, add)
@@ -177,9 +180,17 @@ class State:
         """The link that has this name as an alternative name, or None."""
         return self._owners_of_altnames.get(key)
 
-    def links_on(self, lower_device: LinkKey) -> list[Link]:
+    def links_on(self, lower_device: LinkKey) -> Iterator[Link]:
         """The links that sit directly on a lower device, in every observed namespace."""
-        return [self._links[key] for key in self._by_lower_device.get(lower_device, {})]
+        return (self._links[key] for key in self._by_lower_device.get(lower_device, {}))
+
+    def links_of_kinds(
+        self, lower_device: LinkKey, kinds: Collection[str], modes: Collection[str] | None = None
+    ) -> Iterator[Link]:
+        """The links of these kinds and modes (None: of all) that sit directly on a lower device, in every observed namespace."""
+        for (kind, mode), keys in self._by_mode.get(lower_device, {}).items():
+            if kind in kinds and (modes is None or mode in modes):
+                yield from (self._links[key] for key in keys)
 
     def attached_to(self, controller: LinkKey) -> list[Link]:
         """The links that are attached to a controller: the ports of a bridge, the links of a VRF."""

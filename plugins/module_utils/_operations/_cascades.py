@@ -22,8 +22,8 @@ def cascaded_changes(link: Link, changed: Attributes, state: State) -> dict[Link
     kind = kind_of(link.kind)
     shared = {row.name: changed[row.name] for row in kind.rows(changed) if row.per_lower_device}
     if lower is not None and shared:
-        for sibling in state.links_on(lower.key):
-            if sibling.key != link.key and sibling.kind in kind.siblings:
+        for sibling in state.links_of_kinds(lower.key, kind.siblings):
+            if sibling.key != link.key:
                 cascaded[sibling.key] = sibling.with_attributes(shared)
     if lower is not None and link.mode == PASSTHRU and "address" in changed:
         cascaded[lower.key] = lower.with_attributes({"address": changed["address"]})

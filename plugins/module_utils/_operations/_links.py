@@ -91,7 +91,7 @@ class CreateLink(Operation):
                 inherited["address"] = lower.address
             for row in kind.attributes:
                 if row.per_lower_device:
-                    siblings = (link for link in state.links_on(lower.key) if link.kind in kind.siblings)
+                    siblings = state.links_of_kinds(lower.key, kind.siblings)
                     inherited[row.name] = next((sibling.get(row.name) for sibling in siblings), row.initial)
         inherited.update(port_defaults(kind, is_bridge_port(self.key, self.attributes, state)))
         if self.peer_attributes is None:

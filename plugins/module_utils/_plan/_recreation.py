@@ -150,7 +150,7 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
     mode = desired.get("mode", before.mode)
     moves = "lower_device" in desired and desired["lower_device"] != before.lower_device
     kind = kind_of(before.kind)
-    siblings = [link for link in state.links_on(lower.key) if link.kind in kind.siblings] if lower is not None and moves else []
+    siblings = list(state.links_of_kinds(lower.key, kind.siblings)) if lower is not None and moves else []
     for row in kind.attributes:
         value = before.get(row.name)
         if row.per_lower_device and row.name in kind.needs:  # or creation would reset it on all siblings
