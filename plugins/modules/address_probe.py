@@ -98,8 +98,8 @@ answers:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import PROBE_ARGUMENTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_probe
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import PROBE_ARGUMENTS
 
 
 def main() -> None:

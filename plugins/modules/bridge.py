@@ -73,9 +73,9 @@ from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
 
 
 def main() -> None:

@@ -162,8 +162,8 @@ rules:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import INFO_ARGUMENTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_info
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import INFO_ARGUMENTS
 
 
 def main() -> None:

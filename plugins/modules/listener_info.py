@@ -90,8 +90,8 @@ listeners:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import LISTENER_ARGUMENTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_listeners
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import LISTENER_ARGUMENTS
 
 
 def main() -> None:

@@ -71,8 +71,8 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_rule, guarded, rule_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_rule, guarded, rule_argument_spec
 
 
 def main() -> None:

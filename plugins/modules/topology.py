@@ -90,8 +90,8 @@ not_undone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, topology_argument_spec
 from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_topology
+from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import guarded, topology_argument_spec
 
 
 def main() -> None:

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import subprocess
+from collections.abc import Iterator
 
-from ansible_collections.patchbay.netdev.tests.integration.host import Host
+from ansible_collections.patchbay.netdev.tests.integration.host import Host, hosts
 from ansible_collections.patchbay.netdev.tests.systemd_hosts.system import SWITCH, command_host, made_system, wait_until
 
 ENGINE = "/usr/local/lib/patchbay/replay.pyz"
@@ -28,6 +30,16 @@ def replay(host: Host, *words: str) -> int:
     """Return the exit status of the boot program."""
     command = ["ip", "netns", "exec", host.netns, "/usr/bin/python3", "-I", ENGINE, *words]
     return subprocess.run(command, check=False).returncode
+
+
+@contextlib.contextmanager
+def made_switch() -> Iterator[None]:
+    """Create the switch of the network, and delete it, because other tests have one of their own."""
+    command_host("switch", SWITCH, "192.0.2.1/24")
+    try:
+        yield
+    finally:
+        hosts("stop", "switch")
 
 
 def test_node_is_restored(host: Host) -> None:
@@ -51,8 +63,7 @@ def test_node_is_restored(host: Host) -> None:
 
 def test_reboot_with_systemd_and_udev() -> None:
     """The node of the new link is restored, by udev alone as well, which sees it first."""
-    command_host("switch", SWITCH, "192.0.2.1/24")
-    with made_system("bookworm", "none") as system:
+    with made_switch(), made_system("bookworm", "none") as system:
         options = {**MACVTAP, "lower_device": "eth1", "persist": "replay"}
         made = system.apply("patchbay.netdev.macvtap", **options)["link"]
         system.reboot()
