@@ -72,7 +72,7 @@ def run_info(module: AnsibleModule) -> None:
 
     def info(gateway: KernelGateway) -> dict[str, Any]:
         names = _namespaces_to_read(gateway, module.params["netns"])
-        state = gateway.observe(Scope(namespaces=frozenset(names), traffic=frozenset(names)))
+        state = gateway.observe(Scope(namespaces=frozenset(names), routing=frozenset(names)))
         return result_of_info(state, gateway.boot_state(False), names, module.params["name"], module.params["kind"])
 
     _read(module, info)

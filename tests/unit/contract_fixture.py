@@ -63,7 +63,7 @@ class World:
     def state(self, *settings: LinkKey) -> State:
         """Everything, with all settings of some links."""
         both = frozenset({self.netns, self.other})
-        observed: State = self.gateway.observe(Scope(namespaces=both, settings=frozenset(settings), traffic=both))
+        observed: State = self.gateway.observe(Scope(namespaces=both, settings=frozenset(settings), routing=both))
         return observed
 
     def find(self, name: str, netns: str | None = None) -> Link | None:

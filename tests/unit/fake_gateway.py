@@ -322,7 +322,7 @@ class FakeGateway:
 
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
-        named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic
+        named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing
         namespaces = {self.canonical(name) for name in named}
         for key in scope.links & self.devices.keys():
             for name in ("lower_device", "peer"):
@@ -330,8 +330,8 @@ class FakeGateway:
                 namespaces |= {other.netns} & set(self._namespaces) if other else set()  # it may be in one that has no name
         links = [self._link(device, scope) for device in self.devices.values() if device.key.netns in namespaces]
         settings = {key: self._settings_of(self.devices[key]) for key in scope.settings & self.devices.keys()}
-        routes = [route for key, same in self.traffic.routes.items() for route in same if key.netns in scope.traffic]
-        rules = [rule for key, same in self.traffic.rules.items() for rule in same if key.netns in scope.traffic]
+        routes = [route for key, same in self.traffic.routes.items() for route in same if key.netns in scope.routing]
+        rules = [rule for key, same in self.traffic.rules.items() for rule in same if key.netns in scope.routing]
         clients = [client for key, client in self.clients.items() if key.netns in namespaces]
         return State(links, self._general_settings(scope, settings), settings, (), routes, rules, clients)
 
@@ -342,7 +342,7 @@ class FakeGateway:
             attributes["bc_cutoff"] = lower.bc_cutoff
         if device.key in scope.sysctls:
             attributes["sysctls"] = {name: self._setting(device, name) for name in sorted(scope.sysctls[device.key])}
-        if device.key.netns in scope.traffic:
+        if device.key.netns in scope.routing:
             attributes["addresses"] = tuple(device.addresses)
         carrier = self._carrier(device)
         other = attributes.get("peer")

@@ -546,7 +546,7 @@ def whole(world: World) -> State:
     names = ("mv0", "mv1", "mv2")
     keys = [world.key(name, netns) for name in names for netns in (world.netns, world.other)]
     places = frozenset({world.netns, world.other})
-    scope = Scope(frozenset(keys), namespaces=places, sysctls=dict.fromkeys(keys, SETTINGS), traffic=places)
+    scope = Scope(frozenset(keys), namespaces=places, sysctls=dict.fromkeys(keys, SETTINGS), routing=places)
     found: State = world.gateway.observe(scope)
     return found
 

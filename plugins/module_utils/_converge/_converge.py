@@ -99,7 +99,7 @@ def _plan(gateway: Gateway, desired: Sequence[Desired]) -> tuple[Scope, Plan]:
 def _refuse_lockout(gateway: Gateway, scope: Scope, planned: Plan) -> None:
     connection = gateway.connection()
     if connection.links:
-        wider = replace(scope, links=scope.links.union(connection.links), traffic=scope.traffic | {HERE})
+        wider = replace(scope, links=scope.links.union(connection.links), routing=scope.routing | {HERE})
         check_lockout(planned.operations, gateway.observe(wider), connection)
 
 

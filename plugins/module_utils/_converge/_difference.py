@@ -21,7 +21,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import CreateRule, SetRoute
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made, restore_prefsrc
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import (
+    is_kernel_made,
+    must_be_restored,
+    restore_prefsrc,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import rule_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
     DHCP,
@@ -54,9 +58,7 @@ def _lost_contents(before: State, now: State) -> Iterator[Operation]:
         restore = RestoreContents(
             link.key,
             tuple(address for address in old.addresses if identity(address) not in present and owner(address) in (STATIC, DHCP)),
-            tuple(
-                route for route in old.routes if route.is_representable and route not in new.routes and not is_kernel_made(route)
-            ),
+            tuple(route for route in old.routes if must_be_restored(route) and route not in new.routes),
             {name: value for name, value in old.sysctls.items() if new.sysctls.get(name) != value},
         )
         if now.get(link.key) is not None and restore.requests():
@@ -75,11 +77,7 @@ def _lost_routing(before: State, now: State) -> Iterator[Operation]:
     """Rules in their order, and routes that leave by no link: they go with their namespace."""
     for route_key, routes in before.routes.items():
         present = now.routes.get(route_key, ())
-        yield from (
-            SetRoute(route)
-            for route in routes
-            if not route.links and route.is_representable and not is_kernel_made(route) and route not in present
-        )
+        yield from (SetRoute(route) for route in routes if not route.links and must_be_restored(route) and route not in present)
     for priority, rules in before.rules.items():
         current = now.rules.get(priority, ())
         former = [rule for rule in rules if rule in current or _is_restorable(rule)]

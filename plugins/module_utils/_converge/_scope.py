@@ -36,9 +36,9 @@ def initial_scope(desired: Sequence[Desired], links_with_client: Collection[Link
         if any(address.family == 6 for address in item.addresses):
             sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}
     namespaces = frozenset(item.key.name for item in desired if isinstance(item, DesiredNetns))  # none of them has to exist
-    traffic = {item.key.netns for item in desired if not isinstance(item, DesiredNetns) and _is_about_traffic(item)}
-    traffic |= {key.netns for key in links.intersection(links_with_client)}
-    return Scope(frozenset(links), namespaces, namespaces, sysctls, traffic=frozenset(traffic))
+    routing = {item.key.netns for item in desired if not isinstance(item, DesiredNetns) and _needs_routing(item)}
+    routing |= {key.netns for key in links.intersection(links_with_client)}
+    return Scope(frozenset(links), namespaces, namespaces, sysctls, routing=frozenset(routing))
 
 
 def widened(scope: Scope, desired: Sequence[Desired], planned: Plan, all_namespaces: Callable[[], Iterable[str]]) -> Scope:
@@ -50,9 +50,9 @@ def widened(scope: Scope, desired: Sequence[Desired], planned: Plan, all_namespa
     }
     # A renamed link keeps its settings and its lease: they are read under its old name.
     sysctls = {old: scope.sysctls[new] for old, new in renames.items() if new in scope.sysctls}
-    traffic = {key.netns for key in renames if ClientKey(key) in planned.before.clients}
+    routing = {key.netns for key in renames if ClientKey(key) in planned.before.clients}
     if planned.at_risk:  # what is lost has to be known; and its addresses may come along to another namespace
-        traffic |= {key.netns for key in planned.at_risk} | {item.key.netns for item in desired if isinstance(item, DesiredLink)}
+        routing |= {key.netns for key in planned.at_risk} | {item.key.netns for item in desired if isinstance(item, DesiredLink)}
     namespaces: Iterable[str] = ()
     if planned.at_risk or any(operation.affects_links_above() for operation in planned.operations):
         namespaces = all_namespaces()  # what sits on a link, and the other end of a pair, may be in any of them
@@ -61,7 +61,7 @@ def widened(scope: Scope, desired: Sequence[Desired], planned: Plan, all_namespa
         namespaces=scope.namespaces.union(namespaces),
         sysctls={**scope.sysctls, **sysctls},
         settings=scope.settings | planned.at_risk,
-        traffic=scope.traffic | traffic,
+        routing=scope.routing | routing,
     )
 
 
@@ -82,7 +82,7 @@ def touched_links(operations: Iterable[Operation], before: State) -> frozenset[L
     return frozenset(touched)
 
 
-def _is_about_traffic(item: Desired) -> bool:
+def _needs_routing(item: Desired) -> bool:
     """Whether it names addresses, routes, rules or a lease. (A policy of addresses needs to know them.)"""
     if not isinstance(item, DesiredLink):
         return True

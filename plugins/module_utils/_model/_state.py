@@ -49,7 +49,7 @@ class Scope:
     """What to observe: all links of the namespaces of `links`, and more about some of them.
 
     namespaces: further namespaces whose links are read. optional_namespaces: those that need not exist. sysctls: the settings to
-    read, by link. settings: links of which all settings are read. traffic: namespaces whose addresses, routes and rules are read.
+    read, by link. settings: links of which all settings are read. routing: namespaces whose addresses, routes and rules are read.
     """
 
     links: frozenset[LinkKey] = frozenset()
@@ -57,7 +57,7 @@ class Scope:
     optional_namespaces: frozenset[str] = frozenset()
     sysctls: Mapping[LinkKey, frozenset[str]] = field(default_factory=dict)
     settings: frozenset[LinkKey] = frozenset()
-    traffic: frozenset[str] = frozenset()
+    routing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class State:
 
     sysctls: the values of `conf/all` and `conf/default`, by (netns, "all" or "default", key); None where the kernel has no such
     key.
-    settings: all settings, per link of Scope.settings. routes, rules: of the namespaces of Scope.traffic, all that share a key
+    settings: all settings, per link of Scope.settings. routes, rules: of the namespaces of Scope.routing, all that share a key
     or a priority in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
     clients: the DHCP clients that this collection started.
     """

@@ -120,9 +120,12 @@ def _reachable(state: State, ends: Iterable[LinkKey], neighbors: Callable[[Link]
     return frozenset(reached)
 
 
+_KINDS_OF_GUESTS = ("veth", "tun")  # containers have the one, virtual machines the other
+
+
 def _guest_likelihood(port: Link, state: State) -> int:
     """How likely it is that a port leads to a guest of this machine, and not to the wire."""
-    if port.kind not in ("veth", "tun"):
+    if port.kind not in _KINDS_OF_GUESTS:
         return 0
     return 1 if kind_of(port.kind).has_peer and state.get(port.peer) is None else 2
 

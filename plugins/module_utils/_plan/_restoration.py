@@ -11,7 +11,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import is_kernel_made
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import must_be_restored
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import DHCP, STATIC, covers, owner
 
 
@@ -21,7 +21,7 @@ def restorable_contents(key: LinkKey, state: State) -> LinkContents:
     defaults = {name: value for (netns, which, name), value in state.sysctls.items() if (netns, which) == (key.netns, "default")}
     return LinkContents(
         tuple(address for address in contents.addresses if owner(address) in (STATIC, DHCP)),
-        tuple(route for route in contents.routes if route.is_representable and not is_kernel_made(route)),
+        tuple(route for route in contents.routes if must_be_restored(route)),
         {name: value for name, value in contents.sysctls.items() if defaults.get(name) != value},
     )
 
@@ -31,9 +31,7 @@ def interrupted_routes(routes: Sequence[Route], link: Link | None, state: State)
     addresses = link.addresses if link is not None and link.admin_state == "up" else ()
     families = {address.family for address in addresses}
     removed = [
-        route
-        for route in routes
-        if route.is_representable and not is_kernel_made(route) and route.key not in state.routes and route.key.family in families
+        route for route in routes if must_be_restored(route) and route.key not in state.routes and route.key.family in families
     ]
     return tuple(route for route in removed if is_restorable(route, removed, addresses, state))
 

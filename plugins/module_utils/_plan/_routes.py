@@ -42,6 +42,11 @@ def is_kernel_made(route: Route) -> bool:
     return route.protocol in _BY_KERNEL or route.key.table == LOCAL_TABLE
 
 
+def must_be_restored(route: Route) -> bool:
+    """Whether a route that was lost has to be created again: the kernel does not do it by itself, and this collection can."""
+    return route.is_representable and not is_kernel_made(route)
+
+
 def origin(created: Route | Rule) -> str:
     """Who created a route or a rule: `static`, `kernel`, `ra`, `dhcp`, or `other`."""
     names = {RTPROT_KERNEL: "kernel", RTPROT_RA: "ra", 16: "dhcp", **dict.fromkeys(_OURS, "static")}

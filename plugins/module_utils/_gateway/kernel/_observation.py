@@ -34,7 +34,7 @@ _NOT_RESTORABLE = ("ipv4.mc_forwarding", "ipv6.mc_forwarding", "ipv6.mtu", "ipv6
 
 @dataclass
 class Observation:
-    """What was read. sysctls, settings: see State. identities: of the namespaces whose traffic was read, by name."""
+    """What was read. sysctls, settings: see State. identities: of the namespaces whose routing was read, by name."""
 
     links: list[Link] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
@@ -67,8 +67,8 @@ class Observer:
         for netns, raw in references.links.items():
             namespace = self._kernel.namespace(netns)
             addresses: dict[int, list[Address]] = {}
-            has_traffic = netns in scope.traffic
-            if has_traffic:
+            reads_routing = netns in scope.routing
+            if reads_routing:
                 observation.identities[netns] = namespace.identity
                 addresses = _read_addresses(self._kernel, netns, raw)
                 observation.routes += read_routes(self._kernel, netns, raw)
@@ -76,7 +76,7 @@ class Observer:
             for link in raw.values():
                 key = LinkKey(netns, link.name)
                 values = references.of(netns, link)
-                if has_traffic:
+                if reads_routing:
                     values["addresses"] = tuple(addresses.get(link.index, ()))
                 if key in scope.sysctls:
                     values["sysctls"] = {
@@ -94,7 +94,7 @@ class Observer:
         return observation
 
     def _read_links(self, scope: Scope, references: _References) -> None:
-        names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.traffic)
+        names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing)
         names = [name for name in names if name not in scope.optional_namespaces or exists(name)]
         to_read = list(dict.fromkeys(self._kernel.namespace(name).name for name in names))
         while to_read:

@@ -84,7 +84,7 @@ def probe(kernel: Kernel, key: LinkKey, ips: Sequence[str], seconds: float, coun
 def _link_with_carrier(kernel: Kernel, key: LinkKey, seconds: float) -> Link:
     """The link, with its addresses; a link that was just set up gets some time for its carrier."""
     end = time.monotonic() + seconds
-    scope = Scope(links=frozenset({key}), traffic=frozenset({key.netns}))
+    scope = Scope(links=frozenset({key}), routing=frozenset({key.netns}))
     while True:
         link = next((link for link in Observer(kernel).observe(scope).links if link.key == key), None)
         if link is None:

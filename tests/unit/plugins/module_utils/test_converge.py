@@ -100,7 +100,7 @@ class Forgetful(FakeGateway):
 def everything(gateway: FakeGateway) -> tuple[State, dict[Any, Any]]:
     """All that the gateway holds, and what lives in it by key, but for what the kernel or a router makes again."""
     keys = frozenset(gateway.devices)
-    state = gateway.observe(Scope(keys, settings=keys, traffic=frozenset(gateway.all_namespaces())))
+    state = gateway.observe(Scope(keys, settings=keys, routing=frozenset(gateway.all_namespaces())))
     living = {key: {"settings": state.settings[key]} for key in keys}
     for key in keys:
         lasting = [item for item in state.contents_of(key).addresses if owner(item) in (STATIC, DHCP)]
