@@ -603,9 +603,9 @@ def test_what_lives_on_a_link_is_read_only_where_it_is_endangered() -> None:
 
     gateway = eth0(Watched)
     converge(gateway, want("mv0", admin_state="up"), apply=True)
-    assert not any(scope.settings or scope.traffic for scope in gateway.scopes)
+    assert not any(scope.settings or scope.routing for scope in gateway.scopes)
     converge(gateway, want("mv0", admin_state="down"), apply=True)
-    read = [(scope.settings, scope.traffic) for scope in gateway.scopes if scope.settings]
+    read = [(scope.settings, scope.routing) for scope in gateway.scopes if scope.settings]
     assert set(read) == {(frozenset({LinkKey(HERE, "mv0")}), frozenset({HERE}))}
 
 
