@@ -154,7 +154,7 @@ def _described(link: Link, item: Desired | None = None) -> dict[str, Any]:
         elif row.store is Store.ADDRESS:
             if item is not None and "addresses" in item.attributes:
                 described[row.name] = row.type.returned(_declared(link.addresses, item))
-        elif row.name != "lower_device" and not (row.store is Store.PORT and value is None):  # None: not a bridge port
+        elif row.store is not Store.LOWER_DEVICE and not (row.store is Store.PORT and value is None):  # None: not a bridge port
             described[row.name] = None if value is None else row.type.returned(value)
     if kind_of(link.kind).has_node:
         described.update(device=link.get("device"), device_number=link.get("device_number"), libvirt_xml=_libvirt_interface(link))

@@ -105,12 +105,15 @@ class Renderer:
         return NotExpressible(self._declared_as.get(key, key), sentence)
 
     def setting_of(self, key: DesiredKey, row: Attribute, value: Any) -> tuple[ManagerSetting, str] | None:
-        """An attribute as it is written in the file; None for what a new link has by default, or udev sets."""
+        """An attribute as it is written in the file; None for a default, what udev sets, and what is no single setting."""
         if row.store in UDEV_STORES:
             self._check_udev(key, row, value)
             return None
         setting: ManagerSetting | None = getattr(row, self.backend)
-        if row.initial is not None and value == row.initial and (setting is None or setting.since > self.version):
+        if setting is not None and not setting.is_single:
+            return None
+        is_initial = row.initial is not None and value == row.initial
+        if is_initial and (setting is None or setting.since > self.version or value not in (setting.value_map or (value,))):
             return None
         if setting is None:
             raise self.refuse(key, f"{self.program} has no setting for {row.name}")
@@ -127,10 +130,7 @@ class Renderer:
         """The attributes of a route or a rule but for its link, whose file they are in: keys and values."""
         settings = []
         for row in kind_of(item.kind).rows(item.attributes):
-            value = item.attributes[row.name]
-            if row.name == "link" or (row.name, value) == ("action", "lookup"):
-                continue
-            setting = self.setting_of(item.key, row, value)
+            setting = self.setting_of(item.key, row, item.attributes[row.name])
             if setting is not None:
                 settings.append((setting[0].key, setting[1]))
         return settings

@@ -13,10 +13,8 @@ from collections.abc import Iterable
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import ManagedLink, Renderer, header
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import NETWORKD, networkd_pattern
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import ManagerSetting
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vlan import VLAN
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._vrf import VRF
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import AddressSource, ManagerSetting
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
@@ -112,7 +110,7 @@ class _NetworkdRenderer(Renderer):
     def _netdev(self, link: ManagedLink) -> Sections:
         sections: Sections = [("NetDev", [("Name", link.name), ("Kind", link.kind.name)])]
         self._add_settings(sections, link, created=True)
-        if link.kind is not VLAN and not link.link.address:
+        if link.kind.address is not AddressSource.COPIED and not link.link.address:
             _lines(sections, "NetDev").append(("MACAddress", "none"))  # or networkd derives one from the name
         peer = link.link.peer
         if peer is not None:
@@ -122,8 +120,6 @@ class _NetworkdRenderer(Renderer):
     def _add_settings(self, sections: Sections, link: ManagedLink, created: bool) -> None:
         """Add the attributes that are one setting each, of the .netdev file (created) or of the .network file."""
         for row, value in link.values:
-            if row.name in ("addresses", "lower_device", "controller", "admin_state"):
-                continue
             setting = self.setting_of(link.key, row, value)
             if setting is not None and setting[0].created == created:
                 _lines(sections, setting[0].section).append((setting[0].key, setting[1]))
@@ -173,14 +169,14 @@ class _NetworkdRenderer(Renderer):
         """The key by which a link is attached to its controller."""
         controller = self.links.get(name)
         kind = controller.kind.name if controller is not None and controller.is_created else self.boot.netdevs.get(name, "")
-        keys = {BRIDGE.name: "Bridge", VRF.name: "VRF"}
-        if kind not in keys:
+        key = kind_of(kind).networkd_key
+        if not key:
             raise self.refuse(
                 link.key,
                 f"its controller {name} is created by no .netdev file, so {self.program} would not attach the link",
                 f"Declare {name} with persist: networkd too",
             )
-        return keys[kind]
+        return key
 
     def _route(self, route: DesiredRoute) -> Lines:
         key = route.key

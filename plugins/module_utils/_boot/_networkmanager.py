@@ -18,11 +18,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_fil
     NETWORKMANAGER,
     networkmanager_literal,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge import BRIDGE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVTAP
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import LINK
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._veth import VETH
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS, DEFAULT, network
@@ -80,7 +77,7 @@ class _NetworkManagerRenderer(Renderer):
         for link in self.links.values():
             if link.is_created or not self._is_left_to_udev(link):
                 files[f"{path_prefix(link.name)}.nmconnection"] = File(_text(self._profile(link)).encode(), 0o600)
-        for name in (link.name for link in self.links.values() if link.kind is VETH):  # its rule for udev excludes pairs
+        for name in (link.name for link in self.links.values() if link.kind.has_peer):  # its rule for udev excludes pairs
             match = {"match-device": f"interface-name:={networkmanager_literal(name)}", "managed": "1"}
             files[f"{NETWORKMANAGER}/90-patchbay-{name}.conf"] = File(_text({f"device-patchbay-{name}": match}).encode(), 0o644)
         return files
@@ -99,17 +96,13 @@ class _NetworkManagerRenderer(Renderer):
             "connection": {
                 "id": f"patchbay-{link.name}",
                 "uuid": str(uuid.uuid5(_UUIDS, link.name)),
-                "type": "macvlan" if link.kind is MACVTAP else link.kind.name,
+                "type": link.kind.name,
                 "interface-name": link.name,
             }
         }
-        if link.kind is BRIDGE:
-            profile["bridge"] = {"stp": "false"}  # its own default is on
-        if link.kind is MACVTAP:
-            profile["macvlan"] = {"tap": "true"}
+        for section, keys in link.kind.networkmanager.items():
+            profile.setdefault(section, {}).update(keys)
         for row, value in link.values:
-            if row.name in ("addresses", "controller", "admin_state"):
-                continue
             if row.store is Store.INET6:
                 self._check_address_generation(link, value)
                 continue
@@ -148,7 +141,7 @@ class _NetworkManagerRenderer(Renderer):
             )
         keys = ("controller", "port-type") if self.version >= _CONTROLLER_KEYS_SINCE else ("master", "slave-type")
         profile["connection"].update(zip(keys, (name, controller.kind.name)))
-        if controller.kind is not BRIDGE:
+        if not controller.kind.has_ports:
             return False
         if link.link.addresses or link.routes or link.rules:
             raise self.refuse(link.key, f"{self.program} gives a bridge port no addresses, routes or rules")

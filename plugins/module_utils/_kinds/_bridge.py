@@ -190,4 +190,6 @@ BRIDGE = Kind(  # which cannot be a port itself
     is_controller=True,
     has_ports=True,
     address=AddressSource.VARYING,
+    networkd_key="Bridge",
+    networkmanager={"bridge": {"stp": "false"}},  # its default is on
 )

@@ -81,7 +81,7 @@ def _warn_of_siblings(case: Situation) -> Iterator[str]:
 IPVLAN = Kind(
     "ipvlan",
     (
-        lower_device(ManagerSetting("Network", "IPVLAN")),
+        lower_device(ManagerSetting("Network", "IPVLAN", is_single=False)),
         Attribute(
             "mode",
             Choice({"l2": 0, "l3": 1, "l3s": 2}),

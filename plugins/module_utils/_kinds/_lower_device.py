@@ -32,7 +32,7 @@ def lower_device(networkd: ManagerSetting | None = None, networkmanager: Manager
     return Attribute(
         "lower_device",
         Reference(),
-        Store.MESSAGE,
+        Store.LOWER_DEVICE,
         "IFLA_LINK",
         at=At.CREATION,
         recreate_if=always,

@@ -162,7 +162,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
     section = kind.upper()
     prefix = f"IFLA_{section}_"
     return (
-        lower_device(ManagerSetting("Network", section), ManagerSetting("macvlan", "parent")),
+        lower_device(ManagerSetting("Network", section, is_single=False), ManagerSetting("macvlan", "parent")),
         Attribute(
             "mode",
             Choice({"private": 1, "vepa": 2, "bridge": 4, PASSTHRU: 8, SOURCE: 16}),
@@ -249,4 +249,5 @@ MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a po
     hints=_HINTS,
     siblings=_SIBLINGS,
     excludes=("ipvlan", "ipvtap"),
+    networkmanager={"connection": {"type": "macvlan"}, "macvlan": {"tap": "true"}},
 )

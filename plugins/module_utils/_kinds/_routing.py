@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import U32, Attribute, Kind, ManagerSetting, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOOKUP
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, Network
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import PROTOCOL, TABLE, LinkName
@@ -48,8 +49,8 @@ ROUTE = Kind(
             Store.ROUTE,
             "RTA_OIF",
             names_link=True,
-            networkd=ManagerSetting("Match", "Name"),
-            networkmanager=ManagerSetting("connection", "interface-name"),
+            networkd=ManagerSetting("Match", "Name", is_single=False),
+            networkmanager=ManagerSetting("connection", "interface-name", is_single=False),
         ),
         Attribute(
             "source",
@@ -178,6 +179,7 @@ RULE = Kind(
                 settable=("lookup", "nop", "blackhole", "unreachable", "prohibit"),
             ),
             Store.RULE,
+            initial=LOOKUP,
             networkd=ManagerSetting(
                 "RoutingPolicyRule", "Type", {"blackhole": "blackhole", "unreachable": "unreachable", "prohibit": "prohibit"}
             ),

@@ -25,6 +25,7 @@ class Store(Enum):
     """Where the kernel keeps an attribute, and so which request reads and sets it."""
 
     MESSAGE = "an attribute of the link message"
+    LOWER_DEVICE = "the link that it sits on, which may be in another namespace (IFLA_LINK)"
     FLAG = "a bit of the link's flags"
     DATA = "an attribute of the kind's data (IFLA_INFO_DATA)"
     DATA_FLAG = "a bit of the kind's flag word, which is always written whole"
@@ -55,6 +56,7 @@ class ManagerSetting:
     created: of networkd, in the .netdev file, which creates the link; else in the .network file, which configures it.
     value_map: its spelling of values that the options spell otherwise; it cannot express a value that is missing there.
     since: its first version that has the setting; 144 is NetworkManager 1.44.
+    is_single: false for an attribute that is more than this setting, or in another file: the renderer knows how it is written.
     """
 
     section: str
@@ -62,6 +64,7 @@ class ManagerSetting:
     value_map: Mapping[Any, str] | None = None
     since: int = 0
     created: bool = False
+    is_single: bool = True
 
 
 def netdev_setting(section: str, key: str, value_map: Mapping[Any, str] | None = None, since: int = 0) -> ManagerSetting:
@@ -181,6 +184,8 @@ class Kind:
     is_controller: links can be attached to it. has_ports: those are bridge ports then.
     address: where its MAC address comes from. follows_state: it goes up and down with its lower device. follows_mtu: each change
     of the lower device's MTU sets its own, which is not bounded by it.
+    networkd_key: the key in the .network file of a link by which networkd attaches it to one of this kind. networkmanager: what
+    NetworkManager's profile of a link of this kind has besides the settings of its attributes.
     """
 
     name: str
@@ -199,6 +204,8 @@ class Kind:
     address: AddressSource = AddressSource.RANDOM
     follows_state: bool = False
     follows_mtu: bool = False
+    networkd_key: str = ""
+    networkmanager: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

@@ -51,7 +51,7 @@ def _check_lower_device_is_up(case: Situation) -> None:
 VLAN = Kind(
     "vlan",
     (
-        lower_device(ManagerSetting("Network", "VLAN"), ManagerSetting("vlan", "parent")),
+        lower_device(ManagerSetting("Network", "VLAN", is_single=False), ManagerSetting("vlan", "parent")),
         Attribute(
             "id",
             Integer(1, 4094),

@@ -48,4 +48,5 @@ VRF = Kind(
     needs=("table",),
     checks=(_check_no_controller,),
     is_controller=True,
+    networkd_key="VRF",
 )

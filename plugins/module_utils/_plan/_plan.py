@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredRoute, DesiredRule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
@@ -173,7 +174,7 @@ def _check_contradictions(context: Context) -> None:
             continue
         for row in kind_of(link.kind).rows(item.attributes):
             predicted, desired = link.get(row.name), item.attributes[row.name]
-            if row.name == "lower_device" or predicted is None or row.type.difference(predicted, desired) is None:
+            if row.store is Store.LOWER_DEVICE or predicted is None or row.type.difference(predicted, desired) is None:
                 continue
             shared = f", and all links on {link.get('lower_device')} share it" if row.per_lower_device else ""
             raise Refused(

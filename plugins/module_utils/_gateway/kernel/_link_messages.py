@@ -63,7 +63,7 @@ def read_link(message: Decoded) -> RawLink:
     attributes = {
         row.name: _STORES[row.store].read(row, message, port if row.store is Store.PORT else data)
         for row in kind.attributes
-        if row.store in _STORES and row.name != "lower_device"
+        if row.store in _STORES
     }
     numbers = {
         row.name: attributes.pop(row.name) for row in kind.attributes if row.names_link and isinstance(attributes[row.name], int)
@@ -117,7 +117,7 @@ def write_link(
         value: Any = attributes[row.name]
         if row.names_link:
             value = index_of(LinkKey(key.netns, value)) if value else 0
-        if row.name == "lower_device":
+        if row.store is Store.LOWER_DEVICE:
             draft.attrs.append([row.nla, index_of(value)])
         elif row.store in _STORES:
             _STORES[row.store].write(row, value, draft)
