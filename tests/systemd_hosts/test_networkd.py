@@ -157,16 +157,17 @@ def test_without_persist(system: System) -> None:
     system.apply(MACVLAN, **link, addresses=["198.51.100.5/24", "2001:db8:7::5/64"])
     system.apply("patchbay.netdev.route", destination="203.0.113.0/24", link="old-1", table="77")
     before, settings, listed = system.dump(), settings_of(system), files(system)
-    system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])
+    leased = {name: OLD[name] for name in ("name", "source_routing", "dhcp4")}
+    system.apply(MACVLAN, **leased)
     assert system.dump() != before
     reloads = said(system).count("onfiguring with")
-    assert not system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])["changed"]
+    assert not system.apply(MACVLAN, **leased)["changed"]
     assert said(system).count("onfiguring with") == reloads
     system.apply(MACVLAN, name="old-1", dhcp4={"enabled": False})
     assert_equal(system.dump(), before)
     assert settings_of(system) == settings
     assert files(system) == listed
-    system.apply(MACVLAN, name="old-1", dhcp4=OLD["dhcp4"])
+    system.apply(MACVLAN, **leased)
     system.reboot()
     assert "old-1" not in system.links()
     assert system.enter("sh", "-c", "ls -d /run/systemd/network/* /run/patchbay/* 2>/dev/null || true") == ""

@@ -68,7 +68,7 @@ def sample(row: Attribute) -> Any:
 
 
 def declared(backend: str, version: int) -> tuple[Desired, ...]:
-    """A link of each kind, a port, a route and a rule, with all that this version has a setting for."""
+    """A link of each kind that the backend can create, a port, a route and a rule, with all that this version has a setting for."""
 
     def options(rows: tuple[Attribute, ...], but: tuple[str, ...] = ()) -> dict[str, Any]:
         words = [(row, getattr(row, backend)) for row in rows if row.name not in but]
@@ -80,7 +80,10 @@ def declared(backend: str, version: int) -> tuple[Desired, ...]:
             found.update(addresses=["192.0.2.1/24", "2001:db8::1/64"], **({"mode": "passthru"} if "mode" in found else {}))
         return {"name": "br0" if kind.name == "bridge" else f"l-{kind.name}", **found}
 
-    lists = {kind.name: [entry(kind)] for kind in KINDS.values()}
+    def is_creatable(kind: Kind) -> bool:
+        return all(getattr(kind[name], backend) is not None for name in kind.needs if name != "peer")
+
+    lists = {kind.name: [entry(kind)] for kind in KINDS.values() if is_creatable(kind)}
     (end,) = lists["veth"]
     end["peer"] = {"name": "l-peer", **{name: value for name, value in end.items() if name != "name"}}
     (lower,) = lists["vlan"]
