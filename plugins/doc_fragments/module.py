@@ -26,7 +26,10 @@ attributes:
 attributes:
   check_mode:
     description: Returns the changes without applying them.
-    details: The result is the plan itself, made from the current state of the kernel. Only privileges to read are required.
+    details: >-
+      The result is the plan itself, made from the current state of the kernel. Only privileges to read are required. If something is
+      missing that an earlier task would provide, such as a namespace, a lower device, a bridge, or the network of a gateway, the
+      module warns of it and returns C(changed=true) without operations. A real run fails then.
     support: full
   diff_mode:
     description: Returns the differences between the state before and after the task, in check mode as well.

@@ -49,6 +49,12 @@ def result_of_topology(result: Result) -> dict[str, Any]:
     return {**_changes(result), **objects}
 
 
+def result_without_plan(items: Sequence[Desired]) -> dict[str, Any]:
+    """The result of a task that check mode cannot plan, because what it needs does not exist yet: it would change something."""
+    objects = {_OBJECT_TYPES[type(item.key)]: None for item in items[:1]}
+    return {"changed": True, "operations": [], "diff": [], **objects}
+
+
 def result_of_info(
     state: State, boot: BootState, namespaces: Sequence[str], name: str | None, kind: str | None
 ) -> dict[str, list[dict[str, Any]]]:

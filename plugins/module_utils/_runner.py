@@ -35,6 +35,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired im
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import (
     ApplyFailed,
     InvalidValue,
+    Missing,
     MissingLibrary,
     NetdevError,
 )
@@ -44,6 +45,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._result import (
     result_of_info,
     result_of_module,
     result_of_topology,
+    result_without_plan,
 )
 
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
@@ -104,8 +106,17 @@ def _converge(module: AnsibleModule, read: Callable[[], Sequence[Desired]], shap
     """Make the desired state true, or in check mode predict that, and exit with the result in this shape."""
     with _errors_reported(module):
         desired = read()
-        with _gateway(module) as gateway, _lock(gateway, desired, module.check_mode):
-            result = converge(gateway, desired, not module.check_mode, module.params["allow_lockout"], engine)
+        try:
+            with _gateway(module) as gateway, _lock(gateway, desired, module.check_mode):
+                result = converge(gateway, desired, not module.check_mode, module.params["allow_lockout"], engine)
+        except Missing as error:
+            if not module.check_mode:
+                raise
+            module.warn(
+                f"{error.problem}, so check mode cannot plan this task. A real run fails unless an earlier task provides it. "
+                "Use one task of the module topology to plan both together"
+            )
+            module.exit_json(**result_without_plan(desired))
     for warning in (*result.plan.warnings, *result.boot.warnings):
         module.warn(warning)
     module.exit_json(**shape(result))

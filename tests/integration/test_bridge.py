@@ -260,7 +260,8 @@ CASES: dict[str, Case] = {
     "namespace missing": Case(
         _on_br0(netns="nowhere"),
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
-        "Correct the name, or create it first: ip netns add nowhere",
+        "Correct the name, or create it first with the module netns",
+        awaits=True,
     ),
 }
 

@@ -295,21 +295,25 @@ CASES: dict[str, Case] = {
         "eth1: it is not a bridge port, so hairpin cannot be set. Available bridges: br0. Attach it first "
         "(bridge_port: port=eth1 bridge=br0)",
         ip=("link add br0 type bridge",),
+        awaits=True,
     ),
     "not a port, two bridges": Case(
         _eth1(isolated=True),
         "eth1: it is not a bridge port, so isolated cannot be set. Available bridges: br0, br1. Attach it first "
         "(bridge_port: port=eth1 bridge=br0)",
         ip=("link add br1 type bridge", "link add br0 type bridge"),
+        awaits=True,
     ),
     "not a port, no bridge": Case(
         _eth1(hairpin=False),
         "eth1: it is not a bridge port, so hairpin cannot be set. There is no bridge in its namespace. "
         "Attach it first (bridge_port: port=eth1 bridge=BRIDGE)",
+        awaits=True,
     ),
     "link missing": Case(
         {"port": "eth9", "hairpin": True},
         "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
+        awaits=True,
     ),
     "link by its alternative name": Case(
         {"port": "uplink", "hairpin": True},
@@ -318,12 +322,16 @@ CASES: dict[str, Case] = {
     ),
     "bridge missing": Case(
         _eth1(bridge="br9"),
-        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
+        "eth1: controller br9 does not exist in the namespace of the link. "
+        "Create it first with the module bridge or vrf, or set another controller",
+        awaits=True,
     ),
     "another bridge missing": Case(
         _eth1(bridge="br9", learning=False),
-        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
+        "eth1: controller br9 does not exist in the namespace of the link. "
+        "Create it first with the module bridge or vrf, or set another controller",
         ip=_HAIRPIN_ON,
+        awaits=True,
     ),
     "no bridge": Case(
         _eth1(bridge="eth0"),
@@ -382,25 +390,29 @@ CASES: dict[str, Case] = {
         _eth1(backup_port="eth0"),
         "eth1: backup_port eth0 is not another port of br0. Attach it first, or set another one",
         ip=_HAIRPIN_ON,
+        awaits=True,
     ),
     "backup port of another bridge": Case(
         _eth1(backup_port="eth0"),
         "eth1: backup_port eth0 is not another port of br0. Attach it first, or set another one",
         ip=(*_HAIRPIN_ON, "link set eth0 master br1"),
+        awaits=True,
     ),
     "backup port that is left behind": Case(
         _eth1(bridge="br1", backup_port="eth0"),
         "eth1: backup_port eth0 is not another port of br1. Attach it first, or set another one",
         ip=(*_HAIRPIN_ON, "link set eth0 master br0"),
+        awaits=True,
     ),
     "backup port missing": Case(
         _eth1(backup_port="eth9"),
         "eth1: backup_port eth9 is not another port of br0. Attach it first, or set another one",
         ip=_HAIRPIN_ON,
+        awaits=True,
     ),
     "backup port of itself": Case(
         _eth1(backup_port="eth1"),
-        "eth1: backup_port eth1 is not another port of br0. Attach it first, or set another one",
+        "eth1: a port cannot be its own backup_port. Set another one",
         ip=_HAIRPIN_ON,
     ),
     "stp_state with STP": Case(
@@ -412,6 +424,7 @@ CASES: dict[str, Case] = {
         _eth1(stp_state="forwarding"),
         "eth1: stp_state can be set only while the port is up. Set admin_state: up",
         ip=(*_HAIRPIN_ON, "link set eth1 down"),
+        awaits=True,
     ),
     "priority": Case(_eth1(priority=64, hairpin=True), "priority: 64 is not between 0 and 63", ip=_ATTACHED),
     "cost 0": Case(_eth1(cost=0), "cost: 0 is not between 1 and 65535", ip=_ATTACHED),
@@ -427,7 +440,8 @@ CASES: dict[str, Case] = {
     "namespace missing": Case(
         _eth1(netns="nowhere", hairpin=True),
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
-        "Correct the name, or create it first: ip netns add nowhere",
+        "Correct the name, or create it first with the module netns",
+        awaits=True,
     ),
 }
 
@@ -462,21 +476,25 @@ HAIRPIN_CASES: dict[str, Case] = {
         _eth1(hairpin=True, bridge="br1"),
         "eth1: it is not a port of br1: it is attached to br0. Attach it first (bridge_port: port=eth1 bridge=br1)",
         ip=_ATTACHED,
+        awaits=True,
     ),
     "no port, with a bridge": Case(
         _eth1(hairpin=True, bridge="br0"),
         "eth1: it is not a port of br0: it is not attached to any bridge. Attach it first (bridge_port: port=eth1 bridge=br0)",
         ip=_ATTACHED[:2],
+        awaits=True,
     ),
     "no port": Case(
         _eth1(hairpin=True),
         "eth1: it is not a bridge port, so hairpin cannot be set. Available bridges: br0, br1. Attach it first "
         "(bridge_port: port=eth1 bridge=br0)",
         ip=_ATTACHED[:2],
+        awaits=True,
     ),
     "link missing": Case(
         {"port": "eth9", "hairpin": True},
         "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
+        awaits=True,
     ),
     "not written": Case(_eth1(), "missing required arguments: hairpin", ip=_ATTACHED),
 }

@@ -116,14 +116,17 @@ CASES: dict[str, Case] = {
     "missing": Case(
         {"name": "eth9", "mtu": 1400},
         "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
+        awaits=True,
     ),
     "missing, and nothing written": Case(
         {"name": "eth9"},
         "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
+        awaits=True,
     ),
     "missing elsewhere": Case(
         {"name": "eth0", "netns": "guest", "mtu": 1400},
         "eth0 in netns guest: the link does not exist. Create it with the module of its kind first, or use one of: lo",
+        awaits=True,
     ),
     "alternative name": Case(
         {"name": "uplink", "mtu": 1400},
@@ -137,7 +140,9 @@ CASES: dict[str, Case] = {
     "MTU": Case({"name": "eth1", "mtu": 67}, "mtu: 67 is not between 68 and 65535"),
     "controller missing": Case(
         {"name": "eth1", "controller": "br9"},
-        "eth1: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
+        "eth1: controller br9 does not exist in the namespace of the link. "
+        "Create it first with the module bridge or vrf, or set another controller",
+        awaits=True,
     ),
     "controller that is no bridge": Case(
         {"name": "eth1", "controller": "eth0"}, "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF"

@@ -24,16 +24,19 @@ def on_eth0(**params: Any) -> dict[str, Any]:
 
 CASES = {
     "no lower device": Case(
-        {"name": "mv0"}, "mv0: the link does not exist, and lower_device is required to create it. Set lower_device"
+        {"name": "mv0"}, "mv0: the link does not exist, and lower_device is required to create it. Set lower_device", awaits=True
     ),
     "lower device missing": Case(
         on_eth0(lower_device="eth9"),
         "mv0: lower device eth9 does not exist in the namespace of the task. Available: eth0, eth1. Set another "
-        "lower_device, or lower_device_netns",
+        "lower_device, or lower_device_netns, or create it first with the module of its kind",
+        awaits=True,
     ),
     "lower device missing elsewhere": Case(
         on_eth0(lower_device_netns="guest"),
-        "mv0: lower device eth0 does not exist in netns guest. Available: none. Set another lower_device, or lower_device_netns",
+        "mv0: lower device eth0 does not exist in netns guest. Available: none. "
+        "Set another lower_device, or lower_device_netns, or create it first with the module of its kind",
+        awaits=True,
     ),
     "lower device by its alternative name": Case(
         on_eth0(lower_device="uplink"),
@@ -222,7 +225,9 @@ CASES = {
     "long alias": Case(on_eth0(alias="x" * 256), "alias: it has 256 bytes, but the kernel allows at most 255"),
     "controller missing": Case(
         on_eth0(controller="br9"),
-        "mv0: controller br9 does not exist in the namespace of the link. Create it first, or set another controller",
+        "mv0: controller br9 does not exist in the namespace of the link. "
+        "Create it first with the module bridge or vrf, or set another controller",
+        awaits=True,
     ),
     "controller that is no bridge": Case(
         on_eth0(controller="eth1"),
@@ -268,12 +273,14 @@ CASES = {
     "namespace missing": Case(
         on_eth0(netns="nowhere"),
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
-        "Correct the name, or create it first: ip netns add nowhere",
+        "Correct the name, or create it first with the module netns",
+        awaits=True,
     ),
     "namespace of the lower device missing": Case(
         on_eth0(lower_device_netns="nowhere"),
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
-        "Correct the name, or create it first: ip netns add nowhere",
+        "Correct the name, or create it first with the module netns",
+        awaits=True,
     ),
     "namespace that is none": Case(
         on_eth0(netns="a/b"), "netns: 'a/b' is neither the name of a network namespace nor an absolute path to one"

@@ -530,35 +530,43 @@ CASES: dict[str, Case] = {
     ),
     "link missing": Case(
         _to(link="eth9"),
-        "route to 198.51.100.0/24: link eth9 does not exist in the namespace of the route. Available: eth0, eth1, lo",
+        "route to 198.51.100.0/24: link eth9 does not exist in the namespace of the route. "
+        "Create it first with the module of its kind, or set another one. Available: eth0, eth1, lo",
+        awaits=True,
     ),
     "link missing in another namespace": Case(
         _to(6, link="eth0", netns="guest"),
-        "route to 2001:db8:7::/48 in netns guest: link eth0 does not exist in the namespace of the route. Available: lo",
+        "route to 2001:db8:7::/48 in netns guest: link eth0 does not exist in the namespace of the route. "
+        "Create it first with the module of its kind, or set another one. Available: lo",
+        awaits=True,
     ),
-    "link down": Case(_to(link="eth1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
-    "link down, with a gateway": Case(_to(link="eth1", gateway="203.0.113.1"), _DOWN.format(TO[4]), ip=("link set eth1 down",)),
-    "link down, IPv6": Case(_to(6, link="eth1", gateway="fe80::1"), _DOWN.format(TO[6]), ip=("link set eth1 down",)),
+    "link down": Case(_to(link="eth1"), _DOWN.format(TO[4]), ip=("link set eth1 down",), awaits=True),
+    "link down, with a gateway": Case(
+        _to(link="eth1", gateway="203.0.113.1"), _DOWN.format(TO[4]), ip=("link set eth1 down",), awaits=True
+    ),
+    "link down, IPv6": Case(_to(6, link="eth1", gateway="fe80::1"), _DOWN.format(TO[6]), ip=("link set eth1 down",), awaits=True),
     "gateway of a link that is down": Case(
-        _to(gateway="203.0.113.1"), _LINKLESS.format(TO[4], "203.0.113.1"), ip=("link set eth1 down",)
+        _to(gateway="203.0.113.1"), _LINKLESS.format(TO[4], "203.0.113.1"), ip=("link set eth1 down",), awaits=True
     ),
-    "gateway in no network": Case(_to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9")),
-    "gateway in no network, IPv6": Case(_to(6, gateway="2001:db8:9::9"), _LINKLESS.format(TO[6], "2001:db8:9::9")),
+    "gateway in no network": Case(_to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), awaits=True),
+    "gateway in no network, IPv6": Case(_to(6, gateway="2001:db8:9::9"), _LINKLESS.format(TO[6], "2001:db8:9::9"), awaits=True),
     "gateway behind a reject route": Case(
-        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add blackhole 10.9.9.0/24",)
+        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add blackhole 10.9.9.0/24",), awaits=True
     ),
     "gateway behind another gateway": Case(
-        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add 10.9.9.0/24 via 192.0.2.1",)
+        _to(gateway="10.9.9.9"), _LINKLESS.format(TO[4], "10.9.9.9"), ip=("route add 10.9.9.0/24 via 192.0.2.1",), awaits=True
     ),
     "gateway in no network of the link": Case(
         _to(gateway="10.9.9.9", link="eth0"),
         "route to 198.51.100.0/24: gateway 10.9.9.9 is in no network of eth0. Add an address of that network to eth0, "
         "or set onlink: true",
+        awaits=True,
     ),
     "gateway on another link": Case(
         _to(6, gateway="2001:db8::1", link="eth1"),
         "route to 2001:db8:7::/48: gateway 2001:db8::1 is in no network of eth1. Add an address of that network to eth1, "
         "or set onlink: true",
+        awaits=True,
     ),
     "gateway is our own": Case(
         _to(gateway="192.0.2.2"),
@@ -571,11 +579,13 @@ CASES: dict[str, Case] = {
     "source not ours": Case(
         _to(link="eth0", source="192.0.2.77"),
         "route to 198.51.100.0/24: source 192.0.2.77 is not an address of any link in the namespace. Add it to a link first",
+        awaits=True,
     ),
     "source of another namespace": Case(
         _to(6, type="unreachable", source="2001:db8::2", netns="guest"),
         "route to 2001:db8:7::/48 in netns guest: source 2001:db8::2 is not an address of any link in the namespace. "
         "Add it to a link first",
+        awaits=True,
     ),
     "gateway that the kernel alone knows to be none": Case(
         _to(gateway="192.0.2.255"),
@@ -595,8 +605,9 @@ CASES: dict[str, Case] = {
     "table 0": Case(_to(link="eth0", table=0), "table: 0 is reserved for the kernel. Set main, or another table"),
     "no such namespace": Case(
         _to(link="eth0", netns="nowhere"),
-        "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first: "
-        "ip netns add nowhere",
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first with "
+        "the module netns",
+        awaits=True,
     ),
     "gateway of the other family": Case(_to(gateway="2001:db8::1"), _FAMILIES_DIFFER),
     "source of the other family": Case(_to(6, link="eth0", source="192.0.2.2"), _FAMILIES_DIFFER),

@@ -312,8 +312,9 @@ CASES: dict[str, Case] = {
     ),
     "no such namespace": Case(
         {"priority": 1000, "netns": "nowhere", "table": 100},
-        "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first: "
-        "ip netns add nowhere",
+        "There is no network namespace nowhere (/run/netns/nowhere does not exist). Correct the name, or create it first with "
+        "the module netns",
+        awaits=True,
     ),
     "two families": Case(
         {"priority": 1000, "from": "192.0.2.0/24", "to": "2001:db8::/48", "table": 100},

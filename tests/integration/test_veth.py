@@ -339,7 +339,9 @@ def test_recreated_from_a_namespace_without_a_name(host: Host) -> None:
 _PAIR = ("link add va type veth peer name vb",)
 _STRANGER = (*_PAIR, "link add vc type veth peer name vd")
 CASES: dict[str, Case] = {
-    "no peer": Case({"name": "va"}, "va: the link does not exist, and peer.name is required to create it. Set peer.name"),
+    "no peer": Case(
+        {"name": "va"}, "va: the link does not exist, and peer.name is required to create it. Set peer.name", awaits=True
+    ),
     "peer without a name": Case({"name": "va", "peer": {"mtu": 1400}}, "peer: name is missing. Set peer.name"),
     "peer's attribute without its name": Case(
         {"name": "va", "peer": {"mtu": 1400}}, "peer: name is missing. Set peer.name", ip=_PAIR
@@ -437,8 +439,9 @@ CASES: dict[str, Case] = {
     "controller of the peer elsewhere": Case(
         {"name": "va", "peer": {"name": "vb", "netns": "guest", "controller": "br0"}},
         "vb in netns guest: controller br0 in netns guest does not exist in the namespace of the link. Create it "
-        "first, or set another controller",
+        "first with the module bridge or vrf, or set another controller",
         ip=("link add br0 type bridge",),
+        awaits=True,
     ),
     "setting of the peer": Case(
         {"name": "va", "peer": {"name": "vb", "sysctls": {"ipv4.arp_ignroe": 1}}},
@@ -447,7 +450,8 @@ CASES: dict[str, Case] = {
     "namespace of the peer missing": Case(
         {"name": "va", "peer": {"name": "vb", "netns": "nowhere"}},
         "There is no network namespace nowhere (/run/netns/nowhere does not exist). "
-        "Correct the name, or create it first: ip netns add nowhere",
+        "Correct the name, or create it first with the module netns",
+        awaits=True,
     ),
 }
 

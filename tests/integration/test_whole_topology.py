@@ -258,6 +258,6 @@ def test_one_wrong_entry_changes_nothing(host: Host) -> None:
         assert result["msg"] == (
             "mt9 in netns red: lower device eth9 does not exist in the namespace of the task. Available: br0, br1, "
             "eth0, eth1, mt0,"
-            " mt1, mv0, mv4, mv8. Set another lower_device, or lower_device_netns"
+            " mt1, mv0, mv4, mv8. Set another lower_device, or lower_device_netns, or create it first with the module of its kind"
         )
     assert_equal(seen(host), before)

@@ -99,6 +99,7 @@ def test_vlan_lower_device_state(host: Host, state: str) -> None:
                 params,
                 "new0: its lower device eth1 is down, but lower_device_state is require. "
                 "Bring it up first, or set lower_device_state: up",
+                awaits=True,
             ),
         )
     else:

@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     HERE,
     PHYSICAL,
@@ -264,9 +264,9 @@ class FakeGateway:
     def canonical(self, name: str) -> str:
         """The same name; Refused when there is no such namespace."""
         if name not in self._namespaces:
-            raise Refused(
-                f"There is no network namespace {name} (/run/netns/{name} does not exist). "
-                f"Correct the name, or create it first: ip netns add {name}"
+            raise Missing(
+                f"There is no network namespace {name} (/run/netns/{name} does not exist)",
+                "Correct the name, or create it first with the module netns",
             )
         return name
 

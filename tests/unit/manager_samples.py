@@ -68,7 +68,7 @@ def sample(row: Attribute) -> Any:
 
 
 def declared(backend: str, version: int) -> tuple[Desired, ...]:
-    """A link of each kind that the backend can create, a port, a route and a rule, with all that this version has a setting for."""
+    """A link of each kind that the backend can create, a port, a route and a rule, with all settings of this version."""
 
     def options(rows: tuple[Attribute, ...], but: tuple[str, ...] = ()) -> dict[str, Any]:
         words = [(row, getattr(row, backend)) for row in rows if row.name not in but]

@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     Situation,
     Store,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import AttributeView, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import LinkName
@@ -38,9 +38,9 @@ def check_port(case: Situation) -> None:
         here = [link for link in case.state if link.key.netns == case.key.netns]
         bridges = sorted(link.key.name for link in here if case.kind_of(link.kind).has_ports)
         available = f"Available bridges: {', '.join(bridges)}" if bridges else "There is no bridge in its namespace"
-        raise Refused(
-            f"{case.key}: it is not a bridge port, so {desired[0].name} cannot be set. {available}. "
-            f"Attach it first (bridge_port: port={case.key.name} bridge={bridges[0] if bridges else 'BRIDGE'})"
+        raise Missing(
+            f"{case.key}: it is not a bridge port, so {desired[0].name} cannot be set",
+            f"{available}. Attach it first (bridge_port: port={case.key.name} bridge={bridges[0] if bridges else 'BRIDGE'})",
         )
     before = case.before
     if before is None or before.controller != bridge.key.name:
@@ -63,9 +63,11 @@ def _check_backup_port(case: Situation) -> None:
     if not backup or bridge is None:
         return
     other = case.state.get(LinkKey(case.key.netns, backup))
-    if other is None or other.controller != bridge.key.name or backup == case.key.name:
-        raise Refused(
-            f"{case.key}: backup_port {backup} is not another port of {bridge.key.name}. Attach it first, or set another one"
+    if backup == case.key.name:
+        raise Refused(f"{case.key}: a port cannot be its own backup_port. Set another one")
+    if other is None or other.controller != bridge.key.name:
+        raise Missing(
+            f"{case.key}: backup_port {backup} is not another port of {bridge.key.name}", "Attach it first, or set another one"
         )
 
 
@@ -76,7 +78,7 @@ def _check_stp_state(case: Situation) -> None:
     if bridge.get("stp_state"):
         raise Refused(f"{case.key}: {bridge.key.name} runs STP, which sets stp_state itself. Set stp_state: false on the bridge")
     if case.after.get("admin_state") == "down":
-        raise Refused(f"{case.key}: stp_state can be set only while the port is up. Set admin_state: up")
+        raise Missing(f"{case.key}: stp_state can be set only while the port is up", "Set admin_state: up")
 
 
 PORT = (

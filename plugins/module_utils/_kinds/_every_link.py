@@ -56,8 +56,8 @@ def _check_controller(case: Situation) -> None:
     controller = case.state.get(key)
     if controller is None:
         raise Missing(
-            f"{case.key}: controller {key} does not exist in the namespace of the link. "
-            "Create it first, or set another controller"
+            f"{case.key}: controller {key} does not exist in the namespace of the link",
+            "Create it first with the module bridge or vrf, or set another controller",
         )
     kind = case.kind_of(controller.kind)
     if not kind.is_controller:

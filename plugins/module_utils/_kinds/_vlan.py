@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     always,
     netdev_setting,
 )
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Choice
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
@@ -42,9 +42,9 @@ def _check_id(case: Situation) -> None:
 def _check_lower_device_is_up(case: Situation) -> None:
     lower = case.lower
     if lower is not None and case.changed.get("admin_state") == "up" and lower.get("admin_state") == "down":
-        raise Refused(
-            f"{case.key}: lower device {lower.key} is down, and the kernel brings no VLAN up on it. "
-            "Set lower_device_state: up to bring it up as well"
+        raise Missing(
+            f"{case.key}: lower device {lower.key} is down, and the kernel brings no VLAN up on it",
+            "Set lower_device_state: up to bring it up as well",
         )
 
 

@@ -27,7 +27,14 @@ class NeedsRecreate(Refused):
 
 
 class Missing(Refused):
-    """An object that another one needs does not exist yet."""
+    """What a change needs does not exist yet, or not in the required state; another task may create it.
+
+    problem: the first sentence of the message, without its full stop: the object, and what it lacks.
+    """
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(f"{problem}. {fix}")
+        self.problem = problem
 
 
 class MissingLibrary(NetdevError):

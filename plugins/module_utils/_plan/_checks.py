@@ -60,9 +60,9 @@ def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
     available = sorted(link.key.name for link in state if link.key.netns == lower.netns and link.ethernet)
     netns = f"netns {lower.netns}" if lower.netns else "the namespace of the task"
     return Missing(
-        f"{key}: lower device {lower.name} does not exist in {netns}. "
+        f"{key}: lower device {lower.name} does not exist in {netns}",
         f"Available: {', '.join(available[:20]) or 'none'}. "
-        "Set another lower_device, or lower_device_netns"
+        "Set another lower_device, or lower_device_netns, or create it first with the module of its kind",
     )
 
 
@@ -83,7 +83,8 @@ def link_missing(key: LinkKey, state: State) -> Refused:
         return Refused(f"{key}: the name is an alternative name of {owner}. Use {owner.name}")
     available = sorted(link.key.name for link in state if link.key.netns == key.netns)
     return Missing(
-        f"{key}: the link does not exist. Create it with the module of its kind first, or use one of: {', '.join(available[:20])}"
+        f"{key}: the link does not exist",
+        f"Create it with the module of its kind first, or use one of: {', '.join(available[:20])}",
     )
 
 
@@ -98,9 +99,9 @@ def check_view(item: DesiredLink, current: Link) -> None:
     for name, value in item.asserted.items():
         if current.get(name) != value:
             attachment = f"attached to {current.get(name)}" if current.get(name) else "not attached to any bridge"
-            raise Refused(
-                f"{item.key}: it is not a port of {value}: it is {attachment}. "
-                f"Attach it first (bridge_port: port={item.key.name} bridge={value})"
+            raise Missing(
+                f"{item.key}: it is not a port of {value}: it is {attachment}",
+                f"Attach it first (bridge_port: port={item.key.name} bridge={value})",
             )
 
 

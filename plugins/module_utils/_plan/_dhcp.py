@@ -197,4 +197,4 @@ def check_link(link: Link, state: State) -> None:
             "Stop that client first"
         )
     if link.admin_state == "down":
-        raise Missing(f"{link.key}: dhcp4: the link is down, so it cannot request a lease. Set admin_state: up")
+        raise Missing(f"{link.key}: dhcp4: the link is down, so it cannot request a lease", "Set admin_state: up")

@@ -12,7 +12,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan im
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Link
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -57,9 +57,9 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
     lower = _lower_device(item, current, state)
     if lower is not None and lower.admin_state == "down":
         if item.policy.lower_device_state == "require":
-            raise Refused(
-                f"{item.key}: its lower device {lower.key} is down, but lower_device_state is require. "
-                "Bring it up first, or set lower_device_state: up"
+            raise Missing(
+                f"{item.key}: its lower device {lower.key} is down, but lower_device_state is require",
+                "Bring it up first, or set lower_device_state: up",
             )
         if item.policy.lower_device_state == "up":
             yield UpdateLink(lower, {"admin_state": "up"})
@@ -108,7 +108,7 @@ def _with_lower_device(item: DesiredLink, current: Link | None, state: State) ->
     missing = [name for name in kind_of(item.kind or "").needs if item.attributes.get(name) is None]
     if current is None and missing:
         option = "peer.name" if missing[0] == "peer" else missing[0]
-        raise Refused(f"{item.key}: the link does not exist, and {option} is required to create it. Set {option}")
+        raise Missing(f"{item.key}: the link does not exist, and {option} is required to create it", f"Set {option}")
     lower = item.lower_device
     if lower is None:
         return item

@@ -190,7 +190,7 @@ def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
         _check_gateway(route, gateway, link, state)
     source = route.source
     if source and _knows_all_addresses(key.netns, state) and not state.links_with_ip(key.netns, source):
-        raise Refused(f"{key}: source {source} is not an address of any link in the namespace. Add it to a link first")
+        raise Missing(f"{key}: source {source} is not an address of any link in the namespace", "Add it to a link first")
 
 
 def _check_link(key: RouteKey, link: LinkKey, state: State) -> None:
@@ -198,10 +198,13 @@ def _check_link(key: RouteKey, link: LinkKey, state: State) -> None:
     if current is None:
         available = sorted(other.key.name for other in state if other.key.netns == key.netns)
         raise Missing(
-            f"{key}: link {link.name} does not exist in the namespace of the route. Available: {', '.join(available[:20])}"
+            f"{key}: link {link.name} does not exist in the namespace of the route",
+            f"Create it first with the module of its kind, or set another one. Available: {', '.join(available[:20])}",
         )
     if current.admin_state == "down":
-        raise Missing(f"{key}: {link} is down, and the kernel accepts no route through it. Set admin_state: up for {link.name}")
+        raise Missing(
+            f"{key}: {link} is down, and the kernel accepts no route through it", f"Set admin_state: up for {link.name}"
+        )
 
 
 def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: State) -> None:
@@ -218,13 +221,13 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: Stat
         is_reachable = current is not None and covers(current.addresses, gateway)
         if is_known and not is_reachable and not any(other.link == link for other in direct):
             raise Missing(
-                f"{key}: gateway {gateway} is in no network of {link}. Add an address of that network to {link.name}, "
-                "or set onlink: true"
+                f"{key}: gateway {gateway} is in no network of {link}",
+                f"Add an address of that network to {link.name}, or set onlink: true",
             )
     elif all(other.get("type") in REJECTS for other in direct) and _knows_all_addresses(key.netns, state):
         raise Missing(
-            f"{key}: gateway {gateway} is in no network of any link in the namespace. "
-            "Add an address of that network to a link that is up, or set link and onlink: true"
+            f"{key}: gateway {gateway} is in no network of any link in the namespace",
+            "Add an address of that network to a link that is up, or set link and onlink: true",
         )
 
 

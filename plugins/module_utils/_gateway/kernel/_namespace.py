@@ -46,8 +46,8 @@ class Namespace:
             self.descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise Missing(
-                f"There is no network namespace {name} ({path} does not exist). "
-                f"Correct the name, or create it first: ip netns add {os.path.basename(name)}"
+                f"There is no network namespace {name} ({path} does not exist)",
+                "Correct the name, or create it first with the module netns",
             ) from error
         self.identity = identity(os.fstat(self.descriptor))
         try:

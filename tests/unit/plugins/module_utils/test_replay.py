@@ -41,7 +41,7 @@ class Kernel:
             if name in self.broken:
                 raise struct_error(name)
             if self.needs.get(name, name) not in [*self.there, *names]:
-                raise Missing(f"{name}: {self.needs[name]} is not there")
+                raise Missing(f"{name}: {self.needs[name]} is not there", "Create it first")
         new = [name for name in names if name not in self.there]
         if apply:
             self.there += new
@@ -149,7 +149,7 @@ def test_waiting_is_no_failure(kernel: Kernel, run: Any, tmp_path: Path) -> None
     """At boot a lower device may appear later; for --check it is a difference."""
     declare(tmp_path, "a", "b")
     kernel.needs = {"b": "eth9"}
-    waiting = f"<4>waiting: {tmp_path}/link-b.json: b: eth9 is not there"
+    waiting = f"<4>waiting: {tmp_path}/link-b.json: b: eth9 is not there. Create it first"
     assert run() == (0, ["<6>create a", waiting])
     assert run("--check") == (2, [waiting])
     kernel.there.append("eth9")

@@ -292,15 +292,9 @@ def test_one_check_mode_after_another(run: Run) -> None:
             "address: 41135085296 is a number, as YAML reads an unquoted 52:54:00:12:34:56.",
         ),
         (
-            {"name": "mv0", "mode": "bridge"},
-            "mv0: the link does not exist, and lower_device is required to create it. Set lower_device",
-        ),
-        ({"name": "mv0", "lower_device": "eth9"}, "mv0: lower device eth9 does not exist in the namespace of the task"),
-        (
             {"name": "br0", "lower_device": "eth0"},
             "br0: the link with this name is a bridge, not a macvlan, and is not changed.",
         ),
-        ({"name": "mv0", "netns": "nowhere"}, "There is no network namespace nowhere"),
         ({"name": "mv0", "lower_device": "eth0", "group": "phone"}, "mv0: group: the files have no link group phone"),
     ],
 )
@@ -311,6 +305,61 @@ def test_error(run: Run, gateway: FakeGateway, options: dict[str, Any], sentence
     assert result["msg"].startswith(sentence)
     assert gateway.executed == []
     assert "undone" not in result
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "problem"),
+    [
+        (
+            "macvlan",
+            {"name": "mv0", "mode": "bridge"},
+            "mv0: the link does not exist, and lower_device is required to create it",
+        ),
+        (
+            "macvlan",
+            {"name": "mv0", "lower_device": "eth9"},
+            "mv0: lower device eth9 does not exist in the namespace of the task",
+        ),
+        (
+            "macvlan",
+            {"name": "mv0", "netns": "nowhere"},
+            "There is no network namespace nowhere (/run/netns/nowhere does not exist)",
+        ),
+        ("link", {"name": "mv0", "mtu": 1400}, "mv0: the link does not exist"),
+        ("bridge_port", {"port": "eth0", "bridge": "br9"}, "eth0: controller br9 does not exist in the namespace of the link"),
+        ("bridge_hairpin", {"port": "eth0", "hairpin": True}, "eth0: it is not a bridge port, so hairpin cannot be set"),
+        (
+            "bridge_hairpin",
+            {"port": "eth0", "hairpin": True, "bridge": "br9"},
+            "eth0: it is not a port of br9: it is not attached to any bridge",
+        ),
+        (
+            "route",
+            {"destination": "198.51.100.0/24", "gateway": "203.0.113.1"},
+            "route to 198.51.100.0/24: gateway 203.0.113.1 is in no network of any link in the namespace",
+        ),
+        (
+            "route",
+            {"destination": "198.51.100.0/24", "link": "mv9"},
+            "route to 198.51.100.0/24: link mv9 does not exist in the namespace of the route",
+        ),
+    ],
+)
+def test_prerequisite_of_an_earlier_task(
+    run: Run, gateway: FakeGateway, module: str, options: dict[str, Any], problem: str
+) -> None:
+    """In check mode an earlier task would provide it: changed, with a warning and without a plan. A real run fails."""
+    result = run(module, check=True, **options)
+    assert (result["changed"], result["operations"], result["diff"]) == (True, [], [])
+    assert result["warnings"] == [
+        f"{problem}, so check mode cannot plan this task. A real run fails unless an earlier task provides it. "
+        "Use one task of the module topology to plan both together"
+    ]
+    assert result.get("link", result.get("route")) is None
+    failed = run(module, **options)
+    assert failed["failed"]
+    assert failed["msg"].startswith(f"{problem}. ")
+    assert gateway.executed == []
 
 
 def test_options_are_checked_by_ansible(run: Run) -> None:
