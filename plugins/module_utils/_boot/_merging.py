@@ -37,7 +37,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, Link, LinkKey, NetnsKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RuleKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import Reference
 
 NONE = "none"  # the value of `persist` that removes a declaration
 _DIRECTION = (*NEXT_HOP, "type", "scope", "onlink")  # where a route leads
@@ -248,7 +247,7 @@ def _needed(item: DesiredLink, link: Link) -> Iterator[tuple[str, object]]:
     for row in kind.options:
         value = link.get(row.name)
         differs_from_initial = row.at is At.CREATION and row.initial is not None and value != row.initial
-        if value is not None and (differs_from_initial or row.name in (*kind.needs, "mode") or isinstance(row.type, Reference)):
+        if value is not None and (differs_from_initial or row.is_declared or row.name in kind.needs):
             yield row.name, value
     if draws_address(kind, link.attributes) and link.address is not None:
         yield "address", link.address

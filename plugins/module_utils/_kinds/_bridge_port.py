@@ -296,6 +296,7 @@ PORT = (
         "IFLA_BRPORT_STATE",
         at=At.AFTER,
         derived=True,
+        only_while_up=True,
         check=_check_stp_state,
     ),
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import PORT
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import (
@@ -170,6 +171,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             prefix + "MODE",
             initial="vepa",
             recreate_if=_crosses_passthru,
+            is_declared=True,
             networkd=netdev_setting(section, "Mode"),
             networkmanager=ManagerSetting("macvlan", "mode", _MODES),
         ),
@@ -191,6 +193,7 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
             Store.SOURCES,
             prefix + "MACADDR_DATA",
             initial=(),
+            only_in_mode=SOURCE,
             networkd=netdev_setting(section, "SourceMACAddress"),
             check=_check_source_addresses,
         ),
@@ -216,6 +219,8 @@ def _on_lower_device(kind: str) -> tuple[Attribute, ...]:
     )
 
 
+# A new link in mode passthru has the MAC address of its lower device, whatever the request says.
+_COMMON = tuple(replace(row, ignored_in_mode=PASSTHRU) if row.name == "address" else row for row in ROWS_OF_EVERY_LINK)
 _CHECKS = (check_receiver, _check_passthru, _check_address)
 _HINTS = {
     **HINTS,
@@ -224,7 +229,7 @@ _HINTS = {
 
 MACVLAN = Kind(
     "macvlan",
-    _on_lower_device("macvlan") + ROWS_OF_EVERY_LINK,
+    _on_lower_device("macvlan") + _COMMON,
     needs=("lower_device",),
     port=PORT,
     checks=_CHECKS,
@@ -241,7 +246,7 @@ MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a po
         Attribute("device_group", USER_GROUP, Store.NODE, at=At.AFTER, check=_check_node),
         Attribute("device_mode", FileMode(), Store.NODE, at=At.AFTER, check=_check_node),
         *_on_lower_device("macvtap"),
-        *without_initial(ROWS_OF_EVERY_LINK, "tx_queue_len", "num_tx_queues", "num_rx_queues"),
+        *without_initial(_COMMON, "tx_queue_len", "num_tx_queues", "num_rx_queues"),
     ),
     needs=("lower_device",),
     checks=(*_CHECKS, _check_no_controller),

@@ -144,6 +144,10 @@ class Attribute:
     per_lower_device: the kernel keeps it with the lower device, so that setting it on one link sets it on all its siblings.
     names_link: the value is the name of a link in the same namespace, which the kernel knows by its index.
     derived: the kernel derives it until it is set, so it is neither kept nor set back.
+    only_in_mode: the mode of the link in which the kernel accepts it; in every other mode it has its initial value.
+    ignored_in_mode: the mode in which the kernel ignores it at creation. only_while_up: the kernel sets it only while the link is
+    up.
+    is_declared: each declaration for the next boot contains it, whether the task sets it or not.
     since: the first kernel that has it; an older one ignores it silently, which verification notices.
     networkd, networkmanager: the setting of systemd-networkd and NetworkManager; None where they have none.
     check, warn: run for a link on which the attribute is set. hints: by errno, what may have made the kernel refuse to set it.
@@ -160,6 +164,10 @@ class Attribute:
     per_lower_device: bool = False
     names_link: bool = False
     derived: bool = False
+    only_in_mode: str = ""
+    ignored_in_mode: str = ""
+    only_while_up: bool = False
+    is_declared: bool = False
     usual: Any = None
     aliases: tuple[str, ...] = ()
     since: str = ""
@@ -168,6 +176,10 @@ class Attribute:
     check: Check | None = None
     warn: Warn | None = None
     hints: Mapping[int, str] = field(default_factory=dict)
+
+    def is_accepted_in(self, mode: object) -> bool:
+        """Whether the kernel accepts the attribute, even with its initial value, in this mode of the link."""
+        return self.only_in_mode in ("", mode)
 
 
 @dataclass(frozen=True)
@@ -248,3 +260,8 @@ class Kind:
     def rows(self, attributes: Attributes) -> list[Attribute]:
         """The rows of these attributes, in the order of the table."""
         return [row for row in self.attributes if row.name in attributes]
+
+    def reset_by_mode(self, current: Attributes, changed: Attributes) -> dict[str, Any]:
+        """The attributes that the kernel sets back to their initial values because the mode changes."""
+        rows = [row for row in self.attributes if "mode" in changed and not row.is_accepted_in(changed["mode"])]
+        return {row.name: row.initial for row in rows if current.get(row.name) not in (None, row.initial)}

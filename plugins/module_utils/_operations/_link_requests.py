@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU, SOURCE
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Attribute, Store
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import PASSTHRU
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import loses_ipv6_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link
@@ -36,7 +36,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
 
     def stored_in(*stores: Store) -> dict[str, object]:
         rows = kind.rows(after)
-        return {row.name: after[row.name] for row in rows if row.store in stores and is_accepted_in_mode(row, mode)}
+        return {row.name: after[row.name] for row in rows if row.store in stores and row.is_accepted_in(mode)}
 
     message, flags = stored_in(Store.MESSAGE, Store.DATA, Store.SOURCES), stored_in(Store.FLAG)
     port = stored_in(Store.PORT)
@@ -48,8 +48,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
             final = [SetLink(link.key, link.kind, word)]
         else:
             message.update(word)
-    # The STP state of a port can be set only while the port is up.
-    stp_state = {name: port.pop(name) for name in ("stp_state",) if name in port}
+    while_up = {row.name: port.pop(row.name) for row in kind.rows(port) if row.only_while_up}
     # IPv6 has a request of its own: the kernel checks whether the link has IPv6 before it applies an MTU of the same request.
     # Port settings have one too: the request that attaches a link does not apply them.
     parts = [message, stored_in(Store.INET6), port]
@@ -63,7 +62,7 @@ def requests_to_change(link: Link, after: Attributes) -> list[Request]:
     requests += [WriteSysctl(link.key, name, value) for name, value in view.sysctls.items()]
     if stored_in(Store.NODE):
         requests.append(SetNode(link.key, stored_in(Store.NODE)))
-    requests += [SetLink(link.key, link.kind, part) for part in (flags, stp_state) if part]
+    requests += [SetLink(link.key, link.kind, part) for part in (flags, while_up) if part]
     return requests + final + _address_requests(link, after)
 
 
@@ -82,13 +81,3 @@ def _address_requests(link: Link, after: Attributes) -> list[Request]:
     for address in difference.reorder:
         requests += [RemoveAddress(link.key, address), AddAddress(link.key, address)]
     return requests + [RemoveAddress(link.key, address) for address in difference.remove]
-
-
-def is_accepted_in_mode(row: Attribute, mode: str | None) -> bool:
-    """Whether the kernel accepts an attribute in a mode: source addresses, even an empty list, only in mode source."""
-    return row.store is not Store.SOURCES or mode == SOURCE
-
-
-def is_ignored_by_passthru(row: Attribute, mode: str | None) -> bool:
-    """Whether the creating request ignores an attribute: a new passthru link takes the MAC of its lower device."""
-    return row.name == "address" and mode == PASSTHRU

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import (
     PASSTHRU,
-    SOURCE,
     draws_address,
     shares_address,
 )
@@ -36,8 +35,6 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._casca
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._link_requests import (
-    is_accepted_in_mode,
-    is_ignored_by_passthru,
     requests_to_change,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation, describe
@@ -116,7 +113,7 @@ class CreateLink(Operation):
         later = {
             row.name: self.attributes[row.name]
             for row in rows
-            if (row.at is At.AFTER and self.attributes[row.name] != row.initial) or is_ignored_by_passthru(row, mode)
+            if (row.at is At.AFTER and self.attributes[row.name] != row.initial) or row.ignored_in_mode == mode
         }
         flags = [row.name for row in rows if row.store is Store.FLAG]
         flags_wait = any(kind[name].store is not Store.ADDRESS for name in later)  # addresses follow the flags anyway
@@ -126,7 +123,7 @@ class CreateLink(Operation):
             if row.at is not At.AFTER
             and row.name not in later
             and not (flags_wait and row.name in flags)
-            and is_accepted_in_mode(row, mode)
+            and row.is_accepted_in(mode)
         }
         peer = AttributeView(self.attributes).peer
         if self.peer_attributes is not None:
@@ -175,8 +172,7 @@ class UpdateLink(Operation):
         after, sysctls = dict(self.after), AttributeView(self.after).sysctls
         if "sysctls" in after:
             after["sysctls"] = {**old.sysctls, **sysctls}
-        if after.get("mode", SOURCE) != SOURCE and old.get("source_addresses"):
-            after.setdefault("source_addresses", ())  # the kernel empties the list
+        after = {**kind_of(old.kind).reset_by_mode(old.attributes, after), **after}
         if loses_ipv6_settings(old, after):
             after = {**without_ipv6_settings(old), **after}
             after["sysctls"] = {**AttributeView(without_ipv6_settings(old)).sysctls, **sysctls}

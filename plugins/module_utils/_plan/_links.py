@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
@@ -148,10 +147,8 @@ def _change(case: Situation, current: Link) -> Iterator[Operation]:
     check(case)
     item, state = case.desired, case.state
     routes = state.routes_through(item.key)
-    changed = dict(case.changed)
-    if changed.get("mode", SOURCE) != SOURCE and current.get("source_addresses"):
-        changed["source_addresses"] = ()  # the kernel empties the list: named here, it is part of the sentence and of the inverse
-    yield UpdateLink(current, changed)
+    # Named here, what the kernel resets is part of the sentence and of the inverse.
+    yield UpdateLink(current, {**case.changed, **case.kind.reset_by_mode(current.attributes, case.changed)})
     # The kernel resets some attributes while it changes others, such as IPv6 settings when the MTU rises above 1280.
     link = state.get(item.key)
     reset = _changed_attributes(item, link)

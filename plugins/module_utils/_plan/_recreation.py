@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import SOURCE, shares_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import shares_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
@@ -127,6 +127,8 @@ def _successor(item: DesiredLink, former: FormerLink, state: State) -> Successor
     """The link that follows a deleted one; state: after the deletion."""
     new = Successor(item, {}, former.restorable.addresses, former.restorable.routes)
     _keep_attributes(new, former.link, state)
+    _drop_shared_address(new, former.link)
+    _drop_high_mtu(new, former.link, state)
     if "addresses" in item.attributes:
         _select_addresses(new)
     sysctls = {**former.restorable.sysctls, **item.sysctls}
@@ -158,23 +160,27 @@ def _keep_attributes(new: Successor, before: Link, state: State) -> None:
             continue
         if value in (None, row.initial, row.usual) or row.derived or row.store is Store.SYSCTL or row.name in desired:
             continue
-        if row.name == "address" and any(
-            shares_address(kind, {"mode": mode_of_either}) for mode_of_either in (mode, before.mode)
-        ):
-            continue
-        if row.name == "source_addresses" and mode != SOURCE:
-            continue
-        if row.per_lower_device and moves:
-            continue
-        if row.name == "mtu" and lower is not None and not kind.follows_mtu and _is_above(before.mtu, lower.mtu):
-            new.lost.append(f"mtu {value} (the lower device {lower.key} has {lower.mtu})")
+        if not row.is_accepted_in(mode) or (row.per_lower_device and moves):
             continue
         new.attributes[row.name] = value
     new.attributes.update(desired)
 
 
-def _is_above(mtu: int | None, bound: int | None) -> bool:
-    return mtu is not None and bound is not None and mtu > bound
+def _drop_shared_address(new: Successor, before: Link) -> None:
+    """Drop a MAC address that is or was that of the lower device, and so was not chosen for the link."""
+    modes = (new.item.mode or before.mode, before.mode)
+    if "address" not in new.item.attributes and any(shares_address(kind_of(before.kind), {"mode": mode}) for mode in modes):
+        new.attributes.pop("address", None)
+
+
+def _drop_high_mtu(new: Successor, before: Link, state: State) -> None:
+    """Drop an MTU above that of the new lower device, which bounds it."""
+    mtu, lower = AttributeView(new.attributes).mtu, state.get(new.item.lower_device or before.lower_device)
+    if "mtu" in new.item.attributes or mtu is None or lower is None or kind_of(before.kind).follows_mtu:
+        return
+    if lower.mtu is not None and mtu > lower.mtu:
+        new.lost.append(f"mtu {mtu} (the lower device {lower.key} has {lower.mtu})")
+        del new.attributes["mtu"]
 
 
 def _select_addresses(new: Successor) -> None:
