@@ -36,7 +36,8 @@ EXISTENCE = r"""
 state:
   description:
     - Whether the link should exist.
-    - C(absent) deletes the link. It makes no change if the link does not exist, and fails if the link is of another kind.
+    - C(absent) deletes the link. It makes no change if the link or its namespace does not exist, and fails if the link is of another
+      kind.
   type: str
   choices: [present, absent]
   default: present

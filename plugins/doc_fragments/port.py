@@ -31,7 +31,8 @@ bridge:
 state:
   description:
     - Whether the link should be a bridge port.
-    - V(absent) detaches the link from its bridge or other controller. The link itself is kept.
+    - V(absent) detaches the link from its bridge or other controller. The link itself is kept. It makes no change if the link does
+      not exist.
   type: str
   choices: [present, absent]
   default: present

@@ -36,7 +36,8 @@ netns:
 state:
   description:
     - Whether the route should exist.
-    - V(absent) deletes the route with this destination, table and metric. It makes no change if there is no such route.
+    - V(absent) deletes the route with this destination, table and metric. It makes no change if there is no such route, link or
+      namespace.
     - A route that the kernel, a DHCP client, a router advertisement or a routing daemon created is neither changed nor deleted.
   type: str
   choices: [present, absent]

@@ -252,7 +252,8 @@ def desired_port(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLi
     if params.get("state") == "absent":
         attributes = {"controller": ""}
     key = LinkKey(read.namespace("netns"), read.option("port", LinkName()))
-    return (DesiredLink(key, None, True, attributes, persist=params.get("persist"), origin=origin),)
+    is_required = params.get("state") != "absent"
+    return (DesiredLink(key, None, True, attributes, is_required, persist=params.get("persist"), origin=origin),)
 
 
 def desired_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLink, ...]:

@@ -456,3 +456,32 @@ def test_name_too_long(host: Host, untouched: None, state: str) -> None:
     result = host.run("netns", name="x" * 300, state=state)
     assert state == "absent" or result.get("failed"), result
     assert "Traceback" not in str(result)
+
+
+ABSENT = {
+    "macvlan": {"name": "mv0", "netns": "gone"},
+    "veth": {"name": "va", "netns": "gone"},
+    "bridge": {"name": "br0", "netns": "gone"},
+    "bridge_port": {"port": "va", "netns": "gone"},
+    "route": {"destination": "198.51.100.0/24", "netns": "gone"},
+    "rule": {"priority": 100, "netns": "gone"},
+}
+
+
+@pytest.mark.parametrize("check", [True, False])
+@pytest.mark.parametrize("module", ABSENT)
+def test_absent_in_an_absent_namespace(host: Host, untouched: None, module: str, check: bool) -> None:
+    """What is to be absent is absent: a teardown can run twice."""
+    result = host.run(module, check=check, state="absent", **ABSENT[module])
+    assert not result.get("failed"), result
+    assert not result["changed"]
+
+
+def test_absent_ports_and_links_in_one_task(host: Host, untouched: None) -> None:
+    """Neither a missing port nor a missing namespace fails; what is to be present in that namespace does."""
+    absent: dict[str, Any] = {"bridge_port": [{"port": "nosuch", "state": "absent"}], "routes": [], "rules": [], "macvlan": []}
+    for module, entries in (("macvlan", "macvlan"), ("route", "routes"), ("rule", "rules"), ("bridge_port", "bridge_port")):
+        absent[entries].append({**ABSENT[module], "state": "absent"})
+    assert not host.apply("topology", **absent)["changed"]
+    failed = host.run("topology", **absent, veth=[{"name": "vb", "netns": "gone", "peer": {"name": "vc"}}])
+    assert failed["msg"].startswith("There is no network namespace gone (/run/netns/gone does not exist). ")

@@ -20,7 +20,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS, kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    needs_namespace,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Missing, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import (
     HERE,
@@ -242,7 +247,8 @@ class FakeGateway:
         if isinstance(item, DesiredNetns):
             return item
         key, attributes = item.key, dict(item.attributes)
-        self.canonical(key.netns)
+        if needs_namespace(item):
+            self.canonical(key.netns)
         for other in ("lower_device", "peer"):
             if attributes.get(other):
                 self.canonical(attributes[other].netns)
@@ -323,7 +329,7 @@ class FakeGateway:
     def observe(self, scope: Scope) -> State:
         """Every link of the namespaces that the scope touches, with those that its links sit on."""
         named = {key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing
-        namespaces = {self.canonical(name) for name in named}
+        namespaces = {self.canonical(name) for name in named if name not in scope.tolerated or name in self._namespaces}
         for key in scope.links & self.devices.keys():
             for name in ("lower_device", "peer"):
                 other = self.devices[key].attributes.get(name)

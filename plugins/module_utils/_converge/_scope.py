@@ -13,7 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import ClientKey
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, DesiredLink, DesiredNetns
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
+    Desired,
+    DesiredLink,
+    DesiredNetns,
+    needs_namespace,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import DISABLE_IPV6
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
@@ -36,9 +41,12 @@ def initial_scope(desired: Sequence[Desired], links_with_client: Collection[Link
         if any(address.family == 6 for address in item.addresses):
             sysctls[item.key] = sysctls.get(item.key, frozenset()) | {DISABLE_IPV6}
     namespaces = frozenset(item.key.name for item in desired if isinstance(item, DesiredNetns))  # none of them has to exist
-    routing = {item.key.netns for item in desired if not isinstance(item, DesiredNetns) and _needs_routing(item)}
+    objects = [item for item in desired if not isinstance(item, DesiredNetns)]
+    routing = {item.key.netns for item in objects if _needs_routing(item)}
     routing |= {key.netns for key in links.intersection(links_with_client)}
-    return Scope(frozenset(links), namespaces, namespaces, sysctls, routing=frozenset(routing))
+    needed = {item.key.netns for item in objects if needs_namespace(item)}
+    tolerated = frozenset(item.key.netns for item in objects if item.key.netns not in needed)
+    return Scope(frozenset(links), namespaces, namespaces, tolerated, sysctls, routing=frozenset(routing))
 
 
 def widened(scope: Scope, desired: Sequence[Desired], planned: Plan, all_namespaces: Callable[[], Iterable[str]]) -> Scope:

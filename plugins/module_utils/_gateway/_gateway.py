@@ -36,9 +36,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client, ClientKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
+    DesiredLink,
     DesiredNetns,
     DesiredRoute,
     DesiredRule,
+    needs_namespace,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, AttributeView, Link, LinkKey
@@ -194,14 +196,14 @@ class KernelGateway:
         attributes = self._resolved_attributes(item)
         if isinstance(item, DesiredRule):
             selectors = None if item.key.selectors is None else selectors_of(attributes)
-            at = replace(item.key.at, netns=self._canonical_netns(item.key.netns))
+            at = replace(item.key.at, netns=self._netns_of(item))
             return replace(item, key=replace(item.key, at=at, selectors=selectors), attributes=attributes)
         if isinstance(item, DesiredRoute):
-            table, netns = item.key.table, self._canonical_netns(item.key.netns)
+            table, netns = item.key.table, self._netns_of(item)
             if isinstance(table, str):
                 table = number_of_name(TABLE, table, f"route to {item.key.destination}: table")
             return replace(item, key=replace(item.key, netns=netns, table=table), attributes=attributes)
-        key = self._canonical_link(item.key)
+        key = replace(item.key, netns=self._netns_of(item))
         client = item.client or choose(key, item.dhcp4)
         source_routing = _with_table_number(item.source_routing, key)
         dhcp4 = item.dhcp4
@@ -223,6 +225,11 @@ class KernelGateway:
 
     def _canonical_link(self, key: LinkKey) -> LinkKey:
         return replace(key, netns=self._canonical_netns(key.netns))
+
+    def _netns_of(self, item: DesiredLink | DesiredRoute | DesiredRule) -> str:
+        """The one name of the namespace of an object; one that does not exist keeps its name, if nothing is needed in it."""
+        netns = item.key.netns
+        return netns if not needs_namespace(item) and not exists(netns) else self._canonical_netns(netns)
 
     def _canonical_netns(self, name: str) -> str:
         """The one name of a namespace; one that the task creates has that name already."""

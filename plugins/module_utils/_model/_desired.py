@@ -65,6 +65,7 @@ class DesiredLink(LinkAttributes):
     """A link as it is to be; `attributes` are those that were set, in normal form.
 
     kind: None for a link that must exist, of whatever kind it is, and is neither created nor deleted.
+    is_required: false where a link that does not exist is as desired too, such as a port that is to be detached.
     asserted: attributes that the link must have already; they are not changed.
     is_primary_end: of a veth pair, whether this end is the one that the pair is planned and declared by; None where the entry
     names no peer.
@@ -79,6 +80,7 @@ class DesiredLink(LinkAttributes):
     kind: str | None = field(metadata=_AGREE)
     present: bool = field(metadata=_AGREE)
     attributes: Attributes = field(default_factory=dict, metadata=_AGREE_BY_NAME)
+    is_required: bool = field(default=True, metadata=_EITHER)
     asserted: Attributes = field(default_factory=dict, metadata=_AGREE_BY_NAME)
     is_primary_end: bool | None = field(default=None, metadata=_FIRST)
     source_routing: SourceRouting | None = field(default=None, metadata=_AGREE)
@@ -148,6 +150,11 @@ class _Dataclass(Protocol):
 
 
 _Fields = TypeVar("_Fields", bound=_Dataclass)
+
+
+def needs_namespace(item: Desired) -> bool:
+    """Whether the namespace of an object must exist."""
+    return item.present and (not isinstance(item, DesiredLink) or item.is_required)
 
 
 def writes_host_files(item: Desired) -> bool:

@@ -48,13 +48,16 @@ class LinkContents:
 class Scope:
     """What to observe: all links of the namespaces of `links`, and more about some of them.
 
-    namespaces: further namespaces whose links are read. optional_namespaces: those that need not exist. sysctls: the settings to
-    read, by link. settings: links of which all settings are read. routing: namespaces whose addresses, routes and rules are read.
+    namespaces: further namespaces whose links are read. optional_namespaces: those that need not exist, and are read as objects.
+    tolerated: those that need not exist, because the task only names objects in them that are to be absent.
+    sysctls: the settings to read, by link. settings: links of which all settings are read. routing: namespaces whose addresses,
+    routes and rules are read.
     """
 
     links: frozenset[LinkKey] = frozenset()
     namespaces: frozenset[str] = frozenset()
     optional_namespaces: frozenset[str] = frozenset()
+    tolerated: frozenset[str] = frozenset()
     sysctls: Mapping[LinkKey, frozenset[str]] = field(default_factory=dict)
     settings: frozenset[LinkKey] = frozenset()
     routing: frozenset[str] = frozenset()

@@ -47,6 +47,8 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
     state = context.predicted
     yield from _rename_ends(item, state)
     current = state.get(item.key)
+    if current is None and not item.is_required:
+        return
     _check_identity(item, current, state)
     if not item.present:
         if current is not None:

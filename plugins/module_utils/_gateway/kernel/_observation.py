@@ -95,7 +95,7 @@ class Observer:
 
     def _read_links(self, scope: Scope, references: _References) -> None:
         names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing)
-        names = [name for name in names if name not in scope.optional_namespaces or exists(name)]
+        names = [name for name in names if name not in scope.optional_namespaces | scope.tolerated or exists(name)]
         to_read = list(dict.fromkeys(self._kernel.namespace(name).name for name in names))
         while to_read:
             netns = to_read.pop(0)
@@ -144,7 +144,7 @@ class Observer:
         return {
             (netns, target, setting): self._kernel.namespace(netns).sysctls.read(target, setting)
             for netns, setting in sorted(names)
-            if netns not in scope.optional_namespaces or exists(netns)
+            if netns not in scope.optional_namespaces | scope.tolerated or exists(netns)
             for target in ("all", "default")
         }
 

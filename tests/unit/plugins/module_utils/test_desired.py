@@ -36,13 +36,13 @@ ROUTE, RULE = RouteKey("", 254, 4, "192.0.2.0/24", 0), RuleKey(RulePriority("", 
 
 # An object of each type of which only what every object needs is set.
 BARE: dict[str, Desired] = {
-    "link": DesiredLink(LINK, None, True),
+    "link": DesiredLink(LINK, None, True, is_required=False),
     "netns": DesiredNetns(NETNS, True),
     "route": DesiredRoute(ROUTE, True),
     "rule": DesiredRule(RULE, True),
 }
 
-# Two values per field, both of which differ from its default.
+# Two values per field, both of which differ from that above.
 VALUES: dict[str, tuple[Any, Any]] = {
     "kind": ("macvlan", "macvtap"),
     "present": (True, False),
@@ -57,6 +57,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "force": (True, True),
     "recreate": (True, True),
     "lower_device_state": ("up", "require"),
+    "is_required": (True, True),
     "allow_wireless": (True, True),
     "wait_dad": (1.5, 2.5),
     "announce": (True, True),
