@@ -34,7 +34,9 @@ MODULES = {
 }
 _libc = ctypes.CDLL(None, use_errno=True)
 Codec()  # load the library once, not in each child process
-# A garbage collection in a child process would copy the memory that it shares with this one.
+# Modules disable the collector for their own short process, but this one runs for minutes. A collection in a child process would
+# copy the memory that it shares with this one.
+gc.enable()
 gc.collect()
 gc.freeze()
 
