@@ -14,6 +14,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import BITS, family_of, inside, is_link_local, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import SHARED_TABLES
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import Addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, ip_interface
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
@@ -29,7 +30,6 @@ ROLE_OPTIONS = ("host", "expected_address", "gateway", "table", "priority", "rou
 # The default table is derived from the last three bytes of the MAC address: it stays the same whatever happens to the list, and
 # numbers above FIRST_TABLE are used by no distribution.
 FIRST_TABLE = 1 << 24
-KERNEL_TABLES = (0, 253, 254, 255)
 # Old hosts may share a priority, since each rule names an address or a link. It is above those of the kernel (0, and 1000 for
 # VRFs) and below the main table (32766).
 DEFAULT_PRIORITY = 2000
@@ -211,7 +211,7 @@ def _check(host: OldHost, isolation: str) -> None:
     """Raise InvalidValue for options that do not fit together."""
     if host.name == host.lower_device and isolation != NETNS:
         raise InvalidValue("name: the lower device has the same name. Set the name of the new link")
-    if host.table in KERNEL_TABLES:
+    if host.table in SHARED_TABLES:
         raise InvalidValue(f"table: {host.table} is reserved by the kernel. Set another number, or omit table")
     if "source_routing" in host.entry:
         raise InvalidValue("source_routing: the role sets this option. Set table, priority, gateway and routes instead")
