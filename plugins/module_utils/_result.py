@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result
     from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listeners import Listener
 
+_UNPLANNED: dict[str, Any] = {"changed": True, "operations": [], "diff": []}
 _OBJECT_TYPES = {LinkKey: "link", NetnsKey: "netns", RouteKey: "route", RuleKey: "rule"}
 
 
@@ -49,10 +50,14 @@ def result_of_topology(result: Result) -> dict[str, Any]:
     return {**_changes(result), **objects}
 
 
-def result_without_plan(items: Sequence[Desired]) -> dict[str, Any]:
-    """The result of a task that check mode cannot plan, because what it needs does not exist yet: it would change something."""
-    objects = {_OBJECT_TYPES[type(item.key)]: None for item in items[:1]}
-    return {"changed": True, "operations": [], "diff": [], **objects}
+def module_without_plan(items: Sequence[Desired]) -> dict[str, Any]:
+    """The result of a module that check mode cannot plan, because what it needs does not exist yet: it would change something."""
+    return {**_UNPLANNED, _OBJECT_TYPES[type(items[0].key)]: None}
+
+
+def topology_without_plan(_items: Sequence[Desired]) -> dict[str, Any]:
+    """The same of a task that manages many objects."""
+    return {**_UNPLANNED, "links": [], "routes": [], "rules": []}
 
 
 def result_of_info(

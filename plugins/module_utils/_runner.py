@@ -42,10 +42,11 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
 from ansible_collections.patchbay.netdev.plugins.module_utils._result import (
     described_listener,
+    module_without_plan,
     result_of_info,
     result_of_module,
     result_of_topology,
-    result_without_plan,
+    topology_without_plan,
 )
 
 SYSTEM_PYTHONS = ("/usr/bin/python3", "/usr/libexec/platform-python")
@@ -61,12 +62,12 @@ ENTERPRISE_LINUX = ("Almalinux", "Centos", "Oraclelinux", "Redhat", "Rocky")
 
 def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequence[Desired]]) -> None:
     """Manage one object: a topology of one. `read` turns the parameters into the desired state."""
-    _converge(module, lambda: read(module.params), result_of_module)
+    _converge(module, lambda: read(module.params), result_of_module, module_without_plan)
 
 
 def run_topology(module: AnsibleModule) -> None:
     """Manage many objects, planned together."""
-    _converge(module, lambda: desired_topology(module.params), result_of_topology)
+    _converge(module, lambda: desired_topology(module.params), result_of_topology, topology_without_plan)
 
 
 def run_info(module: AnsibleModule) -> None:
@@ -102,8 +103,16 @@ def run_listeners(module: AnsibleModule) -> None:
     _read(module, info)
 
 
-def _converge(module: AnsibleModule, read: Callable[[], Sequence[Desired]], shape: Callable[[Result], dict[str, Any]]) -> None:
-    """Make the desired state true, or in check mode predict that, and exit with the result in this shape."""
+def _converge(
+    module: AnsibleModule,
+    read: Callable[[], Sequence[Desired]],
+    shape: Callable[[Result], dict[str, Any]],
+    without_plan: Callable[[Sequence[Desired]], dict[str, Any]],
+) -> None:
+    """Make the desired state true, or in check mode predict that, and exit with the result in this shape.
+
+    without_plan: the result of check mode where something is missing that an earlier task may provide.
+    """
     with _errors_reported(module):
         desired = read()
         try:
@@ -114,9 +123,9 @@ def _converge(module: AnsibleModule, read: Callable[[], Sequence[Desired]], shap
                 raise
             module.warn(
                 f"{error.problem}, so check mode cannot plan this task. A real run fails unless an earlier task provides it. "
-                "Use one task of the module topology to plan both together"
+                "To plan both together, list them in one task of the module topology"
             )
-            module.exit_json(**result_without_plan(desired))
+            module.exit_json(**without_plan(desired))
     for warning in (*result.plan.warnings, *result.boot.warnings):
         module.warn(warning)
     module.exit_json(**shape(result))
