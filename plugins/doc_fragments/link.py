@@ -126,8 +126,9 @@ addresses:
   description:
     - Static IP addresses of the link. Other static addresses are removed. An empty list removes all of them.
     - >-
-      Addresses from a DHCP client or from router advertisements, link-local addresses and the addresses of the loopback link are never
-      removed. If the link has a DHCP client whose address looks like a static one (udhcpc), no IPv4 address of the link is removed.
+      Addresses from a DHCP client or from router advertisements, the link-local addresses that the kernel or a network manager
+      generates, and the addresses of the loopback link are never removed. Other link-local addresses, such as C(fe80::1/64), are
+      static addresses. If the link has a DHCP client whose address looks like a static one (udhcpc), no IPv4 address of the link is removed.
     - >-
       Each item is an address with its prefix length, such as C(192.0.2.1/24), or a dictionary with the keys C(ip) (the same value),
       C(peer_ip), C(label) (IPv4), C(metric) (of the connected route), C(noprefixroute) and C(nodad) (IPv6). Omitted keys are not

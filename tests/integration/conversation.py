@@ -50,7 +50,7 @@ class Conversation:
         def listen_to_decode(codec: Codec, message_class: Any, data: bytes) -> Decoded:
             name = _name(codec, message_class)
             if (name, data) not in self.heard:
-                self.heard[name, data] = meaning(name, decode(codec, message_class, data))
+                self.heard[name, data] = meaning(name, decode(codec, message_class, data), data)
             return decode(codec, message_class, data)
 
         with pytest.MonkeyPatch.context() as patch:
@@ -77,7 +77,7 @@ class Conversation:
             if written != data:
                 yield f"{name} {rest}\n  is      {written.hex()}\n  and was {data.hex()}"
         for (name, data), expected in self.heard.items():
-            found = meaning(name, codec.decode(getattr(codec, name), data))
+            found = meaning(name, codec.decode(getattr(codec, name), data), data)
             if found != expected:
                 yield f"{name} {data.hex()}\n  is      {found}\n  and was {expected}"
 
@@ -86,7 +86,7 @@ def _name(codec: Codec, message_class: Any) -> str:
     return next(name for name in CLASSES if getattr(codec, name) is message_class)
 
 
-def meaning(name: str, message: Decoded) -> str:
+def meaning(name: str, message: Decoded, data: bytes) -> str:
     """Return all values that the gateway reads from a message."""
     if name == "link":
         return repr(read_link(message))
@@ -94,7 +94,7 @@ def meaning(name: str, message: Decoded) -> str:
         return repr((message["index"], read_address(message)))
     if name == "rule":
         return repr(read_rule(message, "NETNS"))
-    return repr(read_route(message, "NETNS", str))
+    return repr(read_route(message, data, "NETNS", str))
 
 
 def main(path: str) -> None:

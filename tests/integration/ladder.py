@@ -43,6 +43,11 @@ def climb(host: Host, module: str, /, **params: Any) -> dict[str, Any]:
     return done
 
 
+def warnings(result: dict[str, Any]) -> list[str]:
+    """Return the sentences of the warnings of a result, in the form of each release of ansible-core."""
+    return [item if isinstance(item, str) else item["event"]["msg"] for item in result.get("warnings", ())]
+
+
 def stay(host: Host, module: str, /, **params: Any) -> None:
     """Verify the last two runs, which have nothing to change."""
     for check in (True, False):

@@ -28,6 +28,7 @@ from ansible_collections.patchbay.netdev.tests.integration.host import (
     assert_equal,
     hosts,
 )
+from ansible_collections.patchbay.netdev.tests.integration.ladder import warnings
 from ansible_collections.patchbay.netdev.tests.integration.machine import CARDS, COMMAND, ENGINE, FOLDER, Machine, mac, numbers
 
 PYROUTE2 = "/usr/lib/python3/dist-packages/pyroute2"
@@ -146,11 +147,6 @@ def test_files_belong_to_root_with_any_umask(machine: Machine) -> None:
         "/usr/local/lib/patchbay": oct(0o40755),
         ENGINE: oct(0o100644),
     }
-
-
-def warnings(result: dict[str, Any]) -> list[str]:
-    """Return the warnings of a result in one line each, because only some Ansible versions wrap them."""
-    return [note if isinstance(note, str) else note["event"]["msg"] for note in result.get("warnings", [])]
 
 
 def void(_value: object) -> None:

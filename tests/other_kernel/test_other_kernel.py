@@ -252,6 +252,73 @@ def test_link_in_a_vrf(host: Host) -> None:
     assert shown("new0", "master")(host) is None
 
 
+def furnished(host: Host, *commands: str) -> None:
+    """Give new0 addresses of both families and a route by each of them, after these commands."""
+    for command in (
+        *commands,
+        "link set new0 up",
+        "address add 192.0.2.25/24 dev new0",
+        "address add 2001:db8::25/64 dev new0 nodad",
+        "route add 198.51.100.0/24 via 192.0.2.1 dev new0 table 77",
+        "-6 route add 2001:db8:9::/48 via 2001:db8::1 dev new0 table 77",
+        "neighbor add 192.0.2.99 lladdr 02:00:00:00:00:99 dev new0 nud permanent",
+    ):
+        host.ip(*command.split())
+
+
+def kept(host: Host) -> dict[str, Any]:
+    """Return what new0 has of that."""
+    return {
+        "addresses": sorted(
+            item["local"]
+            for item in json.loads(host.ip("-j", "address", "show", "dev", "new0"))[0]["addr_info"]
+            if item["scope"] == "global"
+        ),
+        "routes": [
+            route["dst"]
+            for family in ("-4", "-6")
+            for route in json.loads(host.ip(family, "-j", "route", "show", "table", "77", "dev", "new0"))
+        ],
+        "neighbors": host.ip("neighbor", "show", "nud", "permanent", "dev", "new0").split()[:1],
+    }
+
+
+VRF_TASKS: dict[str, dict[str, Any]] = {
+    "attach": {"link": [{"name": "new0", "controller": "vrf0"}]},
+    "attach with addresses": {
+        "link": [{"name": "new0", "controller": "vrf0", "addresses": ["192.0.2.25/24", "2001:db8::25/64", "2001:db8::26/64"]}]
+    },
+    "attach to a new one": {
+        "vrf": [{"name": "vrf1", "table": 11, "admin_state": "up"}],
+        "link": [{"name": "new0", "controller": "vrf1", "addresses": ["192.0.2.25/24", "2001:db8::25/64"]}],
+    },
+    "detach": {"link": [{"name": "new0", "controller": ""}]},
+    "detach with addresses": {"link": [{"name": "new0", "controller": "", "addresses": ["192.0.2.25/24", "2001:db8::25/64"]}]},
+    "delete": {"vrf": [{"name": "vrf0", "state": "absent"}]},
+    "delete, with addresses": {
+        "vrf": [{"name": "vrf0", "state": "absent"}],
+        "link": [{"name": "new0", "addresses": ["192.0.2.25/24", "2001:db8::25/64"]}],
+    },
+}
+
+
+@pytest.mark.parametrize("step", VRF_TASKS)
+def test_contents_of_a_link_of_a_vrf(host: Host, step: str) -> None:
+    """A VRF that gets or loses a link restarts it; one task is enough, and loses nothing."""
+    attached = [] if "attach" in step else ["link set new0 master vrf0"]
+    furnished(host, "link add new0 type dummy", "link add vrf0 type vrf table 10", "link set vrf0 up", *attached)
+    before = kept(host)
+    assert [len(items) for items in before.values()] == [2, 2, 1]
+    task = VRF_TASKS[step]
+    checked = host.run("topology", check=True, **task)
+    done = host.apply("topology", **task)
+    assert (done["operations"], done["warnings"]) == (checked["operations"], [])
+    for check in (True, False):
+        assert host.run("topology", check=check, **task)["operations"] == []
+    more = ["2001:db8::26"] if "2001:db8::26/64" in str(task) else []
+    assert kept(host) == {**before, "addresses": sorted([*before["addresses"], *more])}
+
+
 def test_bridge_with_vlans(host: Host) -> None:
     """Both options are set on a new and on an existing bridge, also while it filters."""
     climb(host, "bridge", name="br0", vlan_filtering=True, vlan_default_pvid=5)

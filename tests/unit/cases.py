@@ -231,9 +231,12 @@ def _address_parts(ip: str, flags: int | None = None, **rest: Any) -> tuple[str,
 
 def _connected(links: Iterable[Link]) -> list[Route]:
     routes: list[Route] = []
+    links = list(links)
+    tables = {link.key: link.number("table") for link in links}
     for link in links:
+        table = tables.get(LinkKey(link.key.netns, link.controller or "")) or MAIN_TABLE
         for address in link.get("addresses") if link.get("admin_state") == "up" else ():
-            routes += [route for route in connected_routes(link.key, address) if route not in routes]
+            routes += [route for route in connected_routes(link.key, address, table) if route not in routes]
     return routes
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey, Neighbor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, RouteKey, Rule, RulePriority
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
@@ -94,6 +94,10 @@ class World:
     def contents_of(self, name: str) -> LinkContents:
         """The contents of a link."""
         return self.state(self.key(name)).contents_of(self.key(name))
+
+    def neighbors(self, name: str) -> tuple[Neighbor, ...]:
+        """The permanent neighbors of a link."""
+        return self.contents_of(name).neighbors
 
     def addresses(self, name: str) -> list[str]:
         """The addresses of a link, but for those of IPv6 that the kernel makes, which are link-local."""

@@ -34,12 +34,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     Attributes,
     Link,
     LinkKey,
+    Neighbor,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RouteKey, RuleKey, selectors_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Connection, Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
+    AddNeighbor,
     AddRoute,
     AddRule,
     AnnounceAddresses,
@@ -131,6 +133,7 @@ class Device:
     attributes: dict[str, Any]
     settings: dict[str, int] = field(default_factory=dict)
     addresses: list[Address] = field(default_factory=list)
+    neighbors: list[Neighbor] = field(default_factory=list)
     cable: bool = True
     own_address: str | None = None
     bc_cutoff: int = 1
@@ -204,6 +207,7 @@ class FakeGateway:
         gateway.clients = {key.link: client for key, client in state.clients.items()}
         for link in state:
             gateway._put(link, state.settings.get(link.key, {}))
+            gateway.devices[link.key].neighbors = list(state.neighbors.get(link.key, ()))
         gateway.traffic.hold(
             (route for same_key in state.routes.values() for route in same_key),
             (rule for same_key in state.rules.values() for rule in same_key),
@@ -339,7 +343,10 @@ class FakeGateway:
         routes = [route for key, same in self.traffic.routes.items() for route in same if key.netns in scope.routing]
         rules = [rule for key, same in self.traffic.rules.items() for rule in same if key.netns in scope.routing]
         clients = [client for key, client in self.clients.items() if key.netns in namespaces]
-        return State(links, self._general_settings(scope, settings), settings, (), routes, rules, clients)
+        at_risk = (scope.settings | scope.neighbors) & self.devices.keys()
+        neighbors = {key: tuple(self.devices[key].neighbors) for key in at_risk}
+        general = self._general_settings(scope, settings)
+        return State(links, general, settings, (), routes, rules, clients, neighbors)
 
     def _link(self, device: Device, scope: Scope) -> Link:
         attributes = dict(device.attributes)
@@ -661,6 +668,8 @@ class FakeGateway:
             lower.attributes["address"] = address
         elif lower and self._is_macvlan(device) and address != device.attributes["address"] and self._in_use(device, address):
             raise No(errno.EADDRINUSE)
+        if address != device.attributes["address"]:
+            device.neighbors = [neighbor for neighbor in device.neighbors if neighbor.proxy]
         device.attributes["address"] = address
         for upper in self._macvlans(device):
             if upper.passthru:
@@ -701,7 +710,11 @@ class FakeGateway:
         for name in device.settings:
             if name.startswith("ipv6."):
                 device.settings[name] = self._settings[device.key.netns, "default", name]
+        self._lose_ipv6(device)
+
+    def _lose_ipv6(self, device: Device) -> None:
         self.traffic.lost_ipv6(device)
+        device.neighbors = [neighbor for neighbor in device.neighbors if neighbor.family == 4]
 
     def _change_admin_state(self, device: Device, state: str) -> None:
         lower = self._lower(device)
@@ -717,6 +730,7 @@ class FakeGateway:
         device.attributes["admin_state"] = state
         if state == "down":
             self.traffic.went_down(device)
+            device.neighbors.clear()
         else:
             self.traffic.came_up(device)
         for upper in self._above(device):
@@ -736,10 +750,8 @@ class FakeGateway:
         controller = self._device(key) if name else None
         former = self._controller(device)
         self._leave(device)
-        if device.up and any(link is not None and link.kind == "vrf" for link in (controller, former)):
-            self._change_admin_state(device, "down")
-            self._change_admin_state(device, "up")
         if controller is None:
+            self._restart(device, former)
             return
         if controller.kind == device.kind == "bridge":
             raise No(errno.ELOOP, "Can not enslave a bridge to a bridge")
@@ -756,6 +768,13 @@ class FakeGateway:
         device.attributes["controller"] = name
         device.attributes.update(self._new_port(device))
         self._tell_bridge(device)
+        self._restart(device, former, controller)
+
+    def _restart(self, device: Device, *controllers: Device | None) -> None:
+        """A VRF takes a link down and up when it gets or loses it."""
+        if device.up and any(controller is not None and controller.kind == "vrf" for controller in controllers):
+            self._change_admin_state(device, "down")
+            self._change_admin_state(device, "up")
 
     def _leave(self, device: Device) -> None:
         """With its controller a link loses all that it had as a port."""
@@ -798,6 +817,7 @@ class FakeGateway:
             lower.bc_cutoff = 1
         for port in self._ports(device):
             self._leave(port)
+            self._restart(port, device)
 
     def _rename(self, request: RenameLink) -> None:
         """Up or down; whatever refers to it goes by its index, and so follows."""
@@ -838,7 +858,7 @@ class FakeGateway:
             raise No(errno.ENOENT)
         device.settings[request.setting] = request.value
         if (request.setting, request.value) == ("ipv6.disable_ipv6", 1):
-            self.traffic.lost_ipv6(device)
+            self._lose_ipv6(device)
 
     def _add_address(self, request: AddAddress) -> None:
         lower = self._lower(self._device(request.key))
@@ -869,6 +889,11 @@ class FakeGateway:
     def _announce(self, request: AnnounceAddresses) -> None:
         if not self._device(request.key).up:
             raise No(errno.ENETDOWN)
+
+    def _add_neighbor(self, request: AddNeighbor) -> None:
+        device, neighbor = self._device(request.key), request.neighbor
+        others = [other for other in device.neighbors if (other.ip, other.proxy) != (neighbor.ip, neighbor.proxy)]
+        device.neighbors = [*others, neighbor]
 
     def _add_route(self, request: AddRoute) -> None:
         self.traffic.add_route(request.route)
@@ -939,6 +964,7 @@ _METHODS: Mapping[type, Callable[[FakeGateway, Any], None]] = {
     RemoveLinks: FakeGateway._remove_all,
     RenameLink: FakeGateway._rename,
     AddAltname: FakeGateway._add_altname,
+    AddNeighbor: FakeGateway._add_neighbor,
     RemoveAltname: FakeGateway._remove_altname,
     WriteSysctl: FakeGateway._write_setting,
     AddAddress: FakeGateway._add_address,

@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
@@ -50,6 +50,7 @@ class Holder(Protocol):
     """A link, as far as it matters here."""
 
     key: LinkKey
+    attributes: dict[str, Any]
     settings: dict[str, int]
     addresses: list[Address]
 
@@ -77,8 +78,8 @@ def with_address(addresses: Iterable[Address], new: Address) -> list[Address]:
     return [*addresses, replace(new, flags=new.flags | SECONDARY) if second else new]
 
 
-def connected_routes(key: LinkKey, address: Address) -> list[Route]:
-    """The routes to its networks that the kernel makes with an address on a link that is up."""
+def connected_routes(key: LinkKey, address: Address, table: int = MAIN_TABLE) -> list[Route]:
+    """The routes to its networks that the kernel makes with an address on a link that is up. table: that of the link."""
     four, ip, length = address.family == 4, address.ip, address.prefix_length
     if address.flags & NOPREFIXROUTE or (four and (address.flags & SECONDARY or not length)):
         return []
@@ -90,7 +91,7 @@ def connected_routes(key: LinkKey, address: Address) -> list[Route]:
     metric = address.metric or (0 if four else 256)
     return [
         Route(
-            RouteKey(key.netns, MAIN_TABLE, address.family, destination, metric),
+            RouteKey(key.netns, table, address.family, destination, metric),
             {"type": "unicast", "link": key.name, "onlink": False, **attributes},
             RTPROT_KERNEL,
         )
@@ -173,13 +174,20 @@ class Traffic:
 
     def connect(self, device: Holder, addresses: Iterable[Address]) -> None:
         """Add the routes to the networks of these addresses, if the link is up."""
-        for route in (route for address in addresses if device.up for route in connected_routes(device.key, address)):
+        table = self._table_of(device)
+        for route in (one for address in addresses if device.up for one in connected_routes(device.key, address, table)):
             routes = self.routes.setdefault(route.key, [])
             if not any((other.link, other.protocol) == (device.key, RTPROT_KERNEL) for other in routes):
                 routes.append(route)
 
+    def _table_of(self, device: Holder) -> int:
+        """That of the VRF of the link, or the main table."""
+        controller = self._devices.get(LinkKey(device.key.netns, device.attributes.get("controller") or ""))
+        table = controller.attributes.get("table") if controller else None
+        return table if isinstance(table, int) else MAIN_TABLE
+
     def _disconnect(self, device: Holder, address: Address) -> None:
-        for gone in connected_routes(device.key, address):
+        for gone in connected_routes(device.key, address, self._table_of(device)):
             self._take(lambda route, key=gone.key: (route.key, route.link, route.protocol) == (key, device.key, RTPROT_KERNEL))
 
     def settle(self, device: Holder, ips: Iterable[str], others: Collection[str]) -> str:
@@ -279,8 +287,10 @@ class Traffic:
         return _with(route, link=link, **({} if four else {"scope": "global"}))
 
     def _towards(self, route: Route) -> str:
-        """The link that its gateway is on, by a route that needs no gateway, of its own table or the main one."""
+        """The link that its gateway is on, by a route without a gateway of its own table, the main one, or that of its VRF."""
         key, gateway = route.key, route.get("gateway")
+        through = self._devices.get(route.link) if route.link else None
+        tables = (key.table, MAIN_TABLE, *((self._table_of(through),) if through else ()))
         own = any(gateway == one.ip for device in self._of(key.netns) for one in device.addresses)
         if own and key.family == 6:
             raise No(errno.EINVAL, "Gateway can not be a local address")
@@ -288,7 +298,7 @@ class Traffic:
             one
             for some in self.routes.values()
             for one in some
-            if one.key.netns == key.netns and one.key.table in (key.table, MAIN_TABLE) and one.key.family == key.family
+            if one.key.netns == key.netns and one.key.table in tables and one.key.family == key.family
             if one.link and not one.get("gateway") and inside(gateway, one.key.destination) and route.link in (None, one.link)
         ]
         if not ways:

@@ -18,7 +18,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue, Refused, RequestFailed
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey, Neighbor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
@@ -30,6 +30,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._predi
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
+    AddNeighbor,
     AddRoute,
     AddRule,
     AnnounceAddresses,
@@ -987,6 +988,23 @@ class GatewayContract:
         assert world.get("mv0", "altnames") == ("telephone", "voice of room 7/b")
         world.execute(RemoveAltname(world.key("mv0"), "telephone"))
         assert world.get("mv0", "altnames") == ("voice of room 7/b",)
+
+    def test_neighbors(self, world: World) -> None:
+        """A link loses its permanent neighbors when it goes down, and when its MAC address changes."""
+        world.create("mv0", admin_state="up")
+        neighbor = Neighbor("192.0.2.9", 4, "02:00:00:00:00:99")
+        proxy, router = Neighbor("192.0.2.8", 4, proxy=True), Neighbor("2001:db8::9", 6, "02:00:00:00:00:99", flags=0x80)
+        for one in (neighbor, proxy, router):
+            world.execute(AddNeighbor(world.key("mv0"), one))
+        assert set(world.neighbors("mv0")) == {neighbor, proxy, router}
+        moved = replace(neighbor, address="02:00:00:00:00:98")
+        world.execute(AddNeighbor(world.key("mv0"), moved))
+        assert set(world.neighbors("mv0")) == {moved, proxy, router}
+        world.change("mv0", address="02:00:00:00:00:77")
+        assert [one for one in world.neighbors("mv0") if not one.proxy] == []
+        world.execute(AddNeighbor(world.key("mv0"), moved))
+        world.change("mv0", admin_state="down")
+        assert world.neighbors("mv0") == ()
 
     def test_altname_is_taken(self, world: World) -> None:
         """By a name or an alternative one, of whomever."""

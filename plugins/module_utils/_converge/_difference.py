@@ -60,6 +60,7 @@ def _lost_contents(before: State, now: State) -> Iterator[Operation]:
             tuple(address for address in old.addresses if identity(address) not in present and owner(address) in (STATIC, DHCP)),
             tuple(route for route in old.routes if must_be_restored(route) and route not in new.routes),
             {name: value for name, value in old.sysctls.items() if new.sysctls.get(name) != value},
+            neighbors=tuple(neighbor for neighbor in old.neighbors if neighbor not in new.neighbors),
         )
         if now.get(link.key) is not None and restore.requests():
             yield restore
@@ -123,6 +124,7 @@ def _link_differences(before: State, now: State, key: LinkKey) -> Iterator[str]:
     yield from (
         f"{address} on {key} is in another position than before" for address in misplaced(contents.addresses, left.addresses)
     )
+    yield from _presence(*([f"{item} of {key}" for item in (*side.neighbors, *side.others)] for side in (contents, left)))
     for name, value in contents.sysctls.items():
         if left.sysctls.get(name) != value:
             yield f"{key}: {name} is {left.sysctls.get(name, 'unknown')} (was {value})"

@@ -69,6 +69,7 @@ def widened(scope: Scope, desired: Sequence[Desired], planned: Plan, all_namespa
         namespaces=scope.namespaces.union(namespaces),
         sysctls={**scope.sysctls, **sysctls},
         settings=scope.settings | planned.at_risk,
+        neighbors=scope.neighbors | planned.neighbors_at_risk,
         routing=scope.routing | routing,
     )
 

@@ -17,16 +17,26 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespac
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp import _clients as clients
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._client_choice import choose
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._client_records import Record
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._foreign_clients import attributed, serving
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.dhcp._foreign_clients import (
+    attributed,
+    serving,
+    sets_link_local,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _boot_files as boot_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host import _reload as programs
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import released
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._managers import generates_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._name_lookup import number_of_name
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._ssh import ssh_addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _addresses as addresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _links as links
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _named_namespaces as namespaces
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _neighbors as neighbors
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _routing as routing
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._address_messages import (
+    as_generated,
+    is_user_link_local,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._management_path import connection
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
@@ -50,6 +60,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
     AddAltname,
+    AddNeighbor,
     AddRoute,
     AddRule,
     AnnounceAddresses,
@@ -141,6 +152,7 @@ BY_KERNEL: Mapping[type[Any], Handler] = {
     RemoveAddress: addresses.remove,
     AwaitAddresses: addresses.await_usable,
     AnnounceAddresses: addresses.announce,
+    AddNeighbor: neighbors.add,
     AddRoute: routing.add_route,
     ReplaceRoute: routing.replace_route,
     RemoveRoute: routing.remove_route,
@@ -257,6 +269,8 @@ class KernelGateway:
             observation.routes,
             observation.rules,
             self._clients(records, observation.links),
+            observation.neighbors,
+            observation.others,
         )
 
     def _client_records(self) -> Records:
@@ -336,17 +350,28 @@ def _with_clients(found: Observation, records: Records) -> list[Link]:
     }
     by_networkd = {key: _BY_NETWORKD for key, record in records.items() if record["networkd"] is not None}
     serving_clients = {**by_networkd, **foreign}
-    if not serving_clients:
-        return found.links
     links_with_clients = []
     for link in found.links:
         client = serving_clients.get(link.key)
+        if link.key.netns in found.identities:
+            link = _with_generated_addresses(link, foreign.get(link.key, ""))
         if client is not None and link.key.netns in found.identities:
             served_by = {"served_by": client} if link.key in foreign else {}
             own = attributed(link.addresses, client)
             link = replace(link, attributes={**link.attributes, "addresses": own, **served_by})
         links_with_clients.append(link)
     return links_with_clients
+
+
+def _with_generated_addresses(link: Link, client: str) -> Link:
+    """The link with the origin of link-local addresses that a program generates in the place of the kernel."""
+    if not any(is_user_link_local(address) for address in link.addresses):
+        return link
+    if not (sets_link_local(client) or (link.key.netns == HERE and generates_link_local(link.index or 0))):
+        return link
+    return link.with_attributes(
+        {"addresses": tuple(as_generated(one) if is_user_link_local(one) else one for one in link.addresses)}
+    )
 
 
 def _without_clients(found: Observation) -> list[Any]:

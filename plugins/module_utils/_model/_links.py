@@ -89,6 +89,24 @@ class Address:
         return f"{self.ip}/{self.prefix_length}"
 
 
+@dataclass(frozen=True)
+class Neighbor:
+    """A permanent entry of the neighbor table of a link. family: 4 or 6. address: its MAC address.
+
+    proxy: the link answers for the address itself. flags, protocol: NTF_* and the origin (RTPROT_*) as the kernel has them.
+    """
+
+    ip: str
+    family: int
+    address: str | None = None
+    proxy: bool = False
+    flags: int = 0
+    protocol: int = 0
+
+    def __str__(self) -> str:
+        return f"{'proxy ' if self.proxy else ''}neighbor {self.ip}"
+
+
 class TypedAttributes:
     """Access to attributes with their types; None: not known of a current object, not managed of a desired one."""
 

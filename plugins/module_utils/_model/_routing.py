@@ -116,8 +116,9 @@ def selectors_of(attributes: Attributes) -> Selectors:
 class Route(TypedAttributes):
     """A route; `attributes` by option name, in normal form (missing: not known). protocol: its origin (RTPROT_*).
 
-    metrics: those of the kernel (RTAX_*) that no option sets. hops: the links of several next hops. is_representable: false for
-    several next hops, a nexthop object or an encapsulation, which these attributes cannot express.
+    metrics: those of the kernel (RTAX_*) that no option sets. hops: the links of several next hops. nexthop_object: the number
+    of the one that has the next hop. is_representable: false for several next hops, a nexthop object or an encapsulation, which
+    these attributes cannot express.
     """
 
     key: RouteKey
@@ -125,6 +126,7 @@ class Route(TypedAttributes):
     protocol: int = RTPROT_STATIC
     metrics: tuple[tuple[str, int], ...] = ()
     hops: tuple[str, ...] = ()
+    nexthop_object: int | None = None
     is_representable: bool = True
 
     @property

@@ -15,6 +15,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
     Address,
     Link,
     LinkKey,
+    Neighbor,
     Netns,
     NetnsKey,
     typed,
@@ -37,11 +38,13 @@ _Key = TypeVar("_Key", bound=Key)
 
 @dataclass(frozen=True)
 class LinkContents:
-    """What is configured on a link and is deleted with it."""
+    """What is configured on a link and is deleted with it. others: in words, what nothing here can create again."""
 
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
     sysctls: Mapping[str, int] = field(default_factory=dict)
+    neighbors: tuple[Neighbor, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class Scope:
 
     namespaces: further namespaces whose links are read. optional_namespaces: those that need not exist, and are read as objects.
     tolerated: those that need not exist, because the task only names objects in them that are to be absent.
-    sysctls: the settings to read, by link. settings: links of which all settings are read. routing: namespaces whose addresses,
-    routes and rules are read.
+    sysctls: the settings to read, by link. settings: links of which all contents are read, but for addresses and routes.
+    neighbors: links whose permanent neighbors are read. routing: namespaces whose addresses, routes and rules are read.
     """
 
     links: frozenset[LinkKey] = frozenset()
@@ -60,6 +63,7 @@ class Scope:
     tolerated: frozenset[str] = frozenset()
     sysctls: Mapping[LinkKey, frozenset[str]] = field(default_factory=dict)
     settings: frozenset[LinkKey] = frozenset()
+    neighbors: frozenset[LinkKey] = frozenset()
     routing: frozenset[str] = frozenset()
 
 
@@ -83,7 +87,8 @@ class State:
 
     sysctls: the values of `conf/all` and `conf/default`, by (netns, "all" or "default", key); None where the kernel has no such
     key.
-    settings: all settings, per link of Scope.settings. routes, rules: of the namespaces of Scope.routing, all that share a key
+    settings, others: all settings, and what cannot be restored, per link of Scope.settings. neighbors: per link of these and of
+    Scope.neighbors. routes, rules: of the namespaces of Scope.routing, all that share a key
     or a priority in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
     clients: the DHCP clients that this collection started.
     """
@@ -97,6 +102,8 @@ class State:
         routes: Iterable[Route] = (),
         rules: Iterable[Rule] = (),
         clients: Iterable[Client] = (),
+        neighbors: Mapping[LinkKey, tuple[Neighbor, ...]] | None = None,
+        others: Mapping[LinkKey, tuple[str, ...]] | None = None,
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
         # Indexes. The values are dicts without values: sets that keep their order.
@@ -112,6 +119,8 @@ class State:
         self._routes_by_destination: dict[tuple[str, int], dict[int, _Index[str, RouteKey]]] = {}
         self.sysctls = dict(sysctls or {})
         self.settings = dict(settings or {})
+        self.neighbors = dict(neighbors or {})
+        self.others = dict(others or {})
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.routes: dict[RouteKey, tuple[Route, ...]] = {}
         self.rules: dict[RulePriority, tuple[Rule, ...]] = {}
@@ -127,7 +136,17 @@ class State:
         """A state that can be changed without changing this one."""
         routes = (route for same in self.routes.values() for route in same)
         rules = (rule for same in self.rules.values() for rule in same)
-        return State(self, self.sysctls, self.settings, self.namespaces.values(), routes, rules, self.clients.values())
+        return State(
+            self,
+            self.sysctls,
+            self.settings,
+            self.namespaces.values(),
+            routes,
+            rules,
+            self.clients.values(),
+            self.neighbors,
+            self.others,
+        )
 
     def update(self, changes: Mapping[_Key, object]) -> None:
         """Replace the objects of these keys, for routes and rules by a tuple; None deletes them."""
@@ -234,7 +253,13 @@ class State:
     def contents_of(self, key: LinkKey) -> LinkContents:
         """What is configured on a link, as far as it was observed."""
         link = self.get(key)
-        return LinkContents(link.addresses if link else (), tuple(self.routes_through(key)), self.settings.get(key, {}))
+        return LinkContents(
+            link.addresses if link else (),
+            tuple(self.routes_through(key)),
+            self.settings.get(key, {}),
+            self.neighbors.get(key, ()),
+            self.others.get(key, ()),
+        )
 
     def effective_lower_device(self, key: LinkKey, siblings: Collection[str]) -> LinkKey:
         """The device that a link with this lower device sits on.

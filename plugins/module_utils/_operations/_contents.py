@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, LinkKey, Neighbor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._requests import (
     AddAddress,
+    AddNeighbor,
     AddRoute,
     AwaitAddresses,
     RemoveAddress,
@@ -37,16 +38,17 @@ class RestoreContents(Operation):
     routes: tuple[Route, ...] = ()
     sysctls: Mapping[str, int] = field(default_factory=dict)
     readd: tuple[Address, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
 
     def __str__(self) -> str:
         parts = [f"{name} {value}" for name, value in self.sysctls.items()]
-        parts += [str(item) for item in (*self.addresses, *self.routes, *self.readd)]
+        parts += [str(item) for item in (*self.addresses, *self.neighbors, *self.routes, *self.readd)]
         return f"restore on {self.key}: {', '.join(parts)}"
 
     def predict(self, state: State) -> Changes:
         """The link with its addresses; `predicted_changes` adds its routes."""
         link = state.get(self.key)
-        if link is None:
+        if link is None or not self.addresses:
             return {}
         addresses = {identity(address): address for address in link.addresses}
         addresses.update({identity(address): as_added(address) for address in self.addresses})
@@ -57,7 +59,7 @@ class RestoreContents(Operation):
         return ()
 
     def requests(self) -> list[Request]:
-        """Settings and addresses first, then routes without a gateway, then those with one."""
+        """Settings and addresses first, then routes without a gateway, then those with one. Neighbors follow the addresses."""
         settings = [WriteSysctl(self.key, name, value) for name, value in self.sysctls.items()]
         addresses: list[Request] = [RemoveAddress(self.key, address) for address in reversed(self.readd)]
         addresses += [AddAddress(self.key, address) for address in (*in_order_of_adding(self.addresses), *self.readd)]
@@ -67,7 +69,8 @@ class RestoreContents(Operation):
         waiting = [AwaitAddresses(self.key, sources, DAD_SECONDS)] if sources else []
         ordered = sorted(self.routes, key=lambda route: route.get("gateway") is not None)
         routes = [ReplaceRoute(route) if _has_ipv6_source(route) else AddRoute(route) for route in ordered]
-        return [*settings, *addresses, *waiting, *routes]
+        neighbors = [AddNeighbor(self.key, neighbor) for neighbor in self.neighbors]
+        return [*settings, *addresses, *neighbors, *waiting, *routes]
 
 
 def _has_ipv6_source(route: Route) -> bool:

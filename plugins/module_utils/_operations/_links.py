@@ -16,8 +16,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan im
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import At, Attribute, Store
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import (
     has_ipv6,
+    is_without_ipv6,
     loses_ipv6_addresses,
     loses_ipv6_settings,
     without_ipv6_settings,
@@ -44,11 +46,13 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
     RenameLink,
     Request,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import STATIC, owner, replaces_only_address
 
 # What an operation changes on other links that stay: each link as it is afterwards, and its attributes as they were before.
 # The planner adds them to an operation, so that its inverse can set them back.
 SideEffects = tuple[tuple[Link, Attributes], ...]
 
+_KEEP_ADDRESSES = "ipv6.keep_addr_on_down"
 ETHERNET_MTU = 1500  # what the kernel gives a new Ethernet device that has no lower device
 
 
@@ -188,7 +192,7 @@ class UpdateLink(Operation):
         for key in self.loses_contents_of(state):
             changed = changes.get(key) or state.get(key)
             if changed is not None:
-                changes[key] = _with_ipv4_addresses(changed)
+                changes[key] = _with_kept_addresses(changed, state)
         return changes
 
     def inverse(self) -> tuple[Operation, ...]:
@@ -220,6 +224,13 @@ class UpdateLink(Operation):
             cascaded = {**cascaded, **cascaded_changes(old, down, state), old.key: old.with_attributes(down)}
         losing = {key for key, after in cascaded.items() if _loses_contents(state.get(key), after)}
         return frozenset(losing | ({self.key} if loses_ipv6_addresses(self.link, self.after) else set()))
+
+    def loses_neighbors_of(self, state: State) -> frozenset[LinkKey]:
+        """Besides, a link that gets another MAC address or another use of ARP, or is without IPv4 addresses for a moment."""
+        before = state.get(self.key) or self.link
+        moves = any(name in self.after and self.after[name] != before.get(name) for name in ("address", "arp"))
+        replaces = "addresses" in self.after and replaces_only_address(before.addresses, AttributeView(self.after).addresses)
+        return self.loses_contents_of(state) | ({self.key} if moves or replaces else set())
 
     def affects_links_above(self) -> bool:
         """A smaller MTU is that of the links above as well, and stays when the MTU grows again."""
@@ -259,7 +270,8 @@ class DeleteLink(Operation):
             changes[lower.key] = lower.with_attributes({"address": None})
         for port in state.attached_to(self.key):
             if port.key not in changes:
-                changes[port.key] = port.with_attributes({"controller": "", **port_defaults(kind_of(port.kind), False)})
+                detached = port.with_attributes({"controller": "", **port_defaults(kind_of(port.kind), False)})
+                changes[port.key] = _with_kept_addresses(detached, state) if self._restarts(port) else detached
         bridge = state.get(LinkKey(self.key.netns, self.link.controller or ""))
         if bridge is not None:
             changes.update({key: after for key, after in changes_of_bridge(bridge, state).items() if key not in changes})
@@ -288,8 +300,8 @@ class DeleteLink(Operation):
                         peer_index=None if peer is None else peer.index,
                     )
                 )
-            if contents.addresses or contents.routes:
-                operations.append(RestoreContents(link.key, contents.addresses, contents.routes))
+            if contents.addresses or contents.routes or contents.neighbors:
+                operations.append(RestoreContents(link.key, contents.addresses, contents.routes, neighbors=contents.neighbors))
         return (*operations, *_revert_side_effects(self.side_effects))
 
     def requests(self) -> list[Request]:
@@ -297,8 +309,13 @@ class DeleteLink(Operation):
         return [RemoveLink(self.key)]
 
     def loses_contents_of(self, state: State) -> frozenset[LinkKey]:
-        """All links that are deleted."""
-        return frozenset(key for key, link in self.predict(state).items() if link is None)
+        """All links that are deleted, and those that a VRF loses."""
+        deleted = {key for key, link in self.predict(state).items() if link is None}
+        return frozenset(deleted | {port.key for port in state.attached_to(self.key) if self._restarts(port)})
+
+    def _restarts(self, port: Link) -> bool:
+        """Whether the kernel brings a link down and up again that was attached to the deleted one; see is_restarted."""
+        return kind_of(self.link.kind).has_routing_table and port.admin_state == "up"
 
 
 @dataclass(frozen=True)
@@ -333,7 +350,7 @@ class Rename(Operation):
                 changes[port.key] = port.with_attributes({"backup_port": self.name})
         for route in state.routes_through(self.key):
             routes = changes.get(route.key, state.routes[route.key])
-            changes[route.key] = tuple(_by_renamed_link(each, self.key, self.name) for each in routes)
+            changes[route.key] = tuple(by_renamed_link(each, self.key, self.name) for each in routes)
         return changes
 
     def inverse(self) -> tuple[Operation, ...]:
@@ -374,11 +391,23 @@ def _loses_contents(before: Link | None, after: Link) -> bool:
     return goes_down or (has_ipv6(before.mtu) and not has_ipv6(after.mtu))
 
 
-def _with_ipv4_addresses(link: Link) -> Link:
-    """The link without its IPv6 addresses, as far as its addresses are known."""
+def _with_kept_addresses(link: Link, state: State) -> Link:
+    """The link without the IPv6 addresses that it loses as it goes down or loses IPv6, as far as its addresses are known."""
     if link.get("addresses") is None:  # not known
         return link
-    return link.with_attributes({"addresses": tuple(address for address in link.addresses if address.family == 4)})
+    keeps_ipv6 = not is_without_ipv6(link.attributes) and keeps_addresses_when_down(link.key, state)
+    kept = tuple(
+        address
+        for address in link.addresses
+        if address.family == 4 or (keeps_ipv6 and owner(address) == STATIC and not is_link_local(address.ip))
+    )
+    return link.with_attributes({"addresses": kept})
+
+
+def keeps_addresses_when_down(key: LinkKey, state: State) -> bool:
+    """Whether the kernel keeps the static global IPv6 addresses of a link that goes down. For that its settings must be known."""
+    general = state.sysctls.get((key.netns, "all", _KEEP_ADDRESSES)) or 0
+    return (general or state.settings.get(key, {}).get(_KEEP_ADDRESSES, 0)) > 0
 
 
 def _revert_side_effects(side_effects: SideEffects) -> list[Operation]:
@@ -408,5 +437,6 @@ def peer_creation_attributes(kind: str, attributes: Attributes) -> dict[str, obj
     return {name: attributes[name] for name in names if attributes[name] is not None}
 
 
-def _by_renamed_link(route: Route, link: LinkKey, name: str) -> Route:
+def by_renamed_link(route: Route, link: LinkKey, name: str) -> Route:
+    """The route after this link was renamed."""
     return replace(route, attributes={**route.attributes, "link": name}) if route.link == link else route

@@ -14,7 +14,12 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import Rename
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
-from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import address_changes, connected, identity
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import (
+    address_changes,
+    connected,
+    identity,
+    replaces_only_address,
+)
 
 
 def predicted_changes(operation: Operation, state: State) -> Changes:
@@ -44,12 +49,9 @@ def _route_changes(old: Link | None, new: Link | None, state: State) -> dict[Rou
     was_up, is_up = (link is not None and link.admin_state == "up" for link in (old, new))
     connected_before = _connected_routes(old, before, state) if old and was_up else {}
     connected_after = _connected_routes(new, after, state) if new and is_up else {}
-    # A link that loses its last IPv4 address loses all its IPv4 routes. One single address that is replaced is such a case:
-    # each of several is removed before the next is added again.
-    ipv4 = {identity(address) for address in before + difference.add if address.family == 4}
-    replaces_only_address = len(ipv4) == 1 and ipv4 <= removed
+    # A link that loses its last IPv4 address, even for a moment, loses all its IPv4 routes.
     had_ipv4, has_ipv4 = (any(address.family == 4 for address in addresses) for addresses in (before, after))
-    loses_ipv4_routes = had_ipv4 and (replaces_only_address or not has_ipv4)
+    loses_ipv4_routes = had_ipv4 and (replaces_only_address(before, after) or not has_ipv4)
     removed_ips = {address.ip for address in difference.removed}
     without_ipv6 = new is not None and is_without_ipv6(new.attributes)
     changes_table = old is not None and new is not None and _table_of(old, state) != _table_of(new, state)  # see is_restarted

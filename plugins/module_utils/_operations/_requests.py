@@ -13,7 +13,7 @@ from typing import Union
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._clients import Client
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Attributes, LinkKey, Neighbor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import Route, Rule
 
 
@@ -178,6 +178,17 @@ class AnnounceAddresses:
 
     def __str__(self) -> str:
         return f"announce {', '.join(self.ips)} from {self.key}"
+
+
+@dataclass(frozen=True)
+class AddNeighbor:
+    """Add a permanent neighbor to a link, in place of one with this IP address."""
+
+    key: LinkKey
+    neighbor: Neighbor
+
+    def __str__(self) -> str:
+        return f"add {self.neighbor} to {self.key}"
 
 
 @dataclass(frozen=True)
@@ -350,6 +361,7 @@ Request = Union[
     RemoveAddress,
     AwaitAddresses,
     AnnounceAddresses,
+    AddNeighbor,
     AddRoute,
     ReplaceRoute,
     RemoveRoute,

@@ -31,6 +31,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._plan import _dhcp
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context, prepare
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._links import plan_link
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._namespaces import create_namespace, delete_namespace
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import Losses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import plan_route
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import plan_rule
 
@@ -40,13 +41,14 @@ class Plan:
     """The operations, in order, and their result.
 
     before, after: the state as observed and as predicted. at_risk: the links that lose addresses, routes or settings.
-    warnings: sentences for the user.
+    neighbors_at_risk: those that lose permanent neighbors. warnings: sentences for the user.
     """
 
     operations: tuple[Operation, ...]
     before: State
     after: State
     at_risk: frozenset[LinkKey]
+    neighbors_at_risk: frozenset[LinkKey]
     warnings: tuple[str, ...]
 
 
@@ -56,16 +58,23 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
     predicted = context.predicted
     operations: list[Operation] = []
     at_risk: set[LinkKey] = set()
+    neighbors_at_risk: set[LinkKey] = set()
+    losses = Losses(context.desired, context.removed, predicted)
     for operation in chain.from_iterable(phase(context) for phase in PHASES):  # lazy: one operation is predicted before the next
         if isinstance(operation, (CreateLink, UpdateLink, DeleteLink)):
             operation = replace(operation, side_effects=side_effects_of(operation, predicted))
         operations.append(operation)
         at_risk |= operation.loses_contents_of(predicted)
+        neighbors_at_risk |= operation.loses_neighbors_of(predicted)
+        losses.expect(operation)
         predicted.update(_assume_kept(predicted_changes(operation, predicted), operation, context))
+        for restoration in losses.restore():
+            operations.append(restoration)
+            predicted.update(predicted_changes(restoration, predicted))
     _check_contradictions(context)
-    for sentence in _dhcp.client_warnings(context.links, predicted):
+    for sentence in (*_dhcp.client_warnings(context.links, predicted), *losses.warnings()):
         context.warn(sentence)
-    return Plan(tuple(operations), state, predicted, frozenset(at_risk), context.warnings)
+    return Plan(tuple(operations), state, predicted, frozenset(at_risk), frozenset(neighbors_at_risk), context.warnings)
 
 
 def _stop_clients(context: Context) -> Iterator[Operation]:

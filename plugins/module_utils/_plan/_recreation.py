@@ -14,7 +14,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ipv6 import has_ipv6
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, AttributeView, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, AttributeView, Link, Neighbor
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import RTPROT_RA, Route
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import LinkContents, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
@@ -90,8 +90,8 @@ def _create_pair(new: Successor, new_peer: Successor, state: State) -> Iterator[
 
 
 def _restore(new: Successor) -> Iterator[Operation]:
-    if new.addresses or new.routes:
-        yield RestoreContents(new.item.key, new.addresses, new.routes)
+    if new.addresses or new.routes or new.neighbors:
+        yield RestoreContents(new.item.key, new.addresses, new.routes, neighbors=new.neighbors)
 
 
 @dataclass(frozen=True)
@@ -112,20 +112,22 @@ class FormerLink:
 class Successor:
     """A link that is created again.
 
-    attributes: those that it is created with. addresses, routes: those that are restored afterwards. lost: in words, what
-    cannot be restored.
+    attributes: those that it is created with. addresses, routes, neighbors: those that are restored afterwards. lost: in
+    words, what cannot be restored.
     """
 
     item: DesiredLink
     attributes: dict[str, object]
     addresses: tuple[Address, ...] = ()
     routes: tuple[Route, ...] = ()
+    neighbors: tuple[Neighbor, ...] = ()
     lost: list[str] = field(default_factory=list)
 
 
 def _successor(item: DesiredLink, former: FormerLink, state: State) -> Successor:
     """The link that follows a deleted one; state: after the deletion."""
-    new = Successor(item, {}, former.restorable.addresses, former.restorable.routes)
+    restorable = former.restorable
+    new = Successor(item, {}, restorable.addresses, restorable.routes, restorable.neighbors)
     _keep_attributes(new, former.link, state)
     _drop_shared_address(new, former.link)
     _drop_high_mtu(new, former.link, state)
@@ -201,6 +203,7 @@ def _drop_ipv6(new: Successor, sysctls: dict[str, int], mtu: int | None) -> dict
     new.lost += [f"{address} (an MTU of {mtu} removes IPv6)" for address in new.addresses if address.family == 6]
     new.addresses = tuple(address for address in new.addresses if address.family != 6)
     new.routes = tuple(route for route in new.routes if route.key.family != 6)
+    new.neighbors = tuple(neighbor for neighbor in new.neighbors if neighbor.family != 6)
     kept = new.item.sysctls
     return {name: value for name, value in sysctls.items() if name in kept or not name.startswith("ipv6.")}
 
@@ -208,8 +211,8 @@ def _drop_ipv6(new: Successor, sysctls: dict[str, int], mtu: int | None) -> dict
 def _drop_routes(new: Successor, state: State) -> None:
     """Drop the routes that the kernel would refuse."""
     if new.attributes.get("admin_state") != "up":
-        new.lost += [f"the {route} (the link is down)" for route in new.routes]
-        new.routes = ()
+        new.lost += [f"the {item} (the link is down)" for item in (*new.neighbors, *new.routes)]
+        new.neighbors, new.routes = (), ()
     addresses = (*AttributeView(new.attributes).addresses, *new.addresses)
     restorable = tuple(route for route in new.routes if is_restorable(route, new.routes, addresses, state))
     new.lost += [f"the {route} (its address is removed)" for route in new.routes if route not in restorable]
@@ -222,4 +225,12 @@ def _name_other_losses(new: Successor, old: LinkContents) -> None:
     new.lost += [f"{address} ({reason})" for address in old.addresses if owner(address) == RA]
     new.lost += [f"the {route} ({reason})" for route in old.routes if route.protocol == RTPROT_RA]
     multipath = [route for route in old.routes if not route.is_representable and not is_kernel_made(route)]
-    new.lost += [f"the {route} (more than one next hop)" for route in multipath]
+    new.lost += [f"the {route} ({_obstacle(route)})" for route in multipath]
+    new.lost += [f"the {other}" for other in old.others]
+
+
+def _obstacle(route: Route) -> str:
+    """What no operation can write of a route."""
+    if route.nexthop_object is not None:
+        return f"it uses nexthop object {route.nexthop_object}"
+    return "more than one next hop" if len(route.hops) > 1 else "it has attributes that no option sets"

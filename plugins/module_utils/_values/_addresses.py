@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, is_link_local, network
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import inside, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Difference, Text, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._ip import Ip, ip_interface
@@ -38,9 +38,10 @@ def owner(address: Address) -> str:
     """Who made an address: `static`, `dhcp`, `ra` or `kernel`, as far as the kernel says.
 
     A client that gives its address no lifetime (udhcpc, or an infinite lease) cannot be told by the address: so the gateway
-    says which client serves the link, and then no address of the link counts as static that was not declared.
+    says which client serves the link, and then no address of the link counts as static that was not declared. The gateway also
+    gives the origin KERNEL_LL to link-local addresses of older kernels, which report none, and of network managers.
     """
-    if address.protocol in (KERNEL_LO, KERNEL_LL) or is_link_local(address.ip) or _is_loopback(address):
+    if address.protocol in (KERNEL_LO, KERNEL_LL) or _is_loopback(address):
         return KERNEL
     if address.protocol == KERNEL_RA:
         return RA
@@ -111,6 +112,16 @@ def _to_reorder(after: tuple[Address, ...], added: set[tuple[Any, ...]]) -> Iter
             subnet = network(address.peer_ip or address.ip, address.prefix_length)
             if primary_is_new.setdefault(subnet, is_new) and not is_new:
                 yield replace(address, flags=address.flags & ~SECONDARY)  # it is a primary address until it is removed
+
+
+def replaces_only_address(before: tuple[Address, ...], after: tuple[Address, ...]) -> bool:
+    """Whether the only IPv4 address is removed and added again, so that the link has none in between.
+
+    Each of several is removed before the next one is added again.
+    """
+    changes = address_changes(before, after)
+    ipv4 = {identity(address) for address in before + changes.add if address.family == 4}
+    return len(ipv4) == 1 and ipv4 <= {identity(address) for address in changes.removed}
 
 
 def in_order_of_adding(addresses: Iterable[Address]) -> list[Address]:

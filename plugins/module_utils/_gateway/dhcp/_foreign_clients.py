@@ -34,6 +34,11 @@ def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
     return clients
 
 
+def sets_link_local(client: str) -> bool:
+    """Whether a client, as `serving` describes it, generates the link-local address of its link instead of the kernel."""
+    return client.startswith("dhcpcd ")
+
+
 def _processes_in(namespace: tuple[int, int]) -> Iterator[tuple[str, list[str]]]:
     """Id and command line of the processes of a namespace that may be clients."""
     for process in os.listdir("/proc"):

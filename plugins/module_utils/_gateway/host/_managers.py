@@ -28,6 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._reque
 
 SERVICES = {"networkd": networkd_reports.SERVICE, "networkmanager": "NetworkManager.service"}
 _VERSIONS = {"networkd": ["networkctl", "--version"], "networkmanager": ["NetworkManager", "--version"]}
+_NETWORKMANAGER_DEVICES = "/run/NetworkManager/devices"  # one file per link, named after its index
 _NETDEVS = tuple(f"{folder}/systemd/network/*.netdev" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 _STEP, _STEPS, _STEPS_TO_SETTLE = 0.05, 10, 60  # a link was seen to fail within some milliseconds
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_NOTRAILERS = 0x8913, 0x8914, 0x20  # linux/sockios.h, linux/if.h
@@ -58,6 +59,12 @@ def _version(program: str) -> int:
     if not match:
         return 0
     return int(match[1]) * 100 + int(match[2]) if program == "networkmanager" else int(match[1])
+
+
+def generates_link_local(index: int) -> bool:
+    """Whether NetworkManager generates the link-local address of a link of this namespace itself, instead of the kernel."""
+    state = read_text(f"{_NETWORKMANAGER_DEVICES}/{index}")
+    return state is not None and "managed=true" in state.splitlines()
 
 
 def _managed_links() -> dict[str, dict[str, str]]:

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from socket import AF_INET6, inet_pton
+
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Attrs, Decoded
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, FAMILY_OF_AF
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, FAMILY_OF_AF, is_link_local
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
+from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import KERNEL_LL, PERMANENT
 
 _FOREVER = 0xFFFFFFFF
+_STABLE_SECRET, _RANDOM = 2, 3  # linux/if_link.h: IN6_ADDR_GEN_MODE_*
 
 
 def read_address(message: Decoded, link: str = "") -> Address:
@@ -18,7 +24,7 @@ def read_address(message: Decoded, link: str = "") -> Address:
     ip = message.get("IFA_LOCAL") or message.get("IFA_ADDRESS")
     peer_ip = message.get("IFA_ADDRESS")
     lifetimes = message.get("IFA_CACHEINFO") or {}
-    valid = lifetimes.get("ifa_valid", _FOREVER)
+    valid, preferred = lifetimes.get("ifa_valid", _FOREVER), lifetimes.get("ifa_preferred", _FOREVER)
     return Address(
         ip=ip,
         prefix_length=message["prefixlen"],
@@ -30,9 +36,37 @@ def read_address(message: Decoded, link: str = "") -> Address:
         label=None if message.get("IFA_LABEL") == link else message.get("IFA_LABEL"),
         metric=message.get("IFA_RT_PRIORITY"),
         protocol=message.get("IFA_PROTO"),
-        preferred=None if valid == _FOREVER else lifetimes.get("ifa_preferred"),
+        preferred=None if preferred == _FOREVER else preferred,
         valid=None if valid == _FOREVER else valid,
     )
+
+
+def with_origin(addresses: Sequence[Address], generation_mode: int | None) -> list[Address]:
+    """The addresses of a link of a kernel before 5.18, which reports no origin: with that of the link-local ones it generated.
+
+    generation_mode: address_generation_mode of the link. The addresses that the kernel derives from a MAC address are known by
+    their form, also when that is no longer the MAC address of the link. Those of the modes stable_secret and random have no form.
+    """
+    has_no_form = generation_mode in (_STABLE_SECRET, _RANDOM)
+    return [
+        as_generated(address) if is_user_link_local(address) and (has_no_form or _is_eui64(address.ip)) else address
+        for address in addresses
+    ]
+
+
+def is_user_link_local(address: Address) -> bool:
+    """Whether it is a link-local address that looks like one that a user has set."""
+    is_set = address.flags & PERMANENT and address.protocol is None
+    return bool(is_set) and address.prefix_length == 64 and is_link_local(address.ip)
+
+
+def as_generated(address: Address) -> Address:
+    """The address, with the origin of those that the kernel generates."""
+    return replace(address, protocol=KERNEL_LL)
+
+
+def _is_eui64(ip: str) -> bool:
+    return inet_pton(AF_INET6, ip)[11:13] == b"\xff\xfe"
 
 
 # linux/if_addr.h: the flags that a request may set; the kernel keeps the others (tentative, permanent, secondary...)
@@ -52,11 +86,7 @@ def write_address(address: Address, index: int) -> tuple[dict[str, int], Attrs]:
     optional = (("IFA_BROADCAST", address.broadcast), ("IFA_LABEL", address.label), ("IFA_RT_PRIORITY", address.metric))
     attrs += [[name, value] for name, value in (*optional, ("IFA_PROTO", address.protocol)) if value]
     attrs.append(["IFA_FLAGS", address.flags & _IFA_F_WRITABLE])
-    if address.valid is not None:
-        attrs.append(
-            [
-                "IFA_CACHEINFO",
-                {"ifa_preferred": address.preferred, "ifa_valid": address.valid, "cstamp": 0, "tstamp": 0},
-            ]
-        )
+    if address.valid is not None or address.preferred is not None:
+        valid, preferred = (_FOREVER if seconds is None else seconds for seconds in (address.valid, address.preferred))
+        attrs.append(["IFA_CACHEINFO", {"ifa_preferred": preferred, "ifa_valid": valid, "cstamp": 0, "tstamp": 0}])
     return header, attrs

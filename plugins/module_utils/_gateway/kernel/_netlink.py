@@ -56,8 +56,9 @@ def attributes(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """An attribute of a message, whose value has a length that is a multiple of four."""
-    return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value
+    """An attribute of a message, padded to a length that is a multiple of four."""
+    length = _ATTRIBUTE.size + len(value)
+    return _ATTRIBUTE.pack(length, kind) + value + bytes(_aligned(length) - length)
 
 
 def _aligned(length: int) -> int:

@@ -14,15 +14,16 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._namespac
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _codec as codec
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _devices as devices
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel import _named_namespaces as named_namespaces
-from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._address_messages import read_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._address_messages import read_address, with_origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._link_messages import RawLink
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._neighbors import read_neighbors, read_others
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._routing_messages import read_route, read_rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey, Netns
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey, Neighbor, Netns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOCAL_TABLE, RTPROT_KERNEL, Route, Rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
 
@@ -34,13 +35,18 @@ _NOT_RESTORABLE = ("ipv4.mc_forwarding", "ipv6.mc_forwarding", "ipv6.mtu", "ipv6
 
 @dataclass
 class Observation:
-    """What was read. sysctls, settings: see State. identities: of the namespaces whose routing was read, by name."""
+    """What was read. sysctls, settings, neighbors, others: see State.
+
+    identities: of the namespaces whose routing was read, by name.
+    """
 
     links: list[Link] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     rules: list[Rule] = field(default_factory=list)
     sysctls: dict[tuple[str, str, str], int | None] = field(default_factory=dict)
     settings: dict[LinkKey, dict[str, int]] = field(default_factory=dict)
+    neighbors: dict[LinkKey, tuple[Neighbor, ...]] = field(default_factory=dict)
+    others: dict[LinkKey, tuple[str, ...]] = field(default_factory=dict)
     namespaces: list[Netns] = field(default_factory=list)
     identities: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -89,9 +95,22 @@ class Observer:
                 observation.links.append(link.link(key, values))
         existing = {link.key for link in observation.links}
         observation.settings = {key: self._settings_of(key) for key in sorted(scope.settings & existing)}
+        for netns, raw in references.links.items():
+            keys = {index: LinkKey(netns, link.name) for index, link in raw.items()}
+            self._read_belongings(observation, scope, netns, keys)
         observation.sysctls = self._general_sysctls(scope, observation.settings)
         observation.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.optional_namespaces)) if netns]
         return observation
+
+    def _read_belongings(self, observation: Observation, scope: Scope, netns: str, keys: Mapping[int, LinkKey]) -> None:
+        """Permanent neighbors, and what cannot be restored, of the links of a namespace that may lose them."""
+        losing = {index for index, key in keys.items() if key in scope.settings}
+        at_risk = {index for index, key in keys.items() if key in scope.neighbors} | losing
+        for index, neighbor in read_neighbors(self._kernel, netns) if at_risk else ():
+            if index in at_risk:
+                observation.neighbors[keys[index]] = (*observation.neighbors.get(keys[index], ()), neighbor)
+        for index, other in read_others(self._kernel, netns, losing) if losing else ():
+            observation.others[keys[index]] = (*observation.others.get(keys[index], ()), other)
 
     def _read_links(self, scope: Scope, references: _References) -> None:
         names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing)
@@ -200,6 +219,10 @@ def _read_addresses(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) ->
     for message in kernel.dump(netns, kernel.codec.address, codec.RTM_GETADDR, {}):
         index = message["index"]
         addresses.setdefault(index, []).append(read_address(message, links[index].name if index in links else ""))
+    if not any(address.protocol for of_link in addresses.values() for address in of_link):
+        for index in addresses.keys() & links.keys():
+            mode = links[index].attributes.get("address_generation_mode")
+            addresses[index] = with_origin(addresses[index], mode if isinstance(mode, int) else None)
     return addresses
 
 
@@ -215,7 +238,7 @@ def read_routes(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> lis
         for part in kernel.dump_bytes(netns, message, codec.RTM_GETROUTE, {"family": family}):
             table, protocol = part[_RTM_TABLE : _RTM_TABLE + 2]  # compared before the costly decoding
             if (table, protocol) != (LOCAL_TABLE, RTPROT_KERNEL):
-                routes.append(read_route(kernel.codec.decode(message, part), netns, name_of))
+                routes.append(read_route(kernel.codec.decode(message, part), part, netns, name_of))
     return routes
 
 

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._codec import Attrs, Decoded
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import HEADER, attributes
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import REJECTS, ROUTE, RULE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, DEFAULT, FAMILY_OF_AF
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF, DEFAULT, FAMILY_OF_AF, family_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOOKUP, Route, RouteKey, Rule, RulePriority
 
 _RTNH_F_ONLINK = 0x4
@@ -27,18 +30,22 @@ _ROUTE_ATTRIBUTES = {
     "RTA_TABLE",
     "RTA_CACHEINFO",
     "RTA_PREF",
+    "RTA_VIA",
 }
+_RTMSG_SIZE, _RTA_VIA, _RTA_NH_ID = 12, 18, 30  # linux/rtnetlink.h
 
 
-def read_route(message: Decoded, netns: str, name_of: Callable[[int], str]) -> Route:
-    """The route of a decoded RTM_NEWROUTE in this namespace."""
+def read_route(message: Decoded, data: bytes, netns: str, name_of: Callable[[int], str]) -> Route:
+    """The route of a decoded RTM_NEWROUTE in this namespace. data: the message before it was decoded."""
     family = FAMILY_OF_AF[message["family"]]
     metrics = message.get("RTA_METRICS")
     values = {item[0]: item[1] for item in metrics["attrs"]} if metrics else {}
     kind = ROUTE["type"].type.decoded(message["type"])
-    attributes = {
+    # pyroute2 cuts an address that ends with zeros, and some releases lack the other one.
+    rare = dict(attributes(data, HEADER.size + _RTMSG_SIZE)) if _may_have_rare_next_hop(message) else {}
+    options = {
         "type": kind,
-        "gateway": message.get("RTA_GATEWAY"),
+        "gateway": _of_other_family(rare[_RTA_VIA]) if _RTA_VIA in rare else message.get("RTA_GATEWAY"),
         "link": name_of(message.get("RTA_OIF")) if message.get("RTA_OIF") and kind not in REJECTS else None,
         "source": message.get("RTA_PREFSRC"),
         "scope": ROUTE["scope"].type.decoded(message["scope"]),
@@ -55,15 +62,26 @@ def read_route(message: Decoded, netns: str, name_of: Callable[[int], str]) -> R
     )
     return Route(
         key,
-        {name: value for name, value in attributes.items() if value is not None},
+        {name: value for name, value in options.items() if value is not None},
         protocol=message["proto"],
         metrics=tuple(sorted(values.items())),
         hops=tuple(name_of(hop["oif"]) for hop in message.get("RTA_MULTIPATH") or ()),
+        nexthop_object=int.from_bytes(rare[_RTA_NH_ID], sys.byteorder) if _RTA_NH_ID in rare else None,
         is_representable=kind is not None
+        and _RTA_NH_ID not in rare
         and set(message.names()) <= _ROUTE_ATTRIBUTES
         and not message["src_len"]
         and all(isinstance(value, int) for value in values.values()),
     )
+
+
+def _may_have_rare_next_hop(message: Decoded) -> bool:
+    return not set(message.names()) <= _ROUTE_ATTRIBUTES - {"RTA_VIA"}
+
+
+def _of_other_family(via: bytes) -> str:
+    """The address of a struct rtvia: two bytes of its family, and the address."""
+    return socket.inet_ntop(int.from_bytes(via[:2], sys.byteorder), via[2:])
 
 
 def _prefix(ip: str | None, length: int, family: int) -> str:
@@ -90,8 +108,12 @@ def write_route(route: Route, index: int | None) -> tuple[dict[str, int], Attrs]
         attrs.append(["RTA_OIF", index])
     if int(length):
         attrs.append(["RTA_DST", ip])
-    optional = (("RTA_GATEWAY", route.get("gateway")), ("RTA_PRIORITY", route.key.metric), ("RTA_PREFSRC", route.get("source")))
+    optional = (("RTA_PRIORITY", route.key.metric), ("RTA_PREFSRC", route.get("source")))
     attrs += [[name, value] for name, value in optional if value]
+    if route.gateway and family_of(route.gateway) != route.key.family:
+        attrs.append(["RTA_VIA", {"family": AF[family_of(route.gateway)], "addr": route.gateway}])
+    elif route.gateway:
+        attrs.append(["RTA_GATEWAY", route.gateway])
     metrics = [*route.metrics, *([(ROUTE["mtu"].nla, route.get("mtu"))] if route.get("mtu") else [])]
     if metrics:
         attrs.append(["RTA_METRICS", {"attrs": [list(item) for item in metrics]}])
@@ -112,33 +134,33 @@ _FIB_RULE_INVERT = 0x2
 def read_rule(message: Decoded, netns: str) -> Rule:
     """The rule of a decoded RTM_NEWRULE in this namespace."""
     family = FAMILY_OF_AF[message["family"]]
-    attributes: dict[str, Any] = {"action": RULE["action"].type.decoded(message["action"])}
+    options: dict[str, Any] = {"action": RULE["action"].type.decoded(message["action"])}
     for name, length in (("from", message["src_len"]), ("to", message["dst_len"])):
         if length:
-            attributes[name] = _prefix(message.get(RULE[name].nla), length, family)
+            options[name] = _prefix(message.get(RULE[name].nla), length, family)
     if message.get("FRA_FWMARK") is not None or message.get("FRA_FWMASK") is not None:
-        attributes["fwmark"] = (message.get("FRA_FWMARK") or 0, message.get("FRA_FWMASK") or 0)
+        options["fwmark"] = (message.get("FRA_FWMARK") or 0, message.get("FRA_FWMASK") or 0)
     for name in ("uid_range", "source_port", "destination_port"):
         if message.get(RULE[name].nla):
             first, last = message.get(RULE[name].nla).split(":")
-            attributes[name] = (int(first), int(last))
+            options[name] = (int(first), int(last))
     for name in ("iif", "oif", "ip_protocol"):
         if message.get(RULE[name].nla):
-            attributes[name] = message.get(RULE[name].nla)
+            options[name] = message.get(RULE[name].nla)
     table = message.get("FRA_TABLE") or message["table"]
-    if table and attributes["action"] == LOOKUP:
-        attributes["table"] = table
+    if table and options["action"] == LOOKUP:
+        options["table"] = table
     if message.get("FRA_SUPPRESS_PREFIXLEN") not in (None, _FOREVER):
-        attributes["suppress_prefix_length"] = message.get("FRA_SUPPRESS_PREFIXLEN")
+        options["suppress_prefix_length"] = message.get("FRA_SUPPRESS_PREFIXLEN")
     names = set(message.names())
     # A newer kernel sends a mask with each port: an attribute that pyroute2 does not know.
     known = names - {name for name in names if name.startswith("UNKNOWN") and names & set(_RULE_PORTS)}
     return Rule(
         RulePriority(netns, family, message.get("FRA_PRIORITY") or 0),
-        attributes,
+        options,
         protocol=message.get("FRA_PROTOCOL") or 0,
         is_representable=known <= _RULE_ATTRIBUTES
-        and attributes["action"] in (RULE["action"].type.argument()["choices"])
+        and options["action"] in (RULE["action"].type.argument()["choices"])
         and not message["tos"]
         and not message["flags"] & _FIB_RULE_INVERT
         and message.get("FRA_SUPPRESS_IFGROUP") in (None, _FOREVER),

@@ -98,7 +98,7 @@ OWNERS: list[tuple[str, Address, str]] = [
     ("replaced, and advertised again", there("2001:db8::7/64", PERMANENT, valid=3600), "ra"),
     ("temporary", there("2001:db8::7/64", 1, valid=3600), "ra"),
     ("link-local", there("fe80::7/64", protocol=3), "kernel"),
-    ("link-local, older kernel or a user's", there("fe80::5/64"), "kernel"),
+    ("link-local, of a user", there("fe80::5/64"), "static"),
     ("loopback, IPv6", there("::1/128", protocol=1), "kernel"),
     ("loopback, IPv6, older kernel", there("::1/128"), "kernel"),
     ("loopback, IPv4", there("127.0.0.1/8"), "kernel"),
