@@ -114,6 +114,14 @@ def connected(host: Host, family: str) -> list[dict[str, Any]]:
     return [route for route in routes if not route["dst"].startswith(("fe80:", "ff00:"))]
 
 
+@pytest.mark.parametrize("ip", ["240.1.2.1/24", "0.1.2.17/24", "255.255.255.1/24", "255.255.3.1/16"])
+def test_formerly_reserved(host: Host, ip: str) -> None:
+    """The kernel takes addresses of the first and the last networks, so do we."""
+    climb(host, "link", name="eth0", addresses=[ip])
+    assert [entry["local"] for entry in shown(host, "eth0")] == [ip.partition("/")[0]]
+    climb(host, "link", name="eth0", addresses=[])
+
+
 def test_options_survive_recreation(host: Host) -> None:
     """Omitted keys of an address are restored when its link is recreated."""
     items = [{"ip": "192.0.2.1/32", "peer_ip": "192.0.2.9", "label": "mv0:web"}, {"ip": V6, "metric": 50, "nodad": True}]
@@ -135,10 +143,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "leading zero": ("192.0.02.1/24", "'192.0.02.1' is not an IP address"),
     "unspecified": ("0.0.0.0/24", "0.0.0.0 cannot be the address of a link"),
     "unspecified, IPv6": ("::/64", ":: cannot be the address of a link"),
-    "first network": ("0.1.2.3/8", "0.1.2.3 cannot be the address of a link"),
     "multicast": ("224.0.0.1/24", "224.0.0.1 cannot be the address of a link"),
     "multicast, IPv6": ("ff02::5/64", "ff02::5 cannot be the address of a link"),
-    "reserved": ("240.0.0.1/24", "240.0.0.1 cannot be the address of a link"),
     "broadcast": ("255.255.255.255/32", "255.255.255.255 cannot be the address of a link"),
     "zone": ("fe80::1%eth0/64", "'fe80::1%eth0' is not an IP address. Omit leading zeros and the zone"),
     "unknown key": (
@@ -328,7 +334,7 @@ def test_rolled_back(host: Host) -> None:
     host.apply("macvlan", **MV0, addresses=wanted)
     host.ip("route", "add", "203.0.113.0/24", "via", "192.0.2.254", "src", "192.0.2.2")
     before = dump([host.netns])
-    route = {"destination": "10.0.0.0/8", "gateway": "198.51.100.255", "link": "mv0"}  # the broadcast address
+    route = {"destination": "10.0.0.0/8", "gateway": "224.0.0.1", "link": "mv0", "onlink": True}  # which the kernel refuses
     entries = {"macvlan": [{**MV0, "addresses": ["192.0.2.3/24", "198.51.100.1/24", "2001:db8::1/48"]}], "routes": [route]}
     failed = host.run("topology", **entries)
     assert "failed: the kernel refused" in failed["msg"]

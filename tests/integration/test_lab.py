@@ -50,9 +50,17 @@ def seen(host: Host) -> dict[str, Any]:
 
 
 def hears(netns: str, address: str, seconds: int = 10) -> bool:
-    """Return whether an address replies within the given time."""
-    command = ["ip", "netns", "exec", netns, "ping", "-n", "-c", "1", "-i", "0.2", "-w", str(seconds), address]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    """Return whether an address replies within the given time.
+
+    A router that has no answer yet from a tentative address reports it as unreachable, which ends a ping: so it is repeated.
+    """
+    command = ["ip", "netns", "exec", netns, "ping", "-n", "-c", "1", "-W", "1", address]
+    end = time.monotonic() + seconds
+    while subprocess.run(command, capture_output=True, check=False).returncode:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def assert_carries_traffic() -> None:

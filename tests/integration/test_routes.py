@@ -23,7 +23,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converg
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway import _gateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
 from ansible_collections.patchbay.netdev.tests.integration.host import Host, assert_equal, dump, enter, ip
-from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay
+from ansible_collections.patchbay.netdev.tests.integration.ladder import Case, climb, refuse, stay, warnings
 from ansible_collections.patchbay.netdev.tests.integration.table_names import named_tables
 from ansible_collections.patchbay.netdev.tests.integration.test_undo import in_host
 
@@ -60,12 +60,11 @@ def addressed(host: Host) -> None:
 
 def routes(host: Host, family: int, destination: str, table: Any = "main", netns: str | None = None) -> list[dict[str, Any]]:
     """Return the routes to exactly this network, as `ip -d -j route` shows them, in order."""
-    command = ["ip", "-n", netns or host.netns, "-d", "-j", f"-{family}", "route", "show", "table", str(table)]
-    done = subprocess.run([*command, "exact", destination], capture_output=True, text=True, check=False)
-    if "FIB table does not exist" in done.stderr:
-        return []
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout or "[]")
+    # For one table alone, ip hides IPv6 routes of the types that the kernel itself uses for addresses.
+    command = ["ip", "-n", netns or host.netns, "-d", "-j", f"-{family}", "route", "show", "table", "all", "exact", destination]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout or "[]")
+    return [route for route in found if route.pop("table", "main") == str(table)]
 
 
 def _alone(shown: dict[str, Any]) -> dict[str, Any]:
@@ -109,17 +108,17 @@ def ladder(family: int) -> list[Rung]:
         ({"type": "throw"}, {"type": "throw", **both}),
         ({"type": "unicast", "link": "eth0"}, {**direct, "dev": "eth0"}),
     ]
+    types: list[Rung] = [
+        ({"type": name, "link": "eth0"}, {"type": name, "dev": "eth0", **({"scope": scope} if family == 4 else {}), **both})
+        for name, scope in (("local", "host"), ("broadcast", "link"), ("anycast", "link"), ("multicast", "link"))
+    ]
     if family == 6:
-        return found
+        return found + types
     only_4: list[Rung] = [
         ({"scope": "site"}, {**direct, "dev": "eth0", "scope": "site"}),
         ({"scope": "global"}, {"type": "unicast", "dev": "eth0", **both}),
-        ({"type": "local", "link": "eth0"}, {"type": "local", "dev": "eth0", "scope": "host", **both}),
-        ({"type": "broadcast", "link": "eth0"}, {"type": "broadcast", "dev": "eth0", "scope": "link", **both}),
-        ({"type": "anycast", "link": "eth0"}, {"type": "anycast", "dev": "eth0", "scope": "link", **both}),
-        ({"type": "multicast", "link": "eth0"}, {"type": "multicast", "dev": "eth0", "scope": "link", **both}),
     ]
-    return [rung for rung in found if rung[0].get("gateway") != "fe80::7"] + only_4
+    return [rung for rung in found if rung[0].get("gateway") != "fe80::7"] + only_4 + types
 
 
 @FAMILIES
@@ -350,21 +349,16 @@ def _not_plain(family: int, how: str) -> list[str]:
         return [f"route add {TO[family]} {' '.join(hops)}"]
     if how == "nexthop object":
         return [f"nexthop add id 5 via {near.format(1)} dev eth0", f"route add {TO[family]} nhid 5"]
-    if how == "group of nexthop objects":
-        return [
-            f"nexthop add id 5 via {near.format(1)} dev eth0",
-            f"nexthop add id 6 via {near.format(3)} dev eth0",
-            "nexthop add id 7 group 5/6",
-            f"route add {TO[family]} nhid 7",
-        ]
-    return [f"route add {TO[family]} via inet6 fe80::1 dev eth0"]
+    return [
+        f"nexthop add id 5 via {near.format(1)} dev eth0",
+        f"nexthop add id 6 via {near.format(3)} dev eth0",
+        "nexthop add id 7 group 5/6",
+        f"route add {TO[family]} nhid 7",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("family", "how"),
-    [(family, how) for family in (4, 6) for how in ("several next hops", "nexthop object", "group of nexthop objects")]
-    + [(4, "gateway of the other family")],
-)
+@FAMILIES
+@pytest.mark.parametrize("how", ["several next hops", "nexthop object", "group of nexthop objects"])
 @pytest.mark.parametrize("action", ["changed", "deleted"])
 def test_unsupported_attributes(host: Host, family: int, how: str, action: str) -> None:
     """A route with attributes that no option has is not changed."""
@@ -375,6 +369,36 @@ def test_unsupported_attributes(host: Host, family: int, how: str, action: str) 
         "Delete it with the program that created it, or choose another metric or table"
     )
     refuse(host, "route", Case({"destination": TO[family], **wanted}, told, ip=tuple(_not_plain(family, how))))
+
+
+def test_gateway_of_the_other_family(host: Host) -> None:
+    """Such a route is changed and deleted like any other, although no option sets such a gateway."""
+    host.ip("route", "add", TO[4], "via", "inet6", "2001:db8::", "dev", "eth0")
+    climb(host, "route", destination=TO[4], mtu=1400)
+    assert routes(host, 4, TO[4])[0]["via"] == {"family": "inet6", "host": "2001:db8::"}
+    climb(host, "route", destination=TO[4], gateway="192.0.2.4")
+    host.ip("route", "replace", TO[4], "via", "inet6", "fe80::1", "dev", "eth0")
+    climb(host, "route", destination=TO[4], state="absent")
+
+
+def test_own_address_as_gateway(host: Host) -> None:
+    """The kernel takes it for IPv4, and reaches the destination directly: a warning says so."""
+    done = climb(host, "route", destination=TO[4], gateway="192.0.2.2", link="eth0")
+    assert warnings(done) == [
+        "route to 198.51.100.0/24: gateway 192.0.2.2 is an address of this host (eth0), so that the destination is reached "
+        "directly on that link. Set the address of the router if there is one"
+    ]
+    assert [route["gateway"] for route in routes(host, 4, TO[4])] == ["192.0.2.2"]
+
+
+def test_transparent_proxy(host: Host) -> None:
+    """A local route to all addresses has the host accept packets to any of them, once a rule sends these to its table."""
+    rules = [{"priority": 1, "family": "ipv6", "fwmark": 1, "table": "100"}]
+    wanted = {"rules": rules, "routes": [{"destination": "::/0", "type": "local", "link": "lo", "table": "100"}]}
+    host.apply("topology", **wanted)
+    stay(host, "topology", **wanted)
+    (route,) = json.loads(host.ip("-6", "-d", "-j", "route", "show", "table", "100"))
+    assert (route["type"], route["dst"], route["dev"]) == ("local", "default", "lo")
 
 
 def test_several_at_one_key(host: Host) -> None:
@@ -517,9 +541,9 @@ CASES: dict[str, Case] = {
         _to(6, type="blackhole", link="eth0"),
         "route to 2001:db8:7::/48: a route of type blackhole has neither gateway nor link. Omit them",
     ),
-    "type of IPv4": Case(
-        _to(6, type="broadcast", link="eth0"),
-        "route to 2001:db8:7::/48: type broadcast exists for IPv4 only. Set unicast, or a type without next hop",
+    "type without a gateway": Case(
+        _to(type="broadcast", gateway="192.0.2.1"),
+        "route to 198.51.100.0/24: an IPv4 route of type broadcast has no gateway. Omit gateway, and set link",
     ),
     "scope of IPv4": Case(_to(6, link="eth0", scope="link"), "route to 2001:db8:7::/48: IPv6 routes have no scope. Omit scope"),
     "onlink without a link": Case(_to(gateway="10.9.9.9", onlink=True), _ONLINK),
@@ -569,7 +593,7 @@ CASES: dict[str, Case] = {
         awaits=True,
     ),
     "gateway is our own": Case(
-        _to(gateway="192.0.2.2"),
+        _to(gateway="192.0.2.2", link="eth1", onlink=True),
         "route to 198.51.100.0/24: gateway 192.0.2.2 is an address of this host (eth0). Set the address of the router",
     ),
     "gateway is our own, on another link": Case(
@@ -587,10 +611,9 @@ CASES: dict[str, Case] = {
         "Add it to a link first",
         awaits=True,
     ),
-    "gateway that the kernel alone knows to be none": Case(
+    "gateway is a broadcast address": Case(
         _to(gateway="192.0.2.255"),
-        "create route to 198.51.100.0/24: type unicast, gateway 192.0.2.255, link eth0 failed: the kernel refused to add "
-        "route to 198.51.100.0/24 via 192.0.2.255: Nexthop has invalid gateway. All changes were rolled back",
+        "route to 198.51.100.0/24: gateway 192.0.2.255 is a broadcast address. Set the address of the router",
     ),
     "no such table": Case(
         _to(link="eth0", table="nowhere"),

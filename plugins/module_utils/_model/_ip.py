@@ -26,6 +26,15 @@ def network(ip: str, length: int) -> str:
     return f"{socket.inet_ntop(AF[family], number.to_bytes(bits // 8, 'big'))}/{length}"
 
 
+def last_address(network_: str) -> str:
+    """The last address of a network, which is its broadcast address in IPv4: `192.0.2.0/24` -> `192.0.2.255`."""
+    ip, _slash, length = network_.partition("/")
+    family = family_of(ip)
+    bits = BITS[family]
+    number = int.from_bytes(socket.inet_pton(AF[family], ip), "big") | (1 << (bits - int(length))) - 1
+    return socket.inet_ntop(AF[family], number.to_bytes(bits // 8, "big"))
+
+
 def inside(ip: str, network_: str) -> bool:
     """Whether an address is in a network."""
     return family_of(ip) == family_of(network_) and network(ip, int(network_.partition("/")[2])) == network_

@@ -110,7 +110,7 @@ def _plan_routing(items: Sequence[DesiredRoute | DesiredRule], context: Context)
         if isinstance(item, DesiredRule):
             yield from plan_rule(item, context.predicted)
         else:
-            yield from plan_route(item, context.predicted, context.removed)
+            yield from plan_route(item, context)
 
 
 def _remove_former_addresses(context: Context) -> Iterator[Operation]:

@@ -8,13 +8,13 @@ Only the routes that a task names are managed; what the kernel, a router adverti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._routing import NEXT_HOP, REJECTS, ROUTE
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredKey, DesiredRoute
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredRoute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import is_link_local, last_address
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import (
     LOCAL_TABLE,
@@ -29,6 +29,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._addresses import DAD_SECONDS, WaitForAddresses
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._routing import DeleteRoute, SetRoute
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import covers
 
 # linux/rtnetlink.h: the protocols of a route that this collection manages: without protocol, boot (as ip sets it), static (ours).
@@ -53,12 +54,13 @@ def origin(created: Route | Rule) -> str:
     return names.get(created.protocol, "other")
 
 
-def plan_route(item: DesiredRoute, state: State, removed: Collection[DesiredKey]) -> Iterator[Operation]:
-    """Delete, create or change a route. removed: the objects that are to be absent."""
+def plan_route(item: DesiredRoute, context: Context) -> Iterator[Operation]:
+    """Delete, create or change a route."""
+    state = context.predicted
     existing = state.routes.get(item.key, ())
     if not item.present:
         for route in existing:
-            if route.link in removed and _is_foreign(route):
+            if route.link in context.removed and _is_foreign(route):
                 continue  # the kernel removes it together with its link
             _check_owner(route, "deleted")
             yield DeleteRoute(route)
@@ -78,7 +80,7 @@ def plan_route(item: DesiredRoute, state: State, removed: Collection[DesiredKey]
         return
     before = existing[0] if existing else None
     new = _completed(item.key, desired, before)
-    _check_route(new, item, state)
+    _check_route(new, item, context)
     new = _with_link(new, state)
     if new.key.family == 6 and new.get("source"):
         yield from _wait_for_source(new, state)
@@ -169,15 +171,16 @@ def _is_direct(route: Route) -> bool:
     return not route.gateway
 
 
-def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
+def _check_route(route: Route, item: DesiredRoute, context: Context) -> None:
     """Raise Refused or Missing if the kernel would not accept the route."""
+    state = context.predicted
     key, type_, gateway, link = route.key, route.get("type"), route.gateway, route.link
     if type_ in REJECTS and (gateway or link):
         raise Refused(f"{key}: a route of type {type_} has neither gateway nor link. Omit them")
     if type_ not in REJECTS and not (gateway or link):
         raise Refused(f"{key}: the route has no next hop. Set gateway or link, or a type without next hop, such as unreachable")
-    if key.family == 6 and type_ not in ("unicast", *REJECTS):
-        raise Refused(f"{key}: type {type_} exists for IPv4 only. Set unicast, or a type without next hop")
+    if key.family == 4 and gateway and type_ != "unicast":
+        raise Refused(f"{key}: an IPv4 route of type {type_} has no gateway. Omit gateway, and set link")
     if key.family == 6 and item.attributes.get("scope") not in (None, "global"):
         raise Refused(f"{key}: IPv6 routes have no scope. Omit scope")
     if route.get("onlink") and not (gateway and link):
@@ -187,7 +190,7 @@ def _check_route(route: Route, item: DesiredRoute, state: State) -> None:
     if link is not None:
         _check_link(key, link, state)
     if gateway:
-        _check_gateway(route, gateway, link, state)
+        _check_gateway(route, gateway, link, context)
     source = route.source
     if source and _knows_all_addresses(key.netns, state) and not state.links_with_ip(key.netns, source):
         raise Missing(f"{key}: source {source} is not an address of any link in the namespace", "Add it to a link first")
@@ -207,11 +210,18 @@ def _check_link(key: RouteKey, link: LinkKey, state: State) -> None:
         )
 
 
-def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: State) -> None:
-    key = route.key
+def _check_gateway(route: Route, gateway: str, link: LinkKey | None, context: Context) -> None:
+    key, state = route.key, context.predicted
     own = state.links_with_ip(key.netns, gateway)
-    if own:
+    if own and key.family == 4 and link in (None, *own) and not route.get("onlink"):
+        context.warn(
+            f"{key}: gateway {gateway} is an address of this host ({own[0]}), so that the destination is reached directly on "
+            "that link. Set the address of the router if there is one"
+        )
+    elif own:
         raise Refused(f"{key}: gateway {gateway} is an address of this host ({own[0]}). Set the address of the router")
+    if key.family == 4 and _is_broadcast(gateway, key.netns, state):
+        raise Refused(f"{key}: gateway {gateway} is a broadcast address. Set the address of the router")
     if route.get("onlink") or is_link_local(gateway):
         return
     direct = [other for other in state.routes_matching(key.netns, gateway) if _is_direct(other)]
@@ -229,6 +239,12 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, state: Stat
             f"{key}: gateway {gateway} is in no network of any link in the namespace",
             "Add an address of that network to a link that is up, or set link and onlink: true",
         )
+
+
+def _is_broadcast(ip: str, netns: str, state: State) -> bool:
+    """Whether an IPv4 address is the last one of a network that a link of the namespace is in. (A network of two has none.)"""
+    networks = (route.key.destination for route in state.routes_matching(netns, ip) if route.protocol == RTPROT_KERNEL)
+    return any(int(network_.partition("/")[2]) < 31 and last_address(network_) == ip for network_ in networks)
 
 
 def _knows_all_addresses(netns: str, state: State) -> bool:

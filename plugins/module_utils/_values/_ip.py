@@ -23,8 +23,7 @@ def ip_interface(value: Any) -> tuple[str, int]:
         raise InvalidValue(f"{text!r} has no prefix length. Append one, as in 192.0.2.1/24")
     ip, length = _split(text)
     address = ipaddress.ip_address(ip)
-    is_reserved = address.version == 4 and (int(address) >> 24 == 0 or int(address) >> 28 == 15)
-    if address.is_unspecified or address.is_multicast or is_reserved:
+    if address.is_unspecified or address.is_multicast or ip == "255.255.255.255":
         raise InvalidValue(f"{ip} cannot be the address of a link")
     return ip, length
 

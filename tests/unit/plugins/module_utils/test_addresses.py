@@ -279,7 +279,7 @@ def test_parse_nothing() -> None:
         ([7], "'7' has no prefix length. Append one, as in 192.0.2.1/24"),
         *(
             ([f"{ip}/24"], f"{ip} cannot be the address of a link")
-            for ip in ("0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "::", "ff02::5")
+            for ip in ("0.0.0.0", "224.0.0.1", "255.255.255.255", "::", "ff02::5")
         ),
         ([{"label": "x"}], "{'label': 'x'} has no ip. Set ip, such as 192.0.2.1/24"),
         (
