@@ -97,9 +97,17 @@ address_generation_mode:
   choices: [eui64, none, stable_secret, random]
 altnames:
   description:
-    - Alternative names of the link. Other alternative names are removed. An empty list removes all of them.
+    - Alternative names of the link. Other alternative names, such as those that udev gives a network card, are kept.
+    - >-
+      An alternative name is accepted wherever a link is referred to: as C(lower_device), C(controller), C(bridge), C(port) and
+      C(backup_port), as the C(link) of a route, and as the C(name) of the module M(patchbay.netdev.link).
   type: list
   elements: str
+altnames_exact:
+  description:
+    - Whether alternative names that C(altnames) does not list are removed. An empty list then removes all of them.
+  type: bool
+  default: false
 sysctls:
   description:
     - >-

@@ -84,6 +84,7 @@ def argument_spec(kind: Kind) -> ArgumentSpec:
     own = {
         **_arguments(row for row in kind.options if row.store is not Store.PEER),
         **_ADDRESS_POLICY,
+        "altnames_exact": {"type": "bool", "default": False},
         "source_routing": _source_routing_argument(),
         "dhcp4": _dhcp4.ARGUMENT,
     }
@@ -193,7 +194,7 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
     if wait and "addresses" in attributes:  # one that was found to be a duplicate is tried again
         attributes["addresses"] = tuple(replace(one, unset=one.unset | DADFAILED) for one in attributes["addresses"])
     present = params.get("state") != "absent"
-    key = LinkKey(read.namespace("netns"), read.option("name", LinkName()))
+    key = LinkKey(read.namespace("netns"), read.option("name", LinkName(or_altname=kind is LINK)))
     if "addresses" in attributes:  # the name of the link is the label of those that have no other
         attributes["addresses"] = tuple(
             replace(one, label="") if one.label == key.name else one for one in attributes["addresses"]
@@ -228,6 +229,7 @@ def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tup
                 wait_dad=wait if present else None,
                 announce=present and bool(params.get("announce")),
                 wait_lease=wait_lease,
+                altnames_exact=bool(params.get("altnames_exact")),
             ),
             origin=origin,
         ),
@@ -248,10 +250,10 @@ def desired_port(params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLi
     read = _Reader(params, origin)
     attributes = read.attributes(PORT)
     if params.get("bridge") is not None:
-        attributes["controller"] = read.option("bridge", LinkName())
+        attributes["controller"] = read.option("bridge", LinkName(or_altname=True))
     if params.get("state") == "absent":
         attributes = {"controller": ""}
-    key = LinkKey(read.namespace("netns"), read.option("port", LinkName()))
+    key = LinkKey(read.namespace("netns"), read.option("port", LinkName(or_altname=True)))
     is_required = params.get("state") != "absent"
     return (DesiredLink(key, None, True, attributes, is_required, persist=params.get("persist"), origin=origin),)
 
@@ -260,7 +262,7 @@ def desired_hairpin(params: Mapping[str, Any], origin: str = "") -> tuple[Desire
     """The desired hairpin of a bridge port; if the bridge is set, the port must be attached to it already."""
     read = _Reader(params, origin)
     (item,) = desired_port({name: params.get(name) for name in ("port", "netns", "hairpin", "persist")}, origin)
-    asserted = {} if params.get("bridge") is None else {"controller": read.option("bridge", LinkName())}
+    asserted = {} if params.get("bridge") is None else {"controller": read.option("bridge", LinkName(or_altname=True))}
     return (replace(item, asserted=asserted),)
 
 
@@ -449,7 +451,10 @@ class _Reader:
     def attributes(self, rows: Iterable[Attribute]) -> dict[str, Any]:
         """The attributes that are set. A link that one refers to is a name here."""
         written = [row for row in rows if self.params.get(row.name) is not None]
-        return {row.name: self.option(row.name, LinkName() if isinstance(row.type, Reference) else row.type) for row in written}
+        return {
+            row.name: self.option(row.name, LinkName(or_altname=True) if isinstance(row.type, Reference) else row.type)
+            for row in written
+        }
 
     def parsed(self, name: str, parse: Callable[[Any], Any], value: Any) -> Any:
         try:

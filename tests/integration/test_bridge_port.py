@@ -315,11 +315,6 @@ CASES: dict[str, Case] = {
         "eth9: the link does not exist. Create it with the module of its kind first, or use one of: eth0, eth1, lo",
         awaits=True,
     ),
-    "link by its alternative name": Case(
-        {"port": "uplink", "hairpin": True},
-        "uplink: the name is an alternative name of eth1. Use eth1",
-        ip=("link property add dev eth1 altname uplink",),
-    ),
     "bridge missing": Case(
         _eth1(bridge="br9"),
         "eth1: controller br9 does not exist in the namespace of the link. "

@@ -128,11 +128,6 @@ CASES: dict[str, Case] = {
         "eth0 in netns guest: the link does not exist. Create it with the module of its kind first, or use one of: lo",
         awaits=True,
     ),
-    "alternative name": Case(
-        {"name": "uplink", "mtu": 1400},
-        "uplink: the name is an alternative name of eth1. Use eth1",
-        ip=("link property add dev eth1 altname uplink",),
-    ),
     "MAC": Case(
         {"name": "eth1", "address": "33:33:00:00:00:01"},
         "address: 33:33:00:00:00:01 is a multicast address (the lowest bit of its first octet is set). Set a unicast address",

@@ -38,11 +38,6 @@ CASES = {
         "Set another lower_device, or lower_device_netns, or create it first with the module of its kind",
         awaits=True,
     ),
-    "lower device by its alternative name": Case(
-        on_eth0(lower_device="uplink"),
-        "mv0: lower_device uplink is an alternative name of eth0. Set lower_device: eth0",
-        ip=("link property add dev eth0 altname uplink",),
-    ),
     "loopback": Case(
         on_eth0(lower_device="lo"),
         "mv0: lower device lo is the loopback device. Set lower_device to an Ethernet device, which macvlan requires",

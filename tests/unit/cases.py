@@ -48,6 +48,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._lease impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, Route, Rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._references import with_names
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._addresses import PERMANENT
 from ansible_collections.patchbay.netdev.tests.unit.fake_traffic import connected_routes, usual_rules, with_address
 
@@ -78,7 +79,7 @@ class Case:
         validated = ArgumentSpecValidator(topology_argument_spec()).validate(dict(self.desired))
         assert not validated.error_messages, validated.error_messages
         items = desired_topology(validated.validated_parameters)
-        return tuple(self._resolved(item) for item in items)
+        return with_names([self._resolved(item) for item in items], self.state())
 
     def _resolved(self, item: Desired) -> Desired:
         """The item as the gateway resolves it."""

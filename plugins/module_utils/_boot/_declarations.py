@@ -203,6 +203,8 @@ def _link_options(item: DesiredLink) -> dict[str, Any]:
         options["lower_device_state"] = item.policy.lower_device_state
     if item.policy.allow_wireless:
         options["allow_wireless"] = True
+    if item.policy.altnames_exact:
+        options["altnames_exact"] = True
     if item.source_routing is not None and has_source_routing(item):
         options["source_routing"] = saved_source_routing(item.source_routing)
     if item.dhcp4 is not None:
@@ -262,7 +264,9 @@ def _link(kind: Kind, options: dict[str, Any]) -> DesiredLink:
         netns = _netns_name(options.pop("lower_device_netns", HERE))
         attributes["lower_device"] = LinkKey(netns, _link_name(options.pop("lower_device")))
     policy = LinkPolicy(
-        lower_device_state=options.pop("lower_device_state", None), allow_wireless=bool(options.pop("allow_wireless", False))
+        lower_device_state=options.pop("lower_device_state", None),
+        allow_wireless=bool(options.pop("allow_wireless", False)),
+        altnames_exact=bool(options.pop("altnames_exact", False)),
     )
     source_routing = parsed_source_routing(options.pop("source_routing")) if "source_routing" in options else None
     dhcp4 = _dhcp4.parsed(options.pop("dhcp4"))[0] if "dhcp4" in options else None

@@ -203,6 +203,9 @@ def overlaid(earlier: Desired | None, item: Desired) -> Desired:
             return item
         if item.sysctls:  # each of them is an attribute of its own
             item = replace(item, attributes={**item.attributes, "sysctls": {**earlier.sysctls, **item.sysctls}})
+        if item.altnames and not item.policy.altnames_exact:
+            altnames = tuple(sorted({*earlier.altnames, *item.altnames}))
+            item = replace(item, attributes={**item.attributes, "altnames": altnames})
     if isinstance(earlier, DesiredRoute) and _sets_direction(item):
         remaining = {name: value for name, value in earlier.attributes.items() if name not in _DIRECTION}
         earlier = replace(earlier, attributes=remaining)

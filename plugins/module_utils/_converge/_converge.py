@@ -22,6 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._state impo
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._plan import Plan, plan
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._references import with_names
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,7 @@ def converge(
 
     Refused and InvalidValue come before anything is changed; ApplyFailed comes after what was changed has been rolled back.
     """
-    desired = gateway.resolve(items)
-    scope, planned = _plan(gateway, desired)
+    desired, scope, planned = _plan(gateway, gateway.resolve(items))
     if planned.operations and not allow_lockout:
         _refuse_lockout(gateway, scope, planned)
     if not (any(map(writes_host_files, desired)) or gateway.has_declarations()):
@@ -85,15 +85,19 @@ def converge(
     return Result(desired, planned, after, replace(boot, changes=_joined(boot, settled)))
 
 
-def _plan(gateway: Gateway, desired: Sequence[Desired]) -> tuple[Scope, Plan]:
-    """The plan that knows all that its operations affect, and the scope that it was made from."""
+def _plan(gateway: Gateway, desired: tuple[Desired, ...]) -> tuple[tuple[Desired, ...], Scope, Plan]:
+    """The plan that knows all that its operations affect, the scope that it was made from, and the items with names of links."""
     scope = initial_scope(desired, gateway.links_with_client())
+    state = gateway.observe(scope)
+    named = with_names(desired, state)
+    if named != desired:
+        return _plan(gateway, named)
     while True:
-        planned = plan(desired, gateway.observe(scope))
+        planned = plan(desired, state)
         wider = widened(scope, desired, planned, gateway.all_namespaces)
         if wider == scope:
-            return scope, planned
-        scope = wider
+            return desired, scope, planned
+        scope, state = wider, gateway.observe(wider)
 
 
 def _refuse_lockout(gateway: Gateway, scope: Scope, planned: Plan) -> None:
@@ -106,7 +110,7 @@ def _refuse_lockout(gateway: Gateway, scope: Scope, planned: Plan) -> None:
 def _reapply(gateway: Gateway, transaction: Transaction, desired: Sequence[Desired]) -> None:
     """Restore what a network manager deleted when it reloaded its files."""
     if desired:
-        scope, planned = _plan(gateway, gateway.resolve(desired))
+        desired, scope, planned = _plan(gateway, gateway.resolve(desired))
         transaction.bring_back(planned.operations)
         _verified(gateway, desired, scope)
 

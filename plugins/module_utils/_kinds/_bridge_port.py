@@ -278,7 +278,7 @@ PORT = (
     Attribute("group_fwd_mask", Mask(0, 0xFFFF, never=0x2), Store.PORT, "IFLA_BRPORT_GROUP_FWD_MASK", at=At.AFTER, initial=0),
     Attribute(
         "backup_port",
-        LinkName(empty=True),
+        LinkName(empty=True, or_altname=True),
         Store.PORT,
         "IFLA_BRPORT_BACKUP_PORT",
         at=At.AFTER,

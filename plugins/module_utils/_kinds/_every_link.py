@@ -221,7 +221,7 @@ ROWS_OF_EVERY_LINK = (
     Attribute("alias", Text(255), Store.MESSAGE, "IFLA_IFALIAS", at=At.AFTER, initial=""),
     Attribute(
         "controller",
-        LinkName(empty=True),
+        LinkName(empty=True, or_altname=True),
         Store.MESSAGE,
         "IFLA_MASTER",
         at=At.AFTER,

@@ -45,7 +45,7 @@ ROUTE = Kind(
         ),
         Attribute(
             "link",
-            LinkName(),
+            LinkName(or_altname=True),
             Store.ROUTE,
             "RTA_OIF",
             names_link=True,

@@ -50,6 +50,7 @@ class LinkPolicy:
     recreate: the link may be deleted and created again. lower_device_state: `up` brings the lower device up, `require` fails
     when it is down. allow_wireless: the lower device may be wireless. wait_dad: seconds to wait for the end of duplicate address
     detection. announce: new addresses are announced to the neighbors. wait_lease: seconds to wait for a DHCP lease.
+    altnames_exact: alternative names that the entry does not list are removed.
     """
 
     recreate: bool = field(default=False, metadata=_EITHER)
@@ -58,6 +59,7 @@ class LinkPolicy:
     wait_dad: float | None = field(default=None, metadata=_AGREE)
     announce: bool = field(default=False, metadata=_EITHER)
     wait_lease: float | None = field(default=None, metadata=_AGREE)
+    altnames_exact: bool = field(default=False, metadata=_EITHER)
 
 
 @dataclass(frozen=True)

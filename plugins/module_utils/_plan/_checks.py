@@ -52,11 +52,8 @@ def warnings(case: Situation) -> Iterator[str]:
             yield from row.warn(case)
 
 
-def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Refused:
+def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Missing:
     """The refusal of a lower device that does not exist."""
-    owner = state.owner_of_altname(lower)
-    if owner is not None:
-        return Refused(f"{key}: lower_device {lower.name} is an alternative name of {owner}. Set lower_device: {owner.name}")
     available = sorted(link.key.name for link in state if link.key.netns == lower.netns and link.ethernet)
     netns = f"netns {lower.netns}" if lower.netns else "the namespace of the task"
     return Missing(
@@ -76,11 +73,8 @@ def check_itself(item: DesiredLink) -> None:
         raise Refused(f"{item.key}: both ends of the pair have this name and namespace. Set another name or netns for the peer")
 
 
-def link_missing(key: LinkKey, state: State) -> Refused:
+def link_missing(key: LinkKey, state: State) -> Missing:
     """The refusal of a change to a link that must exist and does not."""
-    owner = state.owner_of_altname(key)
-    if owner is not None:
-        return Refused(f"{key}: the name is an alternative name of {owner}. Use {owner.name}")
     available = sorted(link.key.name for link in state if link.key.netns == key.netns)
     return Missing(
         f"{key}: the link does not exist",

@@ -22,6 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._order import ordered_links, ordered_routing
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._references import with_kept_altnames
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._source_routing import (
     check_tables,
     routing_changes,
@@ -76,7 +77,10 @@ def prepare(items: Sequence[Desired], current: State) -> Context:
     removed |= {link.key for link in current if link.key.netns in removed_namespaces}
     clients = (client.key.link for client in current.clients.values())  # they may outlive a namespace that others deleted
     removed |= {link for link in clients if link.netns in removed_namespaces}
-    links = ordered_links([with_source_routing(item, current) for item in items if isinstance(item, DesiredLink)], current)
+    links = ordered_links(
+        [with_source_routing(with_kept_altnames(item, current), current) for item in items if isinstance(item, DesiredLink)],
+        current,
+    )
     check_tables(links, removed, current)
     routing = [item for item in items if isinstance(item, (DesiredRoute, DesiredRule))]
     listed = {item.key for item in routing}

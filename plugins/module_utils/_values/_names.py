@@ -12,18 +12,26 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Text, Type
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._numbers import Integer
 
+_MAXIMUM = 15  # bytes: IFNAMSIZ without the NUL
+
 
 @dataclass(frozen=True)
 class LinkName(Type):
-    """The name of a link. `empty`: what the empty text means, where it may be written."""
+    """The name of a link. `empty`: what the empty text means, where it may be written.
+
+    or_altname: of an existing link, so that a name that is too long for a link is an alternative one.
+    """
 
     empty: bool = False
+    or_altname: bool = False
 
     def parse(self, value: Any) -> str:
         """The name; what the kernel would refuse, or bend into another name, is refused."""
         name = str(value)
         if not name and self.empty:
             return ""
+        if self.or_altname and len(name.encode()) > _MAXIMUM:
+            return AltName().parse(name)
         flaw = _flaw_of_name(name)
         if flaw:
             raise InvalidValue(f"{name!r} cannot be the name of a link: {flaw}")
@@ -33,8 +41,8 @@ class LinkName(Type):
 def _flaw_of_name(name: str) -> str | None:
     if not name:
         return "it is empty"
-    if len(name.encode()) > 15:
-        return f"it has {len(name.encode())} bytes, but the kernel allows at most 15"
+    if len(name.encode()) > _MAXIMUM:
+        return f"it has {len(name.encode())} bytes, but the kernel allows at most {_MAXIMUM}"
     if name in (".", ".."):
         return "it would be another directory in /sys and /proc"
     if name in ("all", "default"):

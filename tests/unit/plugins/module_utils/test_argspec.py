@@ -53,7 +53,12 @@ def test_only_the_name_is_required() -> None:
 def test_no_attribute_has_a_default() -> None:
     """Not written means not managed."""
     spec = argument_spec(MACVLAN)
-    assert {name for name, option in spec.items() if "default" in option} == {"state", "recreate", "allow_wireless"}
+    assert {name for name, option in spec.items() if "default" in option} == {
+        "state",
+        "recreate",
+        "allow_wireless",
+        "altnames_exact",
+    }
 
 
 def test_topology_has_a_list_per_kind() -> None:

@@ -75,6 +75,7 @@ OTHERS: dict[str, list[Any]] = {  # options that are no attributes
     "lower_device_netns": ["green"],
     "lower_device_state": ["up", "require"],
     "allow_wireless": [True],
+    "altnames_exact": [True],
     "bridge": ["br0"],
     "destination": ["default", "2001:db8::/32", "198.51.100.7"],
     "family": ["ipv4", "ipv6"],

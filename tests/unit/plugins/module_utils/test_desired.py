@@ -59,6 +59,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "lower_device_state": ("up", "require"),
     "is_required": (True, True),
     "allow_wireless": (True, True),
+    "altnames_exact": (True, True),
     "wait_dad": (1.5, 2.5),
     "announce": (True, True),
     "wait_lease": (10.0, 20.0),
