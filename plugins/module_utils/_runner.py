@@ -40,6 +40,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
     NetdevError,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import unreadable_sentence
 from ansible_collections.patchbay.netdev.plugins.module_utils._result import (
     described_listener,
     module_without_plan,
@@ -76,6 +77,8 @@ def run_info(module: AnsibleModule) -> None:
     def info(gateway: KernelGateway) -> dict[str, Any]:
         names = _namespaces_to_read(gateway, module.params["netns"])
         state = gateway.observe(Scope(namespaces=frozenset(names), routing=frozenset(names)))
+        if state.unreadable:
+            module.warn(unreadable_sentence(state.unreadable))
         return result_of_info(state, gateway.boot_state(False), names, module.params["name"], module.params["kind"])
 
     _read(module, info)

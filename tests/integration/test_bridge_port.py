@@ -330,7 +330,7 @@ CASES: dict[str, Case] = {
     ),
     "no bridge": Case(
         _eth1(bridge="eth0"),
-        "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF",
+        "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF (other kinds are not supported)",
         ip=_HAIRPIN_ON,
     ),
     "itself": Case(

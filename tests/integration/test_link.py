@@ -140,7 +140,8 @@ CASES: dict[str, Case] = {
         awaits=True,
     ),
     "controller that is no bridge": Case(
-        {"name": "eth1", "controller": "eth0"}, "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF"
+        {"name": "eth1", "controller": "eth0"},
+        "eth1: controller eth0 is a veth. Set controller to a bridge or a VRF (other kinds are not supported)",
     ),
     "MTU of a macvlan": Case(
         {"name": "mv0", "mtu": 9000},

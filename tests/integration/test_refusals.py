@@ -226,7 +226,7 @@ CASES = {
     ),
     "controller that is no bridge": Case(
         on_eth0(controller="eth1"),
-        "mv0: controller eth1 is a veth. Set controller to a bridge or a VRF",
+        "mv0: controller eth1 is a veth. Set controller to a bridge or a VRF (other kinds are not supported)",
     ),
     "controller that it sits on": Case(
         on_eth0(lower_device="br0", controller="br0"),

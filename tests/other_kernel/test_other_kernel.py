@@ -320,6 +320,51 @@ def test_contents_of_a_link_of_a_vrf(host: Host, step: str) -> None:
     assert kept(host) == {**before, "addresses": sorted([*before["addresses"], *more])}
 
 
+def test_macvlans_on_a_link_of_a_vrf(host: Host) -> None:
+    """A VRF does not receive from its links, so they can be lower devices, before they are attached and afterwards."""
+    host.apply("vrf", name="vrf0", table=10, admin_state="up")
+    climb(host, "macvlan", name="mv0", lower_device="eth1", mode="bridge")
+    climb(host, "link", name="eth1", controller="vrf0")
+    climb(host, "macvlan", name="new0", lower_device="eth1", mode="bridge", admin_state="up")
+    assert (shown("mv0", "link")(host), shown("new0", "link")(host)) == ("eth1", "eth1")
+    climb(host, "macvlan", name="mv0", mtu=1400)
+
+
+def test_link_leaves_a_bond(host: Host) -> None:
+    """The bond takes the link down; one task is enough to bring it up again, and a task that does not say so is predicted."""
+    for command in (
+        "link add new0 type bond mode active-backup miimon 100",
+        "link set eth1 down",
+        "link set eth1 master new0",
+        "link set new0 up",
+    ):
+        host.ip(*command.split())
+    refuse(
+        host,
+        "link",
+        Case(
+            {"name": "eth0", "controller": "new0"},
+            "eth0: controller new0 is a bond. Set controller to a bridge or a VRF (other kinds are not supported)",
+        ),
+    )
+    done = climb(host, "link", name="eth1", controller="", admin_state="up")
+    assert done["operations"] == [
+        'set eth1: controller new0 -> "", admin_state up -> down',
+        "set eth1: admin_state down -> up",
+    ]
+    assert "UP" in host.link("eth1")["flags"]
+    for command in ("link set eth1 down", "link set eth1 master new0"):
+        host.ip(*command.split())
+    failed = host.run(
+        "topology", link=[{"name": "eth1", "controller": ""}, {**WITHOUT_SECRET, "name": "eth0"}], allow_lockout=True
+    )
+    assert failed["not_undone"] == [], failed
+    assert host.link("eth1")["master"] == "new0"
+    climb(host, "link", name="eth1", controller="")
+    assert "UP" not in host.link("eth1")["flags"]
+    host.ip("link", "set", "eth1", "up")
+
+
 def test_bridge_with_vlans(host: Host) -> None:
     """Both options are set on a new and on an existing bridge, also while it filters."""
     climb(host, "bridge", name="br0", vlan_filtering=True, vlan_default_pvid=5)

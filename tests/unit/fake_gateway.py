@@ -477,7 +477,8 @@ class FakeGateway:
             return
         if lower.key.name == LOOPBACK:
             raise No(errno.EINVAL)
-        if lower.attributes["controller"] or any(other.kind in kind.excludes for other in self._above(lower)):
+        controller = self._controller(lower)
+        if (controller and controller.kind != "vrf") or any(other.kind in kind.excludes for other in self._above(lower)):
             raise No(errno.EBUSY)
         others = self._macvlans(lower)
         if others and (mode == "passthru" or any(other.passthru for other in others)):
@@ -750,6 +751,8 @@ class FakeGateway:
         controller = self._device(key) if name else None
         former = self._controller(device)
         self._leave(device)
+        if former is not None and former.kind == "bond" and device.up:
+            self._change_admin_state(device, "down")
         if controller is None:
             self._restart(device, former)
             return
@@ -757,7 +760,9 @@ class FakeGateway:
             raise No(errno.ELOOP, "Can not enslave a bridge to a bridge")
         if controller.kind == "bridge" and device.key.name == LOOPBACK:
             raise No(errno.EINVAL)
-        if not kind_of(controller.kind).is_controller:
+        if controller.kind == "bond" and device.up:
+            raise No(errno.EPERM, "Device can not be enslaved while up")
+        if not kind_of(controller.kind).is_controller and controller.kind != "bond":
             raise No(errno.EOPNOTSUPP)
         if controller.kind == "bridge" and device.kind == "ipvlan":
             raise No(errno.EINVAL)

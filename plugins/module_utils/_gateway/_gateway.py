@@ -252,7 +252,7 @@ class KernelGateway:
         return self.kernel.namespace(name).name
 
     def all_namespaces(self) -> list[str]:
-        """The namespace that the process runs in, and every named one that can be entered."""
+        """The namespace that the process runs in, and every named one."""
         return self.kernel.all_namespaces()
 
     # --- current state ---
@@ -271,6 +271,7 @@ class KernelGateway:
             self._clients(records, observation.links),
             observation.neighbors,
             observation.others,
+            observation.unreadable,
         )
 
     def _client_records(self) -> Records:
@@ -340,14 +341,12 @@ def _with_table_number(source_routing: SourceRouting | None, key: LinkKey) -> So
 
 def _with_clients(found: Observation, records: Records) -> list[Link]:
     """The links, each with the DHCP client that serves it, where its addresses were read."""
-    names: dict[str, list[str]] = {netns: [] for netns in found.identities}
+    names: dict[tuple[int, int], set[str]] = {identity: set() for identity in found.identities.values()}
     for link in found.links:
-        names.get(link.key.netns, []).append(link.key.name)
-    foreign = {
-        LinkKey(netns, name): client
-        for netns, identity in found.identities.items()
-        for name, client in serving(names[netns], identity).items()
-    }
+        if link.key.netns in found.identities:
+            names[found.identities[link.key.netns]].add(link.key.name)
+    netns_of = {identity: netns for netns, identity in found.identities.items()}
+    foreign = {LinkKey(netns_of[identity], name): client for (identity, name), client in serving(names).items()}
     by_networkd = {key: _BY_NETWORKD for key, record in records.items() if record["networkd"] is not None}
     serving_clients = {**by_networkd, **foreign}
     links_with_clients = []

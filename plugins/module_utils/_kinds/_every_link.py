@@ -62,7 +62,8 @@ def _check_controller(case: Situation) -> None:
     kind = case.kind_of(controller.kind)
     if not kind.is_controller:
         raise Refused(
-            f"{case.key}: controller {key} is {kind_with_article(controller.kind)}. Set controller to a bridge or a VRF"
+            f"{case.key}: controller {key} is {kind_with_article(controller.kind)}. Set controller to a bridge or a VRF "
+            "(other kinds are not supported)"
         )
     for check in kind.admits:
         check(case)

@@ -62,8 +62,8 @@ def check_receiver(case: Situation) -> None:
             f"that of the card. Use an Ethernet device, or set allow_wireless: true to create the {kind.name} all the same"
         )
     controller = lower.controller
-    if controller:
-        owner = case.state.get(LinkKey(lower.key.netns, controller))
+    owner = case.state.get(LinkKey(lower.key.netns, controller)) if controller else None
+    if controller and not (owner is not None and case.kind_of(owner.kind).has_routing_table):  # a VRF does not receive from it
         use = f"a port of {owner.kind} {controller}" if owner else f"attached to {controller}"
         raise Refused(
             f"{case.key}: lower device {lower.key} is {use}, so no {kind.name} can receive from it. "

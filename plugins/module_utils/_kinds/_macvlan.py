@@ -28,8 +28,10 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
     Store,
     netdev_setting,
 )
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Attributes, AttributeView, Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._base import Boolean, Choice, SetOf
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._mac import Mac
 from ansible_collections.patchbay.netdev.plugins.module_utils._values._names import USER, USER_GROUP
@@ -72,6 +74,17 @@ def shares_address(kind: Kind, attributes: Attributes) -> bool:
 def _others(case: Situation, lower: Link, modes: Collection[str] | None = None) -> Iterator[Link]:
     """The other macvlans and macvtaps of these modes (None: of all) on a lower device."""
     return (link for link in case.state.links_of_kinds(lower.key, _SIBLINGS, modes) if link.key != case.key)
+
+
+def _holders(item: DesiredLink, lower: LinkKey, state: State) -> Iterator[LinkKey]:
+    """The links on the lower device with the MAC address that a link is to have, or that exclude its mode."""
+    current = state.get(item.key)
+    moves = current is None or current.lower_device != lower
+    if item.address and (moves or item.address != (current.address if current else None)):
+        yield from (link.key for link in state.links_with_mac(lower, item.address))
+    if moves or (item.mode and item.mode != (current.mode if current else None)):
+        modes = None if item.mode == PASSTHRU else (PASSTHRU,)
+        yield from (link.key for link in state.links_of_kinds(lower, _SIBLINGS, modes))
 
 
 def _check_passthru(case: Situation) -> None:
@@ -235,6 +248,7 @@ MACVLAN = Kind(
     checks=_CHECKS,
     warn=_warn_of_modes,
     hints=_HINTS,
+    holders=_holders,
     siblings=_SIBLINGS,
     excludes=("ipvlan", "ipvtap"),
 )
@@ -252,6 +266,7 @@ MACVTAP = Kind(  # which has a receive handler of its own, and so cannot be a po
     checks=(*_CHECKS, _check_no_controller),
     warn=_warn_of_modes,
     hints=_HINTS,
+    holders=_holders,
     siblings=_SIBLINGS,
     excludes=("ipvlan", "ipvtap"),
     networkmanager={"connection": {"type": "macvlan"}, "macvlan": {"tap": "true"}},

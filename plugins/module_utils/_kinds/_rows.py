@@ -122,6 +122,8 @@ class Situation:
 
 Check = Callable[[Situation], None]  # raises Refused with a sentence if the kernel would not do what is desired
 Warn = Callable[[Situation], Iterator[str]]  # what the kernel will do, although it may not be what is meant
+# Of a desired link, its lower device and the state: the links that hold what the kernel allows only one link to have.
+Holders = Callable[[DesiredLink, LinkKey, State], Iterator[LinkKey]]
 
 
 class AddressSource(Enum):
@@ -191,6 +193,7 @@ class Kind:
     module: the kernel module that provides it, if that has another name. checks, warn: run for each link of this kind. admits:
     run for each link that is to be attached to one of this kind. hints: by errno, what may have made the kernel refuse to create
     one; {lower} stands for the lower device.
+    holders: the links that hold what one of this kind is to have, so that they are changed before.
     siblings: the kinds that share one lower device with it, itself among them; on top of a sibling, the kernel places a new link
     on the lower device of that one. excludes: the kinds that the kernel does not allow beside it on one lower device.
     is_controller: links can be attached to it. has_ports: those are bridge ports then.
@@ -209,6 +212,7 @@ class Kind:
     warn: Warn | None = None
     admits: tuple[Check, ...] = ()
     hints: Mapping[int, str] = field(default_factory=dict)
+    holders: Holders | None = None
     siblings: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     is_controller: bool = False

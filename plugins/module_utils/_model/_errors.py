@@ -18,6 +18,10 @@ class Refused(NetdevError):
     """The kernel would reject the change, or apply it with harmful effects; nothing was changed."""
 
 
+class NotPermitted(Refused):
+    """The task runs without the privileges that reading or changing something requires."""
+
+
 class NeedsRecreate(Refused):
     """The kernel makes a change only when it creates a link; `changes` names the link and the change, without advice."""
 

@@ -90,7 +90,7 @@ class State:
     settings, others: all settings, and what cannot be restored, per link of Scope.settings. neighbors: per link of these and of
     Scope.neighbors. routes, rules: of the namespaces of Scope.routing, all that share a key
     or a priority in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
-    clients: the DHCP clients that this collection started.
+    clients: the DHCP clients that this collection started. unreadable: namespaces that could not be read without privileges.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class State:
         clients: Iterable[Client] = (),
         neighbors: Mapping[LinkKey, tuple[Neighbor, ...]] | None = None,
         others: Mapping[LinkKey, tuple[str, ...]] | None = None,
+        unreadable: Iterable[str] = (),
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
         # Indexes. The values are dicts without values: sets that keep their order.
@@ -121,6 +122,7 @@ class State:
         self.settings = dict(settings or {})
         self.neighbors = dict(neighbors or {})
         self.others = dict(others or {})
+        self.unreadable = tuple(unreadable)
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.routes: dict[RouteKey, tuple[Route, ...]] = {}
         self.rules: dict[RulePriority, tuple[Rule, ...]] = {}
@@ -146,6 +148,7 @@ class State:
             self.clients.values(),
             self.neighbors,
             self.others,
+            self.unreadable,
         )
 
     def update(self, changes: Mapping[_Key, object]) -> None:

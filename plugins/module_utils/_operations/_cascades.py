@@ -93,6 +93,16 @@ def is_restarted(link: Link, changed: Attributes, state: State) -> bool:
     )
 
 
+_TAKES_DOWN = ("bond", "team")  # what these release is taken down (drivers/net/bonding/bond_main.c: __bond_release_one)
+
+
+def is_taken_down(link: Link, changed: Attributes, state: State) -> bool:
+    """Whether the kernel takes a link down because its controller releases it."""
+    former = state.get(LinkKey(link.key.netns, link.controller or ""))
+    leaves = "controller" in changed and changed["controller"] != link.controller
+    return leaves and former is not None and former.kind in _TAKES_DOWN and link.admin_state == "up"
+
+
 def port_defaults(kind: Kind, attached: bool) -> dict[str, object]:
     """The port settings of a link that has just been attached or detached; unknown are those that an older kernel may lack."""
     return {row.name: row.initial if attached and not row.since else None for row in kind.port}

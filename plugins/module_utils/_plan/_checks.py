@@ -11,7 +11,7 @@ here (a sibling in a namespace that was not read) is named by `hint` afterwards.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._bridge_port import check_port
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._every_link import name_taken
@@ -47,9 +47,19 @@ def warnings(case: Situation) -> Iterator[str]:
         yield f"{case.key}: lower device {lower.key} has no carrier, so no frames pass, not even between links on it"
     if case.kind.warn is not None:
         yield from case.kind.warn(case)
+
+
+def option_warnings(case: Situation) -> Iterator[str]:
+    """The same about single options, as soon as the state is that after the complete plan."""
     for row in case.kind.rows(case.desired.attributes):
         if row.warn is not None:
             yield from row.warn(case)
+
+
+def unreadable_sentence(namespaces: Sequence[str]) -> str:
+    """What is said about namespaces that the task may not read."""
+    names = ", ".join(namespaces[:5]) + (f" and {len(namespaces) - 5} others" if len(namespaces) > 5 else "")
+    return f"Network namespaces could not be read without privileges: {names}. Set become: true."
 
 
 def lower_missing(key: LinkKey, lower: LinkKey, state: State) -> Missing:

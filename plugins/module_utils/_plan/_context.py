@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows import Situation
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
@@ -37,7 +38,8 @@ class Context:
     current: the state as observed. predicted: the state after all operations planned so far; the planner updates it after each.
     links: in the order in which they are planned. desired: those that are to be present, by key. removed: the keys of all
     objects that are to be absent, with the links in namespaces that are. removed_routing, desired_routing: routes and rules,
-    those of source routing and of leases too, in the order in which they are planned.
+    those of source routing and of leases too, in the order in which they are planned. exchanged: see LinkOrder. situations: of
+    the links planned so far; warnings about their options depend on the complete plan.
     """
 
     current: State
@@ -48,6 +50,8 @@ class Context:
     removed: Collection[DesiredKey]
     removed_routing: Sequence[DesiredRoute | DesiredRule]
     desired_routing: Sequence[DesiredRoute | DesiredRule]
+    exchanged: Sequence[LinkKey]
+    situations: list[Situation] = field(default_factory=list)
     _warnings: dict[str, None] = field(default_factory=dict)
 
     @property
@@ -77,10 +81,11 @@ def prepare(items: Sequence[Desired], current: State) -> Context:
     removed |= {link.key for link in current if link.key.netns in removed_namespaces}
     clients = (client.key.link for client in current.clients.values())  # they may outlive a namespace that others deleted
     removed |= {link for link in clients if link.netns in removed_namespaces}
-    links = ordered_links(
+    order = ordered_links(
         [with_source_routing(with_kept_altnames(item, current), current) for item in items if isinstance(item, DesiredLink)],
         current,
     )
+    links = order.links
     check_tables(links, removed, current)
     routing = [item for item in items if isinstance(item, (DesiredRoute, DesiredRule))]
     listed = {item.key for item in routing}
@@ -95,4 +100,5 @@ def prepare(items: Sequence[Desired], current: State) -> Context:
         removed,
         removed_routing,
         desired_routing,
+        order.exchanged,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,8 +13,9 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._rows impor
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, Refused
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Link
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import PHYSICAL, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
+from ansible_collections.patchbay.netdev.plugins.module_utils._operations._cascades import is_taken_down
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._contents import RestoreContents
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links import (
     CreateLink,
@@ -67,6 +69,7 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
             lower, current = state.get(lower.key), state.get(item.key)
     before = initial_attributes(str(item.kind), lower) if current is None else current.attributes
     case = Situation(item, current, {**before, **item.attributes}, _changed_attributes(item, current), lower, state, kind_of)
+    context.situations.append(case)
     for sentence in warnings(case):
         context.warn(sentence)
     if current is None:
@@ -78,6 +81,19 @@ def plan_link(item: DesiredLink, context: Context) -> Iterator[Operation]:
             raise needs_recreate(item.key, fixed)
         yield from recreate(case, current, fixed, context) if fixed else _change(case, current)
         yield from announce_addresses(item, None if fixed else current, state)
+
+
+def release_address(key: LinkKey, context: Context) -> Iterator[Operation]:
+    """Give a link a temporary MAC address, so that another one on its lower device can have its own."""
+    link = context.predicted.get(key)
+    if link is not None and link.lower_device is not None:
+        yield UpdateLink(link, {"address": _unused_address(link.lower_device, context.predicted)})
+
+
+def _unused_address(lower: LinkKey, state: State) -> str:
+    """A locally administered MAC address that no link on a lower device has."""
+    candidates = (":".join(f"{byte:02x}" for byte in (0x02, *number.to_bytes(5, "big"))) for number in itertools.count(1))
+    return next(address for address in candidates if not state.links_with_mac(lower, address))
 
 
 def _check_identity(item: DesiredLink, current: Link | None, state: State) -> None:
@@ -150,7 +166,8 @@ def _change(case: Situation, current: Link) -> Iterator[Operation]:
     item, state = case.desired, case.state
     routes = state.routes_through(item.key)
     # Named here, what the kernel resets is part of the sentence and of the inverse.
-    yield UpdateLink(current, {**case.changed, **case.kind.reset_by_mode(current.attributes, case.changed)})
+    down = {"admin_state": "down"} if is_taken_down(current, case.changed, state) else {}
+    yield UpdateLink(current, {**down, **case.changed, **case.kind.reset_by_mode(current.attributes, case.changed)})
     # The kernel resets some attributes while it changes others, such as IPv6 settings when the MTU rises above 1280.
     link = state.get(item.key)
     reset = _changed_attributes(item, link)

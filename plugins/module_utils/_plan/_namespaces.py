@@ -25,14 +25,11 @@ def create_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
         yield CreateNetns(item.key)
 
 
-def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation]:
-    """Delete the links of a namespace, so that a rollback can create them again, and then the namespace."""
+def empty_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation]:
+    """Delete the links of a namespace that is to be deleted, so that a rollback can create them again."""
     state = context.predicted
     namespace = state.namespaces.get(item.key)
-    if namespace is None:
-        return
-    if namespace.obstacle:
-        yield _delete_file(namespace)
+    if namespace is None or namespace.obstacle:
         return
     if namespace.processes and not item.force:
         processes = ", ".join(str(process) for process in namespace.processes[:5])
@@ -41,13 +38,23 @@ def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation
             f"{item.key}: processes run in it ({processes}). Stop them first, or set force: true to delete only its name: "
             "the processes keep the namespace"
         )
-    if not namespace.processes:  # otherwise the namespace continues to exist, and so do its links
-        keys = [link.key for link in state if link.key.netns == item.key.name and link.key.name != "lo"]
-        for key in keys:
-            link = state.get(key)  # None: the deletion of another link has deleted it
-            if link is not None and link.kind != PHYSICAL:  # the kernel moves physical links back to the first namespace
-                yield delete(link, context)
-    loopback = state.get(LinkKey(item.key.name, "lo"))
+    if namespace.processes:  # the namespace continues to exist, and so do its links
+        return
+    for key in [link.key for link in state if link.key.netns == item.key.name and link.key.name != "lo"]:
+        link = state.get(key)  # None: the deletion of another link has deleted it
+        if link is not None and link.kind != PHYSICAL:  # the kernel moves physical links back to the first namespace
+            yield delete(link, context)
+
+
+def delete_namespace(item: DesiredNetns, context: Context) -> Iterator[Operation]:
+    """Delete a namespace, whose links are deleted already, or what is in its place."""
+    namespace = context.predicted.namespaces.get(item.key)
+    if namespace is None:
+        return
+    if namespace.obstacle:
+        yield _delete_file(namespace)
+        return
+    loopback = context.predicted.get(LinkKey(item.key.name, "lo"))
     yield DeleteNetns(item.key, loopback is not None and loopback.admin_state == "up")
 
 

@@ -28,9 +28,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import _dhcp
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import option_warnings, unreadable_sentence
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context, prepare
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._links import plan_link
-from ansible_collections.patchbay.netdev.plugins.module_utils._plan._namespaces import create_namespace, delete_namespace
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._links import plan_link, release_address
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._namespaces import (
+    create_namespace,
+    delete_namespace,
+    empty_namespace,
+)
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._restoration import Losses
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._routes import plan_route
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._rules import plan_rule
@@ -72,6 +77,10 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
             operations.append(restoration)
             predicted.update(predicted_changes(restoration, predicted))
     _check_contradictions(context)
+    if state.unreadable:
+        context.warn(f"{unreadable_sentence(state.unreadable)} A real run fails if the task affects links in them")
+    for sentence in (sentence for case in context.situations for sentence in option_warnings(case)):
+        context.warn(sentence)
     for sentence in (*_dhcp.client_warnings(context.links, predicted), *losses.warnings()):
         context.warn(sentence)
     return Plan(tuple(operations), state, predicted, frozenset(at_risk), frozenset(neighbors_at_risk), context.warnings)
@@ -87,12 +96,26 @@ def _create_namespaces(context: Context) -> Iterator[Operation]:
             yield from create_namespace(item, context)
 
 
+def _empty_namespaces(context: Context) -> Iterator[Operation]:
+    for item in context.namespaces:
+        if not item.present:
+            yield from empty_namespace(item, context)
+
+
 def _remove_routing(context: Context) -> Iterator[Operation]:
     yield from _plan_routing(context.removed_routing, context)
 
 
-def _change_links(context: Context) -> Iterator[Operation]:
+def _delete_links(context: Context) -> Iterator[Operation]:
     for item in context.links:
+        if not item.present:
+            yield from plan_link(item, context)
+
+
+def _change_links(context: Context) -> Iterator[Operation]:
+    for key in context.exchanged:
+        yield from release_address(key, context)
+    for item in context.present_links:
         yield from plan_link(item, context)
 
 
@@ -145,7 +168,10 @@ PHASES: tuple[Phase, ...] = (
     # Before the links, because the kernel would remove routes together with their links and addresses: now each removal is an
     # operation of its own, whose inverse finds the link in place.
     _remove_routing,
-    # Those to delete, then the others, each after the links that it refers to.
+    # Before the links that take over what the deleted ones hold, such as a lower device.
+    _delete_links,
+    _empty_namespaces,
+    # Each after the links that it refers to.
     _change_links,
     # On existing links, and before the routes that have them as their source.
     _add_leased_addresses,
@@ -157,8 +183,7 @@ PHASES: tuple[Phase, ...] = (
     _start_clients,
     # After all clients are started, so that they ask at the same time.
     _wait_for_leases,
-    # Last, because the deletion of a namespace cannot be rolled back completely, so that nothing may fail after it. Its links are
-    # deleted before.
+    # Last, because the deletion of a namespace cannot be rolled back completely, so that nothing may fail after it.
     _delete_namespaces,
 )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._systemd_files import HOOK
@@ -19,18 +19,17 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._links impo
 _CLIENTS = ("udhcpc", "dhclient", "dhcpcd")
 
 
-def serving(links: Iterable[str], namespace: tuple[int, int]) -> dict[str, str]:
-    """The client that serves each of these links of one namespace: `udhcpc (process 123)` by name of the link."""
-    clients: dict[str, str] = {}
-    names = set(links)
-    for process, words in _processes_in(namespace):
+def serving(links: Mapping[tuple[int, int], Collection[str]]) -> dict[tuple[tuple[int, int], str], str]:
+    """The client that serves each of these links, which are names by the identity of their namespace: `udhcpc (process 123)`."""
+    clients: dict[tuple[tuple[int, int], str], str] = {}
+    for process, namespace, words in _processes_in(links):
         if HOOK in words or any(word.startswith(f"{VARIABLE}=") for word in words):
             continue  # one of this collection, which sets its address with a lifetime
         program = next((os.path.basename(word) for word in words[:2] if os.path.basename(word) in _CLIENTS), None)
         for word in words[1:] if program else []:
             name = word[2:] if word.startswith("-i") and len(word) > 2 else word.rpartition("=")[2]
-            if name in names:
-                clients[name] = f"{program} (process {process})"
+            if name in links[namespace]:
+                clients[namespace, name] = f"{program} (process {process})"
     return clients
 
 
@@ -39,8 +38,8 @@ def sets_link_local(client: str) -> bool:
     return client.startswith("dhcpcd ")
 
 
-def _processes_in(namespace: tuple[int, int]) -> Iterator[tuple[str, list[str]]]:
-    """Id and command line of the processes of a namespace that may be clients."""
+def _processes_in(namespaces: Container[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, int], list[str]]]:
+    """Id, namespace and command line of the processes of these namespaces that may be clients."""
     for process in os.listdir("/proc"):
         if not process.isdigit():
             continue
@@ -50,8 +49,9 @@ def _processes_in(namespace: tuple[int, int]) -> Iterator[tuple[str, list[str]]]
                     continue
             with open(f"/proc/{process}/cmdline", "rb") as file:
                 words = file.read().decode(errors="replace").split("\0")
-            if identity_of_process(process) == namespace:
-                yield process, words
+            namespace = identity_of_process(process)
+            if namespace in namespaces:
+                yield process, namespace, words
 
 
 def attributed(addresses: Iterable[Address], client: str) -> tuple[Address, ...]:

@@ -15,19 +15,21 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel im
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._link_messages import RawLink, read_link
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._namespace import Namespace
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Refused
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 
 _RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
+_MAXIMUM_OPEN = 16  # namespaces, with some files each
 
 
 class Kernel:
-    """The namespaces of this machine, each opened when it is first needed, until all are closed."""
+    """The namespaces of this machine, each opened when it is needed, until all are closed."""
 
     def __init__(self) -> None:
         """Open nothing yet; MissingLibrary if pyroute2 cannot be imported."""
         self.codec = codec.Codec()
         self._namespaces: dict[str, Namespace] = {}
+        self._by_identity: dict[tuple[int, int], Namespace] = {}
+        self._open: dict[Namespace, None] = {}  # in the order of their last use
         self._indexes: dict[LinkKey, int] = {}
 
     def close(self) -> None:
@@ -35,61 +37,72 @@ class Kernel:
         for namespace in self._namespaces.values():
             namespace.close()
         self._namespaces.clear()
+        self._by_identity.clear()
+        self._open.clear()
 
     # --- namespaces ---
 
     def namespace(self, name: str) -> Namespace:
-        """The open namespace of this name; of several names for one namespace, the one that was used first."""
+        """The namespace of this name; of several names for one namespace, the one that was used first."""
         if HERE not in self._namespaces:
-            self._namespaces[HERE] = Namespace(HERE)
+            self._add(Namespace(HERE, self._used))
         if name not in self._namespaces:
-            opened = Namespace(name)
-            for other in self._namespaces.values():
-                if other.identity == opened.identity:
-                    opened.close()
-                    return other
-            self._namespaces[name] = opened
+            found = Namespace(name, self._used)
+            same = self._by_identity.get(found.identity)
+            if same is not None:
+                return same
+            self._add(found)
         return self._namespaces[name]
 
-    def open_namespaces(self) -> list[str]:
-        """The names of those that are open."""
+    def _add(self, namespace: Namespace) -> None:
+        self._namespaces[namespace.name] = namespace
+        self._by_identity[namespace.identity] = namespace
+
+    def _used(self, namespace: Namespace) -> None:
+        """Keep the namespaces open that were used last, so that many of them need few files."""
+        self._open.pop(namespace, None)
+        self._open[namespace] = None
+        if len(self._open) > _MAXIMUM_OPEN:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.close()
+
+    def known_namespaces(self) -> list[str]:
+        """The names of those that were used."""
         return list(self._namespaces)
 
     def all_namespaces(self) -> list[str]:
-        """The namespace that the process runs in, and every named one that can be entered."""
-        names = [HERE]
-        for name in namespace_files.names():
-            try:
-                names.append(self.namespace(name).name)
-            except Refused:  # a file that was left behind: its namespace is gone
-                continue
-        return list(dict.fromkeys(names))
+        """The namespace that the process runs in, and every named one."""
+        names = [HERE, *(name for name in namespace_files.names() if namespace_files.exists(name))]
+        return list(dict.fromkeys(self.namespace(name).name for name in names))
 
     def forget_namespace(self, name: str) -> None:
         """Close a namespace: it exists as long as a process has it open."""
-        opened = self._namespaces.pop(name, None)
-        if opened is not None:
-            opened.close()
+        former = self._namespaces.pop(name, None)
+        if former is not None:
+            former.close()
+            self._open.pop(former, None)
+            self._by_identity.pop(former.identity, None)
         self.remember_indexes(name, {})
 
     # --- messages ---
 
     def send(self, netns: str, message: codec.Message, kind: int, flags: int, header: Any, attrs: codec.Attrs) -> None:
         """Send one message and wait for its acknowledgement."""
-        self.namespace(netns).socket.request(self.codec.encode(message, kind, flags, header, attrs))
+        self.namespace(netns).netlink.request(self.codec.encode(message, kind, flags, header, attrs))
 
     def ask(
         self, netns: str, message: codec.Message, kind: int, header: Mapping[str, int], attrs: codec.Attrs
     ) -> list[codec.Decoded]:
         """Send one message; the messages that answer it."""
-        parts = self.namespace(netns).socket.request(self.codec.encode(message, kind, 0, header, attrs))
+        parts = self.namespace(netns).netlink.request(self.codec.encode(message, kind, 0, header, attrs))
         return [self.codec.decode(message, part) for part in parts]
 
     def dump_bytes(
         self, netns: str, message: codec.Message, kind: int, header: Mapping[str, int], attrs: codec.Attrs | None = None
     ) -> list[bytes]:
         """All objects of one type, not decoded."""
-        return self.namespace(netns).socket.dump(self.codec.encode(message, kind, codec.NLM_F_DUMP, header, attrs or []))
+        return self.namespace(netns).netlink.dump(self.codec.encode(message, kind, codec.NLM_F_DUMP, header, attrs or []))
 
     def dump(self, netns: str, message: codec.Message, kind: int, header: Mapping[str, int]) -> list[codec.Decoded]:
         """All objects of one type."""

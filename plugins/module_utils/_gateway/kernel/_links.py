@@ -45,24 +45,25 @@ def create(kernel: Kernel, request: NewLink) -> None:
     if not request.peer and not any(item[0] == "IFLA_LINKINFO" for item in attrs):
         attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind]]}])
     attrs.insert(0, ["IFLA_IFNAME", request.key.name])
-    if request.peer is not None:
-        data = _peer_data(kernel, request, *request.peer)
-        attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind], data]}])
-    if start is not target:
-        attrs.append(["IFLA_NET_NS_FD", target.descriptor])
     first = request.index
     if first is None and kind_of(request.kind).has_node:
         first = _first_index_without_node(kernel, start.name, target.name)
     kernel.forget_index(request.key)
-    for index in itertools.count(first or 0):  # 0 has the kernel choose
-        try:
-            flags = codec.NLM_F_CREATE | codec.NLM_F_EXCL
-            kernel.send(start.name, kernel.codec.link, codec.RTM_NEWLINK, flags, {**header, "index": index}, attrs)
-            return
-        except NetlinkError as error:
-            is_our_choice = index and request.index is None and error.errno in (errno.EEXIST, errno.EBUSY)
-            if not is_our_choice or not any(kernel.name_by_index(netns, index) for netns in (start.name, target.name)):
-                raise
+    with contextlib.ExitStack() as files:
+        if request.peer is not None:
+            data = _peer_data(kernel, request, *request.peer, files)
+            attrs.append(["IFLA_LINKINFO", {"attrs": [["IFLA_INFO_KIND", request.kind], data]}])
+        if start is not target:
+            attrs.append(["IFLA_NET_NS_FD", files.enter_context(target.file())])
+        for index in itertools.count(first or 0):  # 0 has the kernel choose
+            try:
+                flags = codec.NLM_F_CREATE | codec.NLM_F_EXCL
+                kernel.send(start.name, kernel.codec.link, codec.RTM_NEWLINK, flags, {**header, "index": index}, attrs)
+                return
+            except NetlinkError as error:
+                is_our_choice = index and request.index is None and error.errno in (errno.EEXIST, errno.EBUSY)
+                if not is_our_choice or not any(kernel.name_by_index(netns, index) for netns in (start.name, target.name)):
+                    raise
 
 
 def _with_random_address(kind: str, attributes: Attributes) -> Attributes:
@@ -88,12 +89,14 @@ def _first_index_without_node(kernel: Kernel, start: str, target: str) -> int | 
     return 1 + max(used_indexes | kernel.indexes_in(start, target))
 
 
-def _peer_data(kernel: Kernel, request: NewLink, key: LinkKey, attributes: Attributes) -> codec.Attrs:
-    """The data of a veth that describes its other end, and where that is created."""
+def _peer_data(
+    kernel: Kernel, request: NewLink, key: LinkKey, attributes: Attributes, files: contextlib.ExitStack
+) -> codec.Attrs:
+    """The data of a veth that describes its other end, and where that is created. files: keeps files open for the request."""
     _header, attrs = write_link(request.kind, _with_random_address(request.kind, attributes), kernel.index, key)
     attrs.insert(0, ["IFLA_IFNAME", key.name])
     if key.netns != request.key.netns:
-        attrs.append(["IFLA_NET_NS_FD", kernel.namespace(key.netns).descriptor])
+        attrs.append(["IFLA_NET_NS_FD", files.enter_context(kernel.namespace(key.netns).file())])
     kernel.forget_index(key)
     header = {} if request.peer_index is None else {"index": request.peer_index}
     return ["IFLA_INFO_DATA", {"attrs": [["VETH_INFO_PEER", {**header, "attrs": attrs}]]}]

@@ -69,7 +69,7 @@ def add(kernel: Kernel, request: AddNeighbor) -> None:
         body += attribute(_NDA_LLADDR, bytes.fromhex(neighbor.address.replace(":", "")))
     if neighbor.protocol:
         body += attribute(_NDA_PROTOCOL, bytes([neighbor.protocol]))
-    kernel.namespace(request.key.netns).socket.request(_message(_RTM_NEWNEIGH, _ADD, body))
+    kernel.namespace(request.key.netns).netlink.request(_message(_RTM_NEWNEIGH, _ADD, body))
 
 
 def read_others(kernel: Kernel, netns: str, indexes: Collection[int]) -> Iterator[tuple[int, str]]:
@@ -93,7 +93,7 @@ def read_others(kernel: Kernel, netns: str, indexes: Collection[int]) -> Iterato
 
 
 def _dump(kernel: Kernel, netns: str, kind: int, body: bytes) -> list[bytes]:
-    return kernel.namespace(netns).socket.dump(_message(kind, _DUMP, body))
+    return kernel.namespace(netns).netlink.dump(_message(kind, _DUMP, body))
 
 
 def _message(kind: int, flags: int, body: bytes) -> bytes:

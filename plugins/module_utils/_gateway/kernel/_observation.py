@@ -21,7 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._n
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._routing_messages import read_route, read_rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NotPermitted, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey, Neighbor, Netns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOCAL_TABLE, RTPROT_KERNEL, Route, Rule
@@ -37,7 +37,7 @@ _NOT_RESTORABLE = ("ipv4.mc_forwarding", "ipv6.mc_forwarding", "ipv6.mtu", "ipv6
 class Observation:
     """What was read. sysctls, settings, neighbors, others: see State.
 
-    identities: of the namespaces whose routing was read, by name.
+    unreadable: namespaces that could not be read without privileges. identities: of the namespaces whose routing was read.
     """
 
     links: list[Link] = field(default_factory=list)
@@ -48,6 +48,7 @@ class Observation:
     neighbors: dict[LinkKey, tuple[Neighbor, ...]] = field(default_factory=dict)
     others: dict[LinkKey, tuple[str, ...]] = field(default_factory=dict)
     namespaces: list[Netns] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     identities: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -99,6 +100,7 @@ class Observer:
             keys = {index: LinkKey(netns, link.name) for index, link in raw.items()}
             self._read_belongings(observation, scope, netns, keys)
         observation.sysctls = self._general_sysctls(scope, observation.settings)
+        observation.unreadable = references.unreadable
         observation.namespaces = [netns for netns in map(named_namespaces.read, sorted(scope.optional_namespaces)) if netns]
         return observation
 
@@ -115,10 +117,17 @@ class Observer:
     def _read_links(self, scope: Scope, references: _References) -> None:
         names = sorted({key.netns for key in scope.links | scope.settings} | scope.namespaces | scope.routing)
         names = [name for name in names if name not in scope.optional_namespaces | scope.tolerated or exists(name)]
+        required = {key.netns for key in scope.links}
         to_read = list(dict.fromkeys(self._kernel.namespace(name).name for name in names))
         while to_read:
             netns = to_read.pop(0)
-            raw = self._stable_links(netns, scope, references)
+            try:
+                raw = self._stable_links(netns, scope, references)
+            except NotPermitted:
+                if netns in required:
+                    raise
+                references.unreadable.append(netns)
+                continue
             references.links[netns] = raw
             self._kernel.namespace(netns).forget_device_numbers()
             self._kernel.remember_indexes(netns, {LinkKey(netns, link.name): link.index for link in raw.values()})
@@ -180,7 +189,8 @@ class _References:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.links: dict[str, dict[int, RawLink]] = {}
-        self._names: dict[tuple[str, int], str | None] = {}
+        self.unreadable: list[str] = []
+        self._names: dict[str, dict[int, str]] = {}  # by namespace, then by its numbers for others
 
     def of(self, netns: str, link: RawLink) -> dict[str, Any]:
         """The attributes of a link that name others."""
@@ -198,19 +208,23 @@ class _References:
             lower = self.links[name].get(index)
             values[link.reference] = LinkKey(name, lower.name) if lower else None
         else:
-            values[link.reference] = LinkKey(name, self._kernel.name_by_index(name, index) or f"(link {index})")
+            values[link.reference] = LinkKey(name, self._name_in(name, index) or f"(link {index})")
         return values
+
+    def _name_in(self, netns: str, index: int) -> str | None:
+        try:
+            return self._kernel.name_by_index(netns, index)
+        except NotPermitted:
+            return None
 
     def namespace(self, netns: str, number: int) -> str | None:
         """The name of the namespace that has this number in another one; None if it has no name."""
-        if (netns, number) not in self._names:
+        if netns not in self._names:
             here = self._kernel.namespace(netns)
-            self._names[(netns, number)] = None
-            for name in dict.fromkeys([*self._kernel.open_namespaces(), *self._kernel.all_namespaces()]):
-                if here.number_of(self._kernel.namespace(name)) == number:
-                    self._names[(netns, number)] = name
-                    break
-        return self._names[(netns, number)]
+            names = dict.fromkeys([*self._kernel.known_namespaces(), *self._kernel.all_namespaces()])
+            numbers = {name: here.number_of(self._kernel.namespace(name)) for name in names}
+            self._names[netns] = {found: name for name, found in reversed(numbers.items()) if found is not None}
+        return self._names[netns].get(number)
 
 
 def _read_addresses(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> dict[int, list[Address]]:
