@@ -161,7 +161,7 @@ announce:
 dhcp4:
   description:
     - >-
-      DHCP client for IPv4 that serves the link. It is a program from a package of the host, or systemd-networkd. On a host with systemd,
+      DHCP client for IPv4 that serves the link. C(true) is short for C({enabled: true}), C(false) for C({enabled: false}). It is a program from a package of the host, or systemd-networkd. On a host with systemd,
       the unit C(patchbay-dhcp@LINK.service) restarts the program if it ends.
     - >-
       A lease adds its address only, with the lifetime that the server grants and without a route. The main table and the host name are

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -178,6 +179,42 @@ def topology_argument_spec() -> ArgumentSpec:
     entries["rules"] = rule_argument_spec()
     lists: ArgumentSpec = {name: {"type": "list", "elements": "dict", "options": spec} for name, spec in entries.items()}
     return {**lists, "persist": dict(_PERSIST)}
+
+
+# By option: the suboption that a value stands for which is no dictionary.
+_SHORT_FORMS = {"dhcp4": "enabled", "peer": "name"}
+_LISTS = {"route": "routes", "rule": "rules", "links": "link", "macvlans": "macvlan", "bridges": "bridge", "vlans": "vlan"}
+
+
+def with_long_forms(params: Mapping[str, Any], spec: ArgumentSpec) -> dict[str, Any]:
+    """The parameters, with `dhcp4: true` and `peer: NAME` written as dictionaries, also in the lists of `topology`."""
+    return {name: _with_long_form(name, value, spec.get(name, {})) for name, value in params.items()}
+
+
+def _with_long_form(name: str, value: Any, option: Mapping[str, Any]) -> Any:
+    options = option.get("options")
+    if options and isinstance(value, list):
+        return [with_long_forms(entry, options) if isinstance(entry, Mapping) else entry for entry in value]
+    if options and isinstance(value, Mapping):
+        return with_long_forms(value, options)
+    is_plain = isinstance(value, bool) or (isinstance(value, str) and value and not re.search(r"[={]", value))
+    return {_SHORT_FORMS[name]: value} if options and name in _SHORT_FORMS and is_plain else value
+
+
+def advice_for(params: Mapping[str, Any], spec: ArgumentSpec) -> str:
+    """What to write instead, where a parameter is a frequent mistake that the validation cannot explain; else nothing."""
+    for name, value in params.items():
+        entries = value if isinstance(value, list) else [value]
+        options = spec.get(name, {}).get("options", {})
+        advice = (advice_for(entry, options) for entry in entries if isinstance(entry, Mapping))
+        inner = next(filter(None, advice), "")
+        if inner:
+            return inner
+        if name == "state" and value in ("up", "down") and "admin_state" in spec:
+            return f"To set the link {value}, write admin_state: {value}"
+        if name not in spec and _LISTS.get(name) in spec:
+            return f"The list is named {_LISTS[name]}"
+    return ""
 
 
 def desired_link(kind: Kind, params: Mapping[str, Any], origin: str = "") -> tuple[DesiredLink, ...]:

@@ -10,10 +10,11 @@ import gc
 gc.disable()  # before the other imports: a module ends before its garbage matters, and the collector costs a tenth of its time
 
 import contextlib
+import errno
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.respawn import has_respawned, probe_interpreters_for_module, respawn_module
@@ -21,13 +22,17 @@ from ansible.module_utils.common.sys_info import get_distribution
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     ALL_NAMESPACES,
+    ArgumentSpec,
+    advice_for,
     desired_topology,
     namespace,
     read_probe,
+    with_long_forms,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._converge._converge import Result, converge
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway._gateway import KernelGateway
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._lock import locked
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.host._privileges import may_change_links
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._listeners import listeners
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._probe import probe
 from ansible_collections.patchbay.netdev.plugins.module_utils._host_program._package import engine
@@ -38,6 +43,8 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors imp
     Missing,
     MissingLibrary,
     NetdevError,
+    NotPermitted,
+    RequestFailed,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import unreadable_sentence
@@ -58,7 +65,31 @@ PACKAGES = {
     "Fedora": "python3-pyroute2 (dnf install python3-pyroute2)",
     "Ubuntu": "python3-pyroute2 (apt install python3-pyroute2)",
 }
+_ADVICE = "Set become: true, or run the task as root"
 ENTERPRISE_LINUX = ("Almalinux", "Centos", "Oraclelinux", "Redhat", "Rocky")
+
+
+class Module(AnsibleModule):  # type: ignore[misc]
+    """A module that accepts the short forms of options, and explains frequent mistakes in its own words."""
+
+    params: dict[str, Any]
+
+    def __init__(self, argument_spec: ArgumentSpec, supports_check_mode: bool) -> None:
+        """Read and validate the parameters; a mistake ends the process."""
+        self._spec = argument_spec
+        self._advice = ""
+        super().__init__(argument_spec=argument_spec, supports_check_mode=supports_check_mode)
+        self._advice = ""
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self._advice = advice_for(self.params, self._spec)
+        self.params = with_long_forms(self.params, self._spec)
+
+    def fail_json(self, msg: str, **rest: Any) -> NoReturn:
+        """Fail with the message, and with advice where a parameter was not valid."""
+        super().fail_json(msg=f"{msg.rstrip('.')}. {self._advice}" if self._advice else msg, **rest)
+        raise AssertionError  # fail_json does not return
 
 
 def run_module(module: AnsibleModule, read: Callable[[Mapping[str, Any]], Sequence[Desired]]) -> None:
@@ -129,6 +160,8 @@ def _converge(
                 "To plan both together, list them in one task of the module topology"
             )
             module.exit_json(**without_plan(desired))
+    if module.check_mode and result.operations and not may_change_links():
+        module.warn(f"A real run would fail, because this user may not change links. {_ADVICE}")
     for warning in (*result.plan.warnings, *result.boot.warnings):
         module.warn(warning)
     module.exit_json(**shape(result))
@@ -180,6 +213,16 @@ def _errors_reported(module: AnsibleModule) -> Iterator[None]:
     try:
         yield
     except ApplyFailed as error:
-        module.fail_json(msg=str(error), undone=error.undone, not_undone=error.not_undone)
+        module.fail_json(msg=_with_advice(error), undone=error.undone, not_undone=error.not_undone)
     except NetdevError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=_with_advice(error))
+
+
+def _with_advice(error: NetdevError) -> str:
+    """The message of an error, and what to do if the kernel did not permit what was asked of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, NotPermitted) or (isinstance(cause, RequestFailed) and cause.errno in (errno.EPERM, errno.EACCES)):
+            return f"{str(error).rstrip('.')}. {_ADVICE}" if not may_change_links() else str(error)
+        cause = cause.__cause__
+    return str(error)

@@ -96,15 +96,13 @@ answers:
     - {address: 192.0.2.25, macs: ["00:16:3e:11:11:01"]}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_probe
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import Module, run_probe
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import PROBE_ARGUMENTS
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=PROBE_ARGUMENTS, supports_check_mode=True)
+    module = Module(argument_spec=PROBE_ARGUMENTS, supports_check_mode=True)
     run_probe(module)
 
 

@@ -89,16 +89,14 @@ not_undone:
 
 from functools import partial
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import Module, run_module
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import argument_spec, desired_link, guarded
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._ipvlan import IPVLAN
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=guarded(argument_spec(IPVLAN)), supports_check_mode=True)
+    module = Module(argument_spec=guarded(argument_spec(IPVLAN)), supports_check_mode=True)
     run_module(module, partial(desired_link, IPVLAN))
 
 

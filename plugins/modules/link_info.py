@@ -160,15 +160,13 @@ rules:
     - {priority: 32766, family: ipv4, table: 254, action: lookup, owner: kernel}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_info
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import Module, run_info
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import INFO_ARGUMENTS
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=INFO_ARGUMENTS, supports_check_mode=True)
+    module = Module(argument_spec=INFO_ARGUMENTS, supports_check_mode=True)
     run_info(module)
 
 

@@ -88,15 +88,13 @@ listeners:
       process_id: 612
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_listeners
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import Module, run_listeners
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import LISTENER_ARGUMENTS
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=LISTENER_ARGUMENTS, supports_check_mode=True)
+    module = Module(argument_spec=LISTENER_ARGUMENTS, supports_check_mode=True)
     run_listeners(module)
 
 

@@ -60,15 +60,13 @@ not_undone:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.patchbay.netdev.plugins.module_utils._runner import run_module
+from ansible_collections.patchbay.netdev.plugins.module_utils._runner import Module, run_module
 from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import desired_netns, guarded, netns_argument_spec
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec=guarded(netns_argument_spec()), supports_check_mode=True)
+    module = Module(argument_spec=guarded(netns_argument_spec()), supports_check_mode=True)
     run_module(module, desired_netns)
 
 

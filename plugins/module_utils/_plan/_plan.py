@@ -28,6 +28,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._operations._links
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Changes, Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._prediction import predicted_changes
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan import _dhcp
+from ansible_collections.patchbay.netdev.plugins.module_utils._plan._advice import advice
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._checks import option_warnings, unreadable_sentence
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context, prepare
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._links import plan_link, release_address
@@ -80,6 +81,8 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
     if state.unreadable:
         context.warn(f"{unreadable_sentence(state.unreadable)} A real run fails if the task affects links in them")
     for sentence in (sentence for case in context.situations for sentence in option_warnings(case)):
+        context.warn(sentence)
+    for sentence in advice(context):
         context.warn(sentence)
     for sentence in (*_dhcp.client_warnings(context.links, predicted), *losses.warnings()):
         context.warn(sentence)

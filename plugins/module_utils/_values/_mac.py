@@ -27,7 +27,9 @@ class Mac(Type):
             r"([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4}[0-9a-f]{2}|([0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}", text.lower()
         )
         if not grouped:
-            raise InvalidValue(f"{text!r} is not a MAC address such as 00:16:3e:11:11:01")
+            is_ip = re.fullmatch(r"[0-9.]+(/\d+)?", text) or text.count(":") > 1
+            advice = ". For an IP address, set addresses" if is_ip else ""
+            raise InvalidValue(f"{text!r} is not a MAC address such as 00:16:3e:11:11:01{advice}")
         address = ":".join(digits[i : i + 2] for i in range(0, 12, 2))
         if address == "00:00:00:00:00:00":
             raise InvalidValue(f"{address} is not a valid MAC address")
