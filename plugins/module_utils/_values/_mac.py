@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,7 @@ class Mac(Type):
             r"([0-9a-f]{2}([:-]))([0-9a-f]{2}\2){4}[0-9a-f]{2}|([0-9a-f]{4}\.){2}[0-9a-f]{4}|[0-9a-f]{12}", text.lower()
         )
         if not grouped:
-            is_ip = re.fullmatch(r"[0-9.]+(/\d+)?", text) or text.count(":") > 1
-            advice = ". For an IP address, set addresses" if is_ip else ""
+            advice = ". For an IP address, set addresses" if _is_ip(text) else ""
             raise InvalidValue(f"{text!r} is not a MAC address such as 00:16:3e:11:11:01{advice}")
         address = ":".join(digits[i : i + 2] for i in range(0, 12, 2))
         if address == "00:00:00:00:00:00":
@@ -38,6 +38,14 @@ class Mac(Type):
                 f"{address} is a multicast address (the lowest bit of its first octet is set). Set a unicast address"
             )
         return address
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_interface(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sexagesimal(number: int) -> str:
