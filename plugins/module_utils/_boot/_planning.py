@@ -29,12 +29,14 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declaration
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._manager_files import PROGRAMS, is_manager_file
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._merging import Merged, merge_task, overlaid, without_port
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._rendering import Engine, Rendered, render
+from ansible_collections.patchbay.netdev.plugins.module_utils._model import _lease as leases
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._boot import BootState, File
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import (
     Desired,
     DesiredKey,
     DesiredLink,
     DesiredNetns,
+    writes_host_files,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
@@ -73,10 +75,16 @@ class BootPlan:
 def plan_boot(desired: Sequence[Desired], after: State, boot: BootState, engine: Engine) -> BootPlan:
     """The plan for the (merged) items of a task; after: the state that they lead to; boot: the files that exist.
 
+    A task leaves all files as they are if it persists and serves nothing, and names no object that is declared or served.
     InvalidValue for what cannot be declared, or not with the chosen boot backend.
     """
     before = load(boot)
     merged = merge_task(before.items, desired, after)
+    has_files = any(
+        item.key in before.items or item.persist or writes_host_files(item) or _is_served(item, boot) for item in desired
+    )
+    if not has_files and merged.items == before.items:
+        return BootPlan(warnings=(*before.errors, *merged.warnings))
     rendered = render(before, merged, desired, boot, engine)
     changes = compare(boot.files, rendered.files)
     postponed, reload_warnings = _postponed_reload(boot, changes)
@@ -89,6 +97,13 @@ def plan_boot(desired: Sequence[Desired], after: State, boot: BootState, engine:
         not postponed and any(_is_withdrawn(change, rendered) for change in changes),
         () if postponed else _to_reapply(before, merged, desired, after),
     )
+
+
+def _is_served(item: Desired, boot: BootState) -> bool:
+    """Whether an object has a DHCP client, or a namespace has a link with one."""
+    if isinstance(item, DesiredNetns):
+        return any(f"/{item.key.name}@" in path for path in boot.clients)
+    return isinstance(item, DesiredLink) and leases.record_path(item.key.netns, item.key.name) in boot.clients
 
 
 def compare(before: Mapping[str, File], after: Mapping[str, File]) -> list[Change]:

@@ -441,7 +441,7 @@ def test_files_are_removed_before_the_link(way: str) -> None:
 
 
 def test_drift_is_corrected() -> None:
-    """By any task; one without persist that contradicts the declaration warns."""
+    """By any task that names the object; one without persist that contradicts the declaration warns."""
     disk = host()
     disk.run("networkd", macvlan=[ON_ETH1])
     path = f"{NETWORKD}/05-patchbay-mv0.network"
@@ -475,7 +475,8 @@ def test_declaration_that_is_no_longer_supported() -> None:
     before = dict(disk.boot.files)
     gone = {name: file for name, file in BOOT.governed.items() if name != "eth1"}
     disk.boot = BootState(**{**vars(disk.boot), "governed": gone})
-    found = disk.plan(None, macvlan=[{"name": "mv2", "lower_device": "eth0"}])
+    assert disk.plan(None, macvlan=[{"name": "mv2", "lower_device": "eth0"}]).changes == ()
+    found = disk.plan("networkd", netns=[{"name": "room", "persist": "none"}])
     assert found.changes == ()
     assert [note.partition(":")[0] for note in found.warnings] == ["mv0", "mv1"]
     assert disk.boot.files == before
@@ -510,7 +511,7 @@ def test_files_of_an_unsupported_declaration_stay_together(lists: dict[str, Any]
     disk.boot = replace(disk.boot, netdevs=BOOT.netdevs)
     disk.run("networkd", **lists)
     disk.boot = replace(disk.boot, **lost)
-    found = disk.plan(None, dummy=[{"name": "d0"}])
+    found = disk.plan("none", dummy=[{"name": "d0"}])
     assert found.changes == ()
     (note,) = found.warnings
     assert note.partition(":")[0] == files[0]

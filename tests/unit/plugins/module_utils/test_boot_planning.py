@@ -857,3 +857,15 @@ def test_declared_client() -> None:
     disk.run(macvlan=[{"name": "mv0", "dhcp4": {"enabled": False}}])
     assert disk.saved("link-mv0")["macvlan"]["dhcp4"] == {"enabled": False}
     assert HOOK not in disk.boot.files
+
+
+def test_task_without_persist_touches_no_file() -> None:
+    """Neither the boot program of another release, nor files that nothing needs any more, nor those of another object."""
+    disk = Disk()
+    disk.run(macvlan=[MV0])
+    disk.engine = Engine(b"another program", (9, 0, 0))
+    assert disk.plan(persist=None, link=[{"name": "eth0", "mtu": 1400}]).changes == ()
+    assert disk.plan(persist=None, macvlan=[{"name": "mv1", "state": "absent"}]).changes == ()
+    assert [path for path, _before, _after in disk.plan(persist=None, macvlan=[MV0]).changes] == [ENGINE]
+    foreign = Disk(BootState({ENGINE: File(b"of somebody else", 0o644)}))
+    assert foreign.plan(persist=None, link=[{"name": "eth0", "mtu": 1400}]).changes == ()
