@@ -267,20 +267,20 @@ def furnished(host: Host, *commands: str) -> None:
         host.ip(*command.split())
 
 
-def kept(host: Host) -> dict[str, Any]:
-    """Return what new0 has of that."""
+def kept(host: Host, name: str = "new0") -> dict[str, Any]:
+    """Return what the link has of that."""
     return {
         "addresses": sorted(
             item["local"]
-            for item in json.loads(host.ip("-j", "address", "show", "dev", "new0"))[0]["addr_info"]
+            for item in json.loads(host.ip("-j", "address", "show", "dev", name))[0]["addr_info"]
             if item["scope"] == "global"
         ),
         "routes": [
             route["dst"]
             for family in ("-4", "-6")
-            for route in json.loads(host.ip(family, "-j", "route", "show", "table", "77", "dev", "new0"))
+            for route in json.loads(host.ip(family, "-j", "route", "show", "table", "77", "dev", name))
         ],
-        "neighbors": host.ip("neighbor", "show", "nud", "permanent", "dev", "new0").split()[:1],
+        "neighbors": host.ip("neighbor", "show", "nud", "permanent", "dev", name).split()[:1],
     }
 
 
@@ -363,6 +363,19 @@ def test_link_leaves_a_bond(host: Host) -> None:
     climb(host, "link", name="eth1", controller="")
     assert "UP" not in host.link("eth1")["flags"]
     host.ip("link", "set", "eth1", "up")
+
+
+def test_end_that_is_up_is_renamed(host: Host) -> None:
+    """Linux before 6.2 renames no link that is up, so it goes down for a moment, and loses nothing."""
+    furnished(host, "link add other0 type veth peer name new0", "link set other0 up")
+    before = kept(host)
+    done = climb(host, "veth", name="other0", peer={"name": "new1"})
+    assert done["operations"][:3] == [
+        "set new0: admin_state up -> down",
+        "rename new0 to new1",
+        "set new1: admin_state down -> up",
+    ]
+    assert kept(host, "new1") == before
 
 
 def test_bridge_with_vlans(host: Host) -> None:

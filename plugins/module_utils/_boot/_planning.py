@@ -10,7 +10,7 @@ leaves a link that is restored for ever. After it: the declarations of what exis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
@@ -72,16 +72,19 @@ class BootPlan:
     reapply: tuple[Desired, ...] = ()
 
 
-def plan_boot(desired: Sequence[Desired], after: State, boot: BootState, engine: Engine) -> BootPlan:
+def plan_boot(
+    desired: Sequence[Desired], after: State, boot: BootState, engine: Engine, served: Collection[LinkKey] = ()
+) -> BootPlan:
     """The plan for the (merged) items of a task; after: the state that they lead to; boot: the files that exist.
 
     A task leaves all files as they are if it persists and serves nothing, and names no object that is declared or served.
-    InvalidValue for what cannot be declared, or not with the chosen boot backend.
+    served: the links that had a DHCP client before the task. InvalidValue for what cannot be declared, or not with the chosen
+    boot backend.
     """
     before = load(boot)
     merged = merge_task(before.items, desired, after)
     has_files = any(
-        item.key in before.items or item.persist or writes_host_files(item) or _is_served(item, boot) for item in desired
+        item.key in before.items or item.persist or writes_host_files(item) or _is_served(item, boot, served) for item in desired
     )
     if not has_files and merged.items == before.items:
         return BootPlan(warnings=(*before.errors, *merged.warnings))
@@ -99,11 +102,14 @@ def plan_boot(desired: Sequence[Desired], after: State, boot: BootState, engine:
     )
 
 
-def _is_served(item: Desired, boot: BootState) -> bool:
-    """Whether an object has a DHCP client, or a namespace has a link with one."""
+def _is_served(item: Desired, boot: BootState, served: Collection[LinkKey]) -> bool:
+    """Whether an object has or had a DHCP client, or a namespace a link with one."""
     if isinstance(item, DesiredNetns):
-        return any(f"/{item.key.name}@" in path for path in boot.clients)
-    return isinstance(item, DesiredLink) and leases.record_path(item.key.netns, item.key.name) in boot.clients
+        had = any(link.netns == item.key.name for link in served)
+        return had or any(f"/{item.key.name}@" in path for path in boot.clients)
+    if not isinstance(item, DesiredLink):
+        return False
+    return item.key in served or leases.record_path(item.key.netns, item.key.name) in boot.clients
 
 
 def compare(before: Mapping[str, File], after: Mapping[str, File]) -> list[Change]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._boot._declarations import MANAGERS
@@ -17,7 +17,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._converge._transac
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import describe_attribute
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import Desired, merge, writes_host_files
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NeedsRecreate, NetdevError
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import Scope, State
 from ansible_collections.patchbay.netdev.plugins.module_utils._operations._operation import Operation
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._guard import check_lockout
@@ -59,7 +59,8 @@ def converge(
         _refuse_lockout(gateway, scope, planned)
     if not (any(map(writes_host_files, desired)) or gateway.has_declarations()):
         engine = None  # nothing is declared or served, and this task does not ask for it
-    boot = _plan_boot(gateway, desired, planned.after, engine)
+    served = gateway.links_with_client()
+    boot = _plan_boot(gateway, desired, planned.after, engine, served)
     if not apply or not (planned.operations or boot.prepare or boot.settle):
         return Result(desired, planned, planned.after, boot)
     scope = scope_afterwards(scope, planned)
@@ -74,10 +75,10 @@ def converge(
         transaction.run(remaining.operations)
         after = _verified(gateway, desired, scope)
         # Settle the next boot: now the kernel has chosen what it was to choose, such as a MAC address.
-        settled = _plan_boot(gateway, desired, after, engine)
+        settled = _plan_boot(gateway, desired, after, engine, served)
         transaction.run((*settled.prepare, *settled.settle))
         _reapply(gateway, transaction, boot.reapply)  # such as a rule that left the file of a link that stays
-        unsettled = [path for path, _before, _after in _plan_boot(gateway, desired, after, engine).changes]
+        unsettled = [path for path, _before, _after in _plan_boot(gateway, desired, after, engine, served).changes]
         if unsettled:
             raise NetdevError(f"the files of the next boot differ from what was written: {', '.join(unsettled)}")
     except Exception as error:  # whatever it was, nothing half-done may stay
@@ -129,11 +130,17 @@ def _verified(gateway: Gateway, desired: Sequence[Desired], scope: Scope) -> Sta
     return state
 
 
-def _plan_boot(gateway: Gateway, desired: Sequence[Desired], after: State, engine: Callable[[], Engine] | None) -> BootPlan:
+def _plan_boot(
+    gateway: Gateway,
+    desired: Sequence[Desired],
+    after: State,
+    engine: Callable[[], Engine] | None,
+    served: Collection[LinkKey],
+) -> BootPlan:
     if engine is None:
         return BootPlan()
     names_manager = any(item.persist in MANAGERS for item in desired)
-    return plan_boot(merge(desired, describe_attribute), after, gateway.boot_state(names_manager), engine())
+    return plan_boot(merge(desired, describe_attribute), after, gateway.boot_state(names_manager), engine(), served)
 
 
 def _joined(prepared: BootPlan, settled: BootPlan) -> tuple[Change, ...]:

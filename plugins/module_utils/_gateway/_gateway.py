@@ -38,6 +38,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._a
     is_user_link_local,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._links import renames_while_up
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._management_path import connection
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._observation import Observation, Observer
@@ -272,6 +273,7 @@ class KernelGateway:
             observation.neighbors,
             observation.others,
             observation.unreadable,
+            renames_while_up(),
         )
 
     def _client_records(self) -> Records:

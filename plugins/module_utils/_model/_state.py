@@ -91,6 +91,7 @@ class State:
     Scope.neighbors. routes, rules: of the namespaces of Scope.routing, all that share a key
     or a priority in the order of the kernel; those of the table local, which the kernel derives from addresses, are left out.
     clients: the DHCP clients that this collection started. unreadable: namespaces that could not be read without privileges.
+    renames_while_up: whether the kernel renames a link that is up.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class State:
         neighbors: Mapping[LinkKey, tuple[Neighbor, ...]] | None = None,
         others: Mapping[LinkKey, tuple[str, ...]] | None = None,
         unreadable: Iterable[str] = (),
+        renames_while_up: bool = True,
     ) -> None:
         self._links: dict[LinkKey, Link] = {}
         # Indexes. The values are dicts without values: sets that keep their order.
@@ -123,6 +125,7 @@ class State:
         self.neighbors = dict(neighbors or {})
         self.others = dict(others or {})
         self.unreadable = tuple(unreadable)
+        self.renames_while_up = renames_while_up
         self.namespaces: dict[NetnsKey, Netns] = {netns.key: netns for netns in namespaces}
         self.routes: dict[RouteKey, tuple[Route, ...]] = {}
         self.rules: dict[RulePriority, tuple[Rule, ...]] = {}
@@ -149,6 +152,7 @@ class State:
             self.neighbors,
             self.others,
             self.unreadable,
+            self.renames_while_up,
         )
 
     def update(self, changes: Mapping[_Key, object]) -> None:

@@ -189,4 +189,11 @@ def _rename_ends(item: DesiredLink, state: State) -> Iterator[Operation]:
         other = state.get(link.peer) if link is not None and kind_of(link.kind).has_peer else None
         if other is not None and other.key != missing and other.key.netns == missing.netns and state.get(missing) is None:
             check_name(missing, state)
+            restarts = other.admin_state == "up" and not state.renames_while_up
+            if restarts:
+                yield UpdateLink(other, {"admin_state": "down"})
+                other = state.get(other.key) or other
             yield from rename_with_client(other.key, missing, [Rename(other, missing.name)], state)
+            renamed = state.get(missing)
+            if restarts and renamed is not None:
+                yield UpdateLink(renamed, {"admin_state": "up"})

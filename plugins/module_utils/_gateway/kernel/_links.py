@@ -9,6 +9,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -108,6 +109,12 @@ def change(kernel: Kernel, request: SetLink) -> None:
     # Only RTM_NEWLINK changes the data of a kind, only RTM_SETLINK that of a bridge port.
     kind = codec.RTM_SETLINK if header.get("family") == AF_BRIDGE else codec.RTM_NEWLINK
     kernel.send(request.key.netns, kernel.codec.link, kind, 0, {**header, "index": kernel.index(request.key)}, attrs)
+
+
+def renames_while_up() -> bool:
+    """Whether the kernel renames a link that is up: Linux 6.2 and later."""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return release is None or (int(release[1]), int(release[2])) >= (6, 2)
 
 
 def rename(kernel: Kernel, request: RenameLink) -> None:
