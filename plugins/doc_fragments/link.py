@@ -46,8 +46,8 @@ recreate:
     - Whether the link may be deleted and created again for a change that the kernel does not support on an existing link.
     - C(never) fails and names the change.
     - >-
-      C(when_required) recreates the link. Alternative names, alias, controller, sysctls, addresses and routes are restored where the
-      kernel allows it. A warning names what could not be restored.
+      C(when_required) recreates the link. Alternative names, alias, controller, sysctls, addresses, routes and permanent neighbors are
+      restored where the kernel allows it. A warning names what could not be restored, such as a qdisc or a nexthop object.
   type: str
   choices: [never, when_required]
   default: never
@@ -87,6 +87,8 @@ alias:
 controller:
   description:
     - Bridge or VRF that the link is attached to, in the namespace of the link. An empty string detaches the link.
+    - >-
+      A VRF that gets or loses a link restarts it. The addresses, routes and permanent neighbors that the link loses are restored.
   type: str
   aliases: [master]
 address_generation_mode:
@@ -127,7 +129,7 @@ allmulticast:
 admin_state:
   description:
     - Administrative state of the link. If omitted, a new link stays down.
-    - A link that is set down loses its routes and its IPv6 addresses.
+    - A link that is set down loses its routes, permanent neighbors and IPv6 addresses. A warning names them.
   type: str
   choices: [up, down]
 addresses:
@@ -161,8 +163,9 @@ announce:
 dhcp4:
   description:
     - >-
-      DHCP client for IPv4 that serves the link. C(true) is short for C({enabled: true}), C(false) for C({enabled: false}). It is a program from a package of the host, or systemd-networkd. On a host with systemd,
-      the unit C(patchbay-dhcp@LINK.service) restarts the program if it ends.
+      DHCP client for IPv4 that serves the link. C(true) is short for C({enabled: true}), C(false) for C({enabled: false}). It is a
+      program from a package of the host, or systemd-networkd. On a host with systemd, the unit C(patchbay-dhcp@LINK.service)
+      restarts the program if it ends.
     - >-
       A lease adds its address only, with the lifetime that the server grants and without a route. The main table and the host name are
       unchanged, and the resolver is too unless the task requests otherwise. With C(source_routing), the routes of the lease are added to

@@ -53,6 +53,7 @@ type:
 gateway:
   description:
     - Address of the router. Must be in a network of the link, or an IPv6 link-local address.
+    - An IPv4 route of another type than V(unicast) has no gateway.
   type: str
 link:
   description:

@@ -25,7 +25,8 @@ netns:
 _HEAD = """
 peer:
   description:
-    - Peer of the link, with its own attributes. A name is short for C({name: NAME}). Both ends are created in one request, each directly in its namespace.
+    - Peer of the link, with its own attributes. Both ends are created in one request, each directly in its namespace.
+    - A text is the name of the peer.
   type: dict
   suboptions:"""
 
