@@ -11,6 +11,8 @@ version_added: 1.0.0
 description:
   - Attaches a link to a bridge, detaches it, and changes the settings of the bridge port.
   - Only settings that differ are changed. A link that is already attached stays attached, and the port does not flap.
+  - >-
+    The VLANs of a port (C(bridge vlan)), its limit of tracked multicast hosts, and what is set by MRP are not managed.
 extends_documentation_fragment:
   - patchbay.netdev.module
   - patchbay.netdev.module.changes
