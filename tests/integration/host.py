@@ -49,6 +49,7 @@ _VOLATILE = {
     "preferred_life_time",
     "operstate",
     "promiscuity",
+    "tentative",  # where duplicate address detection has no carrier, it ends when the kernel gives it up
     "pref",
     "gc_timer",
     "hello_timer",

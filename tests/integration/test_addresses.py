@@ -249,7 +249,14 @@ def test_same_address_on_another_link(host: Host) -> None:
         done = host.run("macvlan", check=check, **MV0, addresses=["192.0.2.1/25"])
         assert told in str(done["warnings"])
     assert (addresses(host, "mv0"), addresses(host, "eth0")) == (["192.0.2.1/25"], [V4])
-    elsewhere = {"name": "mv0", "netns": "guest", "lower_device": "eth0", "mode": "bridge", "addresses": [V4]}
+    elsewhere = {
+        "name": "mv0",
+        "netns": "guest",
+        "lower_device": "eth0",
+        "mode": "bridge",
+        "addresses": [V4],
+        "admin_state": "down",
+    }
     assert not host.apply("macvlan", **elsewhere).get("warnings")
 
 
