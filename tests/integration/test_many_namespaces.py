@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import resource
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from ansible_collections.patchbay.netdev.tests.integration.ladder import warning
 
 NAMES = [f"many-{number:04}" for number in range(1000)]
 LAST = "zz"  # in the order of their names
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture

@@ -225,12 +225,12 @@ class UpdateLink(Operation):
         losing = {key for key, after in cascaded.items() if _loses_contents(state.get(key), after)}
         return frozenset(losing | ({self.key} if loses_ipv6_addresses(self.link, self.after) else set()))
 
-    def loses_neighbors_of(self, state: State) -> frozenset[LinkKey]:
-        """Besides, a link that gets another MAC address or another use of ARP, or is without IPv4 addresses for a moment."""
+    def loses_only_neighbors_of(self, state: State) -> frozenset[LinkKey]:
+        """A link that gets another MAC address or another use of ARP, or is without IPv4 addresses for a moment."""
         before = state.get(self.key) or self.link
         moves = any(name in self.after and self.after[name] != before.get(name) for name in ("address", "arp"))
         replaces = "addresses" in self.after and replaces_only_address(before.addresses, AttributeView(self.after).addresses)
-        return self.loses_contents_of(state) | ({self.key} if moves or replaces else set())
+        return frozenset({self.key} if moves or replaces else set())
 
     def affects_links_above(self) -> bool:
         """A smaller MTU is that of the links above as well, and stays when the MTU grows again."""

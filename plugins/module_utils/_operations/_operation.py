@@ -51,9 +51,9 @@ class Operation(ABC):
         """The links that lose addresses, routes or settings, so that these are read before the operation runs."""
         return frozenset()
 
-    def loses_neighbors_of(self, state: State) -> frozenset[LinkKey]:
-        """The links that lose their permanent neighbors, so that these are read before the operation runs."""
-        return self.loses_contents_of(state)
+    def loses_only_neighbors_of(self, _state: State) -> frozenset[LinkKey]:
+        """The links that lose their permanent neighbors, but nothing else."""
+        return frozenset()
 
     def affects_links_above(self) -> bool:
         """Whether the kernel changes what sits on its link, in whichever namespace, though nothing of that loses contents."""

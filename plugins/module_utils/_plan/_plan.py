@@ -70,9 +70,10 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
         if isinstance(operation, (CreateLink, UpdateLink, DeleteLink)):
             operation = replace(operation, side_effects=side_effects_of(operation, predicted))
         operations.append(operation)
-        at_risk |= operation.loses_contents_of(predicted)
-        neighbors_at_risk |= operation.loses_neighbors_of(predicted)
-        losses.expect(operation)
+        losing, moving = operation.loses_contents_of(predicted), operation.loses_only_neighbors_of(predicted)
+        at_risk |= losing
+        neighbors_at_risk |= losing | moving
+        losses.expect(operation, losing, losing | moving)
         predicted.update(_assume_kept(predicted_changes(operation, predicted), operation, context))
         for restoration in losses.restore():
             operations.append(restoration)

@@ -42,21 +42,26 @@ def with_names(items: Sequence[Desired], state: State) -> tuple[Desired, ...]:
 
 
 def _with_names(item: Desired, resolved: Callable[[LinkKey], LinkKey]) -> Desired:
+    """The item itself where it refers to no link by an alternative name."""
     if isinstance(item, (DesiredNetns, DesiredRule)):  # a rule matches names, whichever link has them
         return item
     kind = kind_of(item.kind or "")
 
     def named(attributes: Attributes) -> Attributes:
         names = [row.name for row in kind.rows(attributes) if row.names_link and isinstance(attributes[row.name], str)]
-        keys = {name: resolved(LinkKey(item.key.netns, str(attributes[name]))) for name in names if attributes[name]}
-        return {**attributes, **{name: key.name for name, key in keys.items()}}
+        found = {name: resolved(LinkKey(item.key.netns, str(attributes[name]))).name for name in names if attributes[name]}
+        return {**attributes, **found} if any(attributes[name] != found[name] for name in found) else attributes
 
     attributes = named(item.attributes)
     if not isinstance(item, DesiredLink):
-        return replace(item, attributes=attributes)
-    if item.lower_device is not None:
-        attributes = {**attributes, "lower_device": resolved(item.lower_device)}
-    return replace(item, key=item.key if item.kind else resolved(item.key), attributes=attributes, asserted=named(item.asserted))
+        return item if attributes is item.attributes else replace(item, attributes=attributes)
+    lower = item.lower_device and resolved(item.lower_device)
+    if lower != item.lower_device:
+        attributes = {**attributes, "lower_device": lower}
+    key, asserted = item.key if item.kind else resolved(item.key), named(item.asserted)
+    if key == item.key and attributes is item.attributes and asserted is item.asserted:
+        return item
+    return replace(item, key=key, attributes=attributes, asserted=asserted)
 
 
 def with_kept_altnames(item: DesiredLink, state: State) -> DesiredLink:

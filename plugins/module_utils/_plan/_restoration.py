@@ -75,14 +75,14 @@ class Losses:
         self._state = state
         self._lost: dict[LinkKey, LinkContents] = {}
 
-    def expect(self, operation: Operation) -> None:
+    def expect(self, operation: Operation, losing: Collection[LinkKey], losing_neighbors: Collection[LinkKey]) -> None:
         """Remember what links will lose. Called before the operation is predicted."""
-        for key in sorted(operation.loses_contents_of(self._state)):
+        for key in sorted(losing):
             contents, former = restorable_contents(key, self._state), self._lost.get(key, LinkContents())
             addresses = (*former.addresses, *(one for one in contents.addresses if one not in former.addresses))
             routes = (*former.routes, *(one for one in contents.routes if one not in former.routes))
             self._lost[key] = LinkContents(addresses, routes, neighbors=former.neighbors)
-        for key in sorted(operation.loses_neighbors_of(self._state)):
+        for key in sorted(losing_neighbors):
             self._lost[key] = replace(self._lost.get(key, LinkContents()), neighbors=self._state.neighbors.get(key, ()))
         if isinstance(operation, Rename) and operation.key in self._lost:
             new, contents = replace(operation.key, name=operation.name), self._lost.pop(operation.key)
