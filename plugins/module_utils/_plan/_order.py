@@ -55,7 +55,8 @@ def ordered_links(items: Sequence[DesiredLink], state: State) -> LinkOrder:
             order = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
             cycle: list[LinkKey] = error.args[1]  # each of them comes before the next
-            holding = [first for first, second in zip(cycle, cycle[1:]) if first in holders.get(second, ())]
+            pairs = [(first, second) for first, second in zip(cycle, cycle[1:]) if first not in exchanged]
+            holding = [first for first, second in pairs if first in holders.get(second, ())]
             if not holding or not desired[holding[0]].address:
                 raise InvalidValue(f"circular dependency: {' -> '.join(str(key) for key in cycle)}") from error
             exchanged.append(holding[0])
