@@ -74,8 +74,9 @@ def plan(items: Sequence[Desired], state: State) -> Plan:
         at_risk |= losing
         neighbors_at_risk |= losing | moving
         losses.expect(operation, losing, losing | moving)
-        predicted.update(_assume_kept(predicted_changes(operation, predicted), operation, context))
-        for restoration in losses.restore():
+        changes = _assume_kept(predicted_changes(operation, predicted), operation, context)
+        predicted.update(changes)
+        for restoration in losses.restore([key for key in changes if isinstance(key, LinkKey)]):
             operations.append(restoration)
             predicted.update(predicted_changes(restoration, predicted))
     _check_contradictions(context)

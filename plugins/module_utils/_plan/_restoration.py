@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredKey, DesiredLink
@@ -89,9 +89,9 @@ class Losses:
             routes = tuple(by_renamed_link(route, operation.key, operation.name) for route in contents.routes)
             self._lost[new] = replace(contents, routes=routes)
 
-    def restore(self) -> Iterator[Operation]:
-        """Restore on the links that are up what they lost. Called after the operation is predicted."""
-        for key in list(self._lost):
+    def restore(self, changed: Iterable[LinkKey]) -> Iterator[Operation]:
+        """Restore what links lost, on those that an operation changed and that are up. Called after it is predicted."""
+        for key in [key for key in changed if key in self._lost]:
             link = self._state.get(key)
             if link is None:  # its deletion has its contents, for what creates it again
                 del self._lost[key]
