@@ -143,7 +143,8 @@ addresses:
       Each item is an address with its prefix length, such as C(192.0.2.1/24), or a dictionary with the keys C(ip) (the same value),
       C(peer_ip), C(label) (IPv4), C(metric) (of the connected route), C(noprefixroute) and C(nodad) (IPv6). Omitted keys are not
       managed. An empty C(peer_ip), the name of the link as C(label) and a C(metric) of C(0) remove the respective setting.
-    - New addresses are added before other addresses are removed. Packets are sent from the first address of a subnet.
+    - New addresses are added before other addresses are removed. Packets are sent from the first address of a subnet. Addresses that
+      exist keep their order; a warning says so where the list begins with another one.
   type: list
   elements: raw
 wait_dad:

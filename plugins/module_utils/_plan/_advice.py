@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._desired import DesiredLink
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import network
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Link, LinkKey
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address, Link, LinkKey
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import MAIN_TABLE, RTPROT_KERNEL
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._state import State
 from ansible_collections.patchbay.netdev.plugins.module_utils._plan._context import Context
@@ -26,12 +26,35 @@ def advice(context: Context) -> Iterator[str]:
         is_new = item.kind is not None and context.current.get(item.key) is None
         if is_new and link.admin_state == "down" and "admin_state" not in item.attributes and _is_to_be_used(item):
             yield f"{item.key}: the new link stays down, so that its addresses are not in use. Set admin_state: up"
+        yield from _other_sources(item, link)
         if item.addresses and item.source_routing is None and not _has_own_table(link, context.predicted):
             yield from _shared_networks(item, link, context)
 
 
 def _is_to_be_used(item: DesiredLink) -> bool:
     return bool(item.addresses) or (item.dhcp4 is not None and item.dhcp4.enabled)
+
+
+def _other_sources(item: DesiredLink, link: Link) -> Iterator[str]:
+    """The subnets whose first address in the list is not the first one of the link, which packets are sent from."""
+    current = _first_by_subnet(link.addresses)
+    for subnet, ip in _first_by_subnet(item.addresses).items():
+        source = current.get(subnet, ip)
+        if source != ip:
+            yield (
+                f"{item.key}: packets to {subnet} are sent from {source}, the first address of the link in it, and not from {ip}, "
+                f"the first one in addresses. Existing addresses keep their order. To change it, remove {source} in one task, "
+                "and add it in the next one"
+            )
+
+
+def _first_by_subnet(addresses: Iterable[Address]) -> dict[str, str]:
+    """Of IPv4 addresses, the first one of each subnet."""
+    first: dict[str, str] = {}
+    for address in addresses:
+        if address.family == 4:
+            first.setdefault(network(address.peer_ip or address.ip, address.prefix_length), address.ip)
+    return first
 
 
 def _has_own_table(link: Link, state: State) -> bool:
