@@ -42,9 +42,9 @@ def _other_sources(item: DesiredLink, link: Link) -> Iterator[str]:
         source = current.get(subnet, ip)
         if source != ip:
             yield (
-                f"{item.key}: packets to {subnet} are sent from {source}, the first address of the link in it, and not from {ip}, "
-                f"the first one in addresses. Existing addresses keep their order. To change it, remove {source} in one task, "
-                "and add it in the next one"
+                f"{item.key}: packets to {subnet} are sent from {source}, the first address of the link in it, and not from "
+                f"{ip}, the first one in addresses. Existing addresses keep their order. To change it, remove {source} in one "
+                "task, and add it in the next one"
             )
 
 

@@ -218,7 +218,8 @@ def _check_gateway(route: Route, gateway: str, link: LinkKey | None, context: Co
             f"{key}: gateway {gateway} is an address of this host ({own[0]}), so that the destination is reached directly on "
             "that link. Set the address of the router if there is one"
         )
-    elif own:
+        return
+    if own:
         raise Refused(f"{key}: gateway {gateway} is an address of this host ({own[0]}). Set the address of the router")
     if key.family == 4 and _is_broadcast(gateway, key.netns, state):
         raise Refused(f"{key}: gateway {gateway} is a broadcast address. Set the address of the router")
