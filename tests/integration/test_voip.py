@@ -240,7 +240,7 @@ def test_role(tmp_path: Path) -> None:
     # They contain all desks, regardless of the hosts of a run.
     listed = well(play(tmp_path, "--tags", "voip_macvlan_lists", "--limit", "desk2", voip_macvlan_lists=LISTS))
     assert listed.changes == {"desk2": 1}
-    listed = well(play(tmp_path, "--tags", "voip_macvlan_lists", voip_macvlan_lists=LISTS, voip_at_once=2))
+    listed = well(play(tmp_path, "--tags", "voip_macvlan_lists", voip_macvlan_lists=LISTS, voip_serial=2))
     assert not any(listed.changes.values()), listed.said
     lab("vlans", str(tmp_path / "switch.nft"))
     lab("leases", str(tmp_path / "dnsmasq.conf"))
