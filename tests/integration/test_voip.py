@@ -264,6 +264,7 @@ def test_role(tmp_path: Path) -> None:
     assert warned == [DESKS[3].voice]
     again = well(play(tmp_path))
     assert not any(again.changes.values()), again.said
+    assert ",UP" in trapped.sh("ip -n voice link show dev lo").stdout
 
     assert at_once(lambda desk: desk.judged()) == {desk.name: [] for desk in DESKS}
     _sipp_calls()
