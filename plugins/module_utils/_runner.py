@@ -132,7 +132,10 @@ def run_listeners(module: AnsibleModule) -> None:
 
     def info(gateway: KernelGateway) -> dict[str, Any]:
         namespaces = _namespaces_to_read(gateway, module.params["netns"])
-        return {"listeners": [described_listener(listener) for listener in listeners(gateway.kernel, namespaces)]}
+        found, unreadable = listeners(gateway.kernel, namespaces)
+        if unreadable:
+            module.warn(unreadable_sentence(unreadable))
+        return {"listeners": [described_listener(listener) for listener in found]}
 
     _read(module, info)
 

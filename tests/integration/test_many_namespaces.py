@@ -50,10 +50,12 @@ def test_all_are_read(many: Host) -> None:
 
 
 def test_without_privilege(many: Host) -> None:
-    """link_info names what it could not read."""
+    """link_info and listener_info name what they could not read."""
     place = many.netns
     info = run_in_child(lambda: without_privilege(place), "link_info", {"netns": "all"}, check=False)
     (warning,) = warnings(info)
     assert warning.startswith("Network namespaces could not be read without privileges: ")
     assert warning.endswith(" others. Set become: true.")
     assert {link["netns"] for link in info["links"]} == {None}
+    heard = run_in_child(lambda: without_privilege(place), "listener_info", {"netns": "all"}, check=False)
+    assert warnings(heard) == [warning]

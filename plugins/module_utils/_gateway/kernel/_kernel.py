@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel im
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._link_messages import RawLink, read_link
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._namespace import Namespace
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, LinkKey
 
 _RTEXT_FILTER_SKIP_STATS = 0x8  # linux/rtnetlink.h; any mask also keeps the kernel from cutting a dump at a huge link
@@ -72,9 +74,13 @@ class Kernel:
         return list(self._namespaces)
 
     def all_namespaces(self) -> list[str]:
-        """The namespace that the process runs in, and every named one."""
-        names = [HERE, *(name for name in namespace_files.names() if namespace_files.exists(name))]
-        return list(dict.fromkeys(self.namespace(name).name for name in names))
+        """The namespace that the process runs in, and every named one. Others may delete some meanwhile."""
+        found = [self.namespace(HERE).name]
+        for name in namespace_files.names():
+            if namespace_files.exists(name):
+                with contextlib.suppress(Missing):
+                    found.append(self.namespace(name).name)
+        return list(dict.fromkeys(found))
 
     def forget_namespace(self, name: str) -> None:
         """Close a namespace: it exists as long as a process has it open."""

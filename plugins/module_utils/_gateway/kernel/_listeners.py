@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._kernel import Kernel
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import HEADER, NetlinkError, attributes
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NotPermitted, RequestFailed
 
 # linux/sock_diag.h, linux/inet_diag.h
 _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST_DUMP = 20, 0x301
@@ -42,17 +42,23 @@ class Listener:
     processes: tuple[tuple[int, str], ...]
 
 
-def listeners(kernel: Kernel, names: Iterable[str]) -> list[Listener]:
-    """The listeners in these namespaces; RequestFailed if the kernel cannot report them."""
+def listeners(kernel: Kernel, names: Iterable[str]) -> tuple[list[Listener], list[str]]:
+    """The listeners in these namespaces, and the namespaces that this process may not enter.
+
+    RequestFailed if the kernel cannot report listeners.
+    """
     by_inode: list[tuple[int, Listener]] = []
+    unreadable: list[str] = []
     for netns in names:
         try:
             by_inode += _in_namespace(kernel, netns)
+        except NotPermitted:
+            unreadable.append(netns)
         except NetlinkError as error:
             raise RequestFailed(f"the kernel cannot report listening sockets: {error.text}", error.errno, error.text) from error
     processes = _processes_by_inode({inode for inode, _listener in by_inode})
     complete = [replace(listener, processes=tuple(processes.get(inode, ()))) for inode, listener in by_inode]
-    return sorted(
+    ordered = sorted(
         complete,
         key=lambda listener: (
             listener.netns,
@@ -63,6 +69,7 @@ def listeners(kernel: Kernel, names: Iterable[str]) -> list[Listener]:
             listener.link,
         ),
     )
+    return ordered, unreadable
 
 
 def _in_namespace(kernel: Kernel, netns: str) -> Iterator[tuple[int, Listener]]:

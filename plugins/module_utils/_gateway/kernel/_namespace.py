@@ -122,7 +122,10 @@ class Namespace:
         own_namespace = os.open(OWN, os.O_RDONLY | os.O_CLOEXEC)
         try:
             with self.file() as descriptor:
-                enter_network_namespace(descriptor)
+                try:
+                    enter_network_namespace(descriptor)
+                except OSError as error:
+                    raise self._refusal(error) from error
             try:
                 yield
             finally:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._n
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._netlink import NetlinkError
 from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._routing_messages import read_route, read_rule
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import kind_of
-from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import NotPermitted, RequestFailed
+from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import Missing, NotPermitted, RequestFailed
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import AF
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import HERE, Address, Link, LinkKey, Neighbor, Netns
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._routing import LOCAL_TABLE, RTPROT_KERNEL, Route, Rule
@@ -123,10 +124,11 @@ class Observer:
             netns = to_read.pop(0)
             try:
                 raw = self._stable_links(netns, scope, references)
-            except NotPermitted:
+            except (NotPermitted, Missing) as error:
                 if netns in required:
                     raise
-                references.unreadable.append(netns)
+                if isinstance(error, NotPermitted):
+                    references.unreadable.append(netns)
                 continue
             references.links[netns] = raw
             self._kernel.namespace(netns).forget_device_numbers()
@@ -222,8 +224,13 @@ class _References:
         if netns not in self._names:
             here = self._kernel.namespace(netns)
             names = dict.fromkeys([*self._kernel.known_namespaces(), *self._kernel.all_namespaces()])
-            numbers = {name: here.number_of(self._kernel.namespace(name)) for name in names}
-            self._names[netns] = {found: name for name, found in reversed(numbers.items()) if found is not None}
+            numbers: dict[int, str] = {}
+            for name in names:
+                with contextlib.suppress(Missing):  # others have deleted it meanwhile
+                    number_of_name = here.number_of(self._kernel.namespace(name))
+                    if number_of_name is not None:
+                        numbers.setdefault(number_of_name, name)
+            self._names[netns] = numbers
         return self._names[netns].get(number)
 
 
