@@ -294,6 +294,8 @@ class Traffic:
         own = any(gateway == one.ip for device in self._of(key.netns) for one in device.addresses)
         if own and key.family == 6:
             raise No(errno.EINVAL, "Gateway can not be a local address")
+        if own and through is not None and any(gateway == one.ip for one in through.addresses):
+            return through.key.name
         ways = [
             one
             for some in self.routes.values()
