@@ -49,7 +49,6 @@ _VOLATILE = {
     "preferred_life_time",
     "operstate",
     "promiscuity",
-    "tentative",  # where duplicate address detection has no carrier, it ends when the kernel gives it up
     "pref",
     "gc_timer",
     "hello_timer",
@@ -275,6 +274,10 @@ def dump(namespaces: Iterable[str]) -> dict[str, Any]:
         assert len(lines) == len(commands), lines
         for command, line in zip(commands, lines):
             shown = json.loads(line)
+            # where duplicate address detection has no carrier, it ends when the kernel gives it up
+            waiting = [link for link in shown if "addr_info" in link and "LOWER_UP" not in link["flags"]]
+            for address in (address for link in waiting for address in link["addr_info"]):
+                address.pop("tentative", None)
             # the kernel creates the multicast route of a link when the link gets its carrier
             shown = [item for item in shown if item.get("type") != "multicast"]
             found[f"{place} {command}"] = sorted(_without(shown, _VOLATILE), key=_by_name)

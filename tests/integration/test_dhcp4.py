@@ -800,7 +800,8 @@ def test_without_persist(machine: Served) -> None:
     assert machine.replay()[0] == 0
     assert machine.clients() == []
     assert machine.disk() != disk
-    done = machine.apply("link", name="eth0", mtu=1500)  # for any lease
+    assert machine.apply("link", name="eth0", mtu=1500)["operations"] == []  # a task that is about no file
+    done = machine.apply("link", name="eth0", persist="none")
     assert done["operations"] == [
         "remove files that are no longer needed: delete /usr/local/lib/patchbay/replay.pyz, "
         "delete /usr/local/lib/patchbay/dhcp-hook"
