@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,6 +193,7 @@ class _References:
         self.links: dict[str, dict[int, RawLink]] = {}
         self.unreadable: list[str] = []
         self._names: dict[str, dict[int, str]] = {}  # by namespace, then by its numbers for others
+        self._unasked: dict[str, Iterator[tuple[int, str]]] = {}  # by namespace: those whose numbers it was not asked for yet
 
     def of(self, netns: str, link: RawLink) -> dict[str, Any]:
         """The attributes of a link that name others."""
@@ -221,17 +222,23 @@ class _References:
 
     def namespace(self, netns: str, number: int) -> str | None:
         """The name of the namespace that has this number in another one; None if it has no name."""
-        if netns not in self._names:
-            here = self._kernel.namespace(netns)
-            names = dict.fromkeys([*self._kernel.known_namespaces(), *self._kernel.all_namespaces()])
-            numbers: dict[int, str] = {}
-            for name in names:
-                with contextlib.suppress(Missing):  # others have deleted it meanwhile
-                    number_of_name = here.number_of(self._kernel.namespace(name))
-                    if number_of_name is not None:
-                        numbers.setdefault(number_of_name, name)
-            self._names[netns] = numbers
-        return self._names[netns].get(number)
+        names = self._names.setdefault(netns, {})
+        unasked = self._unasked.setdefault(netns, self._numbered(netns))
+        while number not in names:  # each namespace is asked about once, and most links refer to one of the first
+            found = next(unasked, None)
+            if found is None:
+                return None
+            names.setdefault(*found)
+        return names[number]
+
+    def _numbered(self, netns: str) -> Iterator[tuple[int, str]]:
+        """The number that each namespace has in this one, and its name."""
+        here = self._kernel.namespace(netns)
+        for name in dict.fromkeys([*self._kernel.known_namespaces(), *self._kernel.all_namespaces()]):
+            with contextlib.suppress(Missing):  # others have deleted it meanwhile
+                number = here.number_of(self._kernel.namespace(name))
+                if number is not None:
+                    yield number, name
 
 
 def _read_addresses(kernel: Kernel, netns: str, links: Mapping[int, RawLink]) -> dict[int, list[Address]]:

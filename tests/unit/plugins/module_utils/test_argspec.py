@@ -21,6 +21,7 @@ from ansible_collections.patchbay.netdev.plugins.module_utils._argspec import (
     route_argument_spec,
     rule_argument_spec,
     topology_argument_spec,
+    with_long_forms,
 )
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._macvlan import MACVLAN
 from ansible_collections.patchbay.netdev.plugins.module_utils._kinds._table import KINDS
@@ -313,3 +314,22 @@ def test_no_namespace(written: str) -> None:
     """Neither a name nor a path."""
     with pytest.raises(InvalidValue, match=r"is neither the name of a network namespace nor an absolute path to one$"):
         namespace(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"dhcp4": True}, {"dhcp4": {"enabled": True}}),
+        ({"dhcp4": "no"}, {"dhcp4": {"enabled": "no"}}),
+        ({"dhcp4": {"hostname": "mail"}}, {"dhcp4": {"hostname": "mail"}}),
+        ({"dhcp4": "hostname=mail"}, {"dhcp4": "hostname=mail"}),
+        ({"peer": "v1"}, {"peer": {"name": "v1"}}),
+        ({"peer": '{"name": "v1"}'}, {"peer": '{"name": "v1"}'}),
+        ({"peer": {"name": "v1", "dhcp4": True}}, {"peer": {"name": "v1", "dhcp4": {"enabled": True}}}),
+        ({"name": "v0", "netns": None}, {"name": "v0", "netns": None}),
+    ],
+)
+def test_short_form(written: dict[str, Any], meant: dict[str, Any]) -> None:
+    """In the module of one link, and in a list of topology."""
+    assert with_long_forms(written, argument_spec(KINDS["veth"])) == meant
+    assert with_long_forms({"veth": [written]}, topology_argument_spec()) == {"veth": [meant]}
