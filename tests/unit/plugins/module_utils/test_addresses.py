@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.patchbay.netdev.plugins.module_utils._gateway.kernel._address_messages import with_origin
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._errors import InvalidValue
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._ip import family_of, inside, is_link_local, network
 from ansible_collections.patchbay.netdev.plugins.module_utils._model._links import Address
@@ -109,6 +110,25 @@ OWNERS: list[tuple[str, Address, str]] = [
 @pytest.mark.parametrize(("address", "whose"), [item[1:] for item in OWNERS], ids=[item[0] for item in OWNERS])
 def test_owner(address: Address, whose: str) -> None:
     """As the kernel tells them apart."""
+    assert owner(address) == whose
+
+
+@pytest.mark.parametrize(
+    ("text", "generation_mode", "whose"),
+    [
+        ("fe80::ff:fe00:1/64", 0, "kernel"),  # eui64, also of a former MAC address
+        ("fe80::ff:fe00:1/64", 1, "kernel"),  # none, which takes effect when the link goes down
+        ("fe80::1/64", 0, "static"),
+        ("fe80::1/64", 1, "static"),
+        ("fe80::ff:fe00:1/128", 0, "static"),
+        ("fe80::4a1b:93ff:1234:1/64", 2, "kernel"),  # stable_secret and random have no form
+        ("fe80::4a1b:93ff:1234:1/64", 3, "kernel"),
+        ("2001:db8::ff:fe00:1/64", 3, "static"),
+    ],
+)
+def test_owner_without_an_origin(text: str, generation_mode: int, whose: str) -> None:
+    """Kernels before 5.18 report no origin of an address."""
+    (address,) = with_origin([there(text)], generation_mode)
     assert owner(address) == whose
 
 
